@@ -1,0 +1,216 @@
+//! What is said after an answer: one line of numbers, then whatever was not clean.
+
+use crate::escape;
+use backsight_engine::source::{Counters, Note, Weight};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Findings listed one by one; more than these are only counted.
+const LISTED: usize = 20;
+
+/// The numbers of one run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Summary {
+    /// Rows of the answer.
+    pub(crate) rows: u64,
+    /// Records read.
+    pub(crate) records: u64,
+    /// Bytes of records, decompressed.
+    pub(crate) bytes: u64,
+    /// Bytes of input files.
+    pub(crate) input_bytes: u64,
+    /// Records that are not JSON in a JSON log.
+    pub(crate) not_json: u64,
+    /// Records with bytes that are not UTF-8.
+    pub(crate) not_utf8: u64,
+    /// Rows without a readable time where one was asked for.
+    pub(crate) no_timestamp: u64,
+    /// Findings about the input, by file and offset.
+    pub(crate) notes: Vec<Note>,
+    /// Wall time.
+    pub(crate) elapsed: Duration,
+    /// The run was interrupted.
+    pub(crate) partial: bool,
+}
+
+impl Summary {
+    /// Takes the counts of a run that is over.
+    pub(crate) fn new(counters: &Counters, rows: u64, elapsed: Duration, partial: bool) -> Summary {
+        let mut notes = counters.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        notes.sort();
+        notes.dedup();
+        Summary {
+            rows,
+            records: Counters::get(&counters.records),
+            bytes: Counters::get(&counters.bytes),
+            input_bytes: Counters::get(&counters.input_bytes),
+            not_json: Counters::get(&counters.not_json),
+            not_utf8: Counters::get(&counters.not_utf8),
+            no_timestamp: Counters::get(&counters.no_timestamp),
+            notes,
+            elapsed,
+            partial,
+        }
+    }
+
+    /// Part of the input could not be read.
+    pub(crate) fn damaged(&self) -> bool {
+        self.notes.iter().any(|n| n.weight == Weight::Damage)
+    }
+
+    /// For people: the line, then one line per finding.
+    pub(crate) fn text(&self) -> String {
+        let seconds = self.elapsed.as_secs_f64();
+        let mut line = format!(
+            "{}{} from {}, {} in {}",
+            if self.partial { "interrupted, answer is partial: " } else { "" },
+            counted(self.rows, "row"),
+            counted(self.records, "record"),
+            amount(self.bytes as f64),
+            duration(seconds),
+        );
+        if self.bytes > 0 && seconds > 0.0 {
+            let _ = write!(line, " ({}/s)", amount(self.bytes as f64 / seconds));
+        }
+        let damaged = self.notes.iter().filter(|n| n.weight == Weight::Damage).count() as u64;
+        let noticed = self.notes.len() as u64 - damaged;
+        for (n, what) in [
+            (damaged, "damaged place"),
+            (self.not_json, "record not JSON"),
+            (self.not_utf8, "record not UTF-8"),
+            (self.no_timestamp, "row without timestamp"),
+            (noticed, "notice"),
+        ] {
+            if n > 0 {
+                let _ = write!(line, "; {}", counted(n, what));
+            }
+        }
+        line.push('\n');
+        for note in self.notes.iter().take(LISTED) {
+            let weight = if note.weight == Weight::Damage { "damaged" } else { "notice" };
+            let file = escape::visible(&note.file);
+            let at = note.offset.map_or(String::new(), |at| format!(" at byte {at}"));
+            let _ = writeln!(line, "{weight}: {file}{at}: {}", escape::visible(&note.message));
+        }
+        if self.notes.len() > LISTED {
+            let more = self.notes.len() - LISTED;
+            let _ = writeln!(line, "… and {more} more; `--stats json` lists all");
+        }
+        line
+    }
+
+    /// For programs: the same as one JSON object.
+    pub(crate) fn json(&self, exit: u8, warnings: &[serde_json::Value]) -> serde_json::Value {
+        let notes: Vec<_> = self
+            .notes
+            .iter()
+            .map(|n| {
+                serde_json::json!({
+                    "file": n.file, "offset": n.offset, "message": n.message, "damage": n.weight == Weight::Damage,
+                })
+            })
+            .collect();
+        serde_json::json!({
+            "rows": self.rows, "records": self.records, "bytes": self.bytes, "input_bytes": self.input_bytes,
+            "seconds": self.elapsed.as_secs_f64(), "not_json": self.not_json, "not_utf8": self.not_utf8,
+            "no_timestamp": self.no_timestamp, "partial": self.partial, "exit": exit,
+            "notes": notes, "warnings": warnings,
+        })
+    }
+}
+
+/// `1 row`, `2,395 rows`; only the first word of `what` takes the plural.
+fn counted(n: u64, what: &str) -> String {
+    let (noun, rest) = what.split_at(what.find(' ').filter(|_| !what.starts_with("damaged")).unwrap_or(what.len()));
+    format!("{} {noun}{}{rest}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
+/// Digits in threes.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Bytes in decimal units, three digits.
+fn amount(bytes: f64) -> String {
+    let mut value = bytes;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if value < 999.5 {
+            return significant(value, unit);
+        }
+        value /= 1000.0;
+    }
+    significant(value, "TB")
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 0.0995 => format!("{:.0} ms", (s * 1000.0).max(1.0)),
+        s if s < 59.95 => significant(s, "s"),
+        s => format!("{} min {:02} s", s.round() as u64 / 60, s.round() as u64 % 60),
+    }
+}
+
+fn significant(value: f64, unit: &str) -> String {
+    let decimals = match value {
+        _ if unit == "B" => 0,
+        v if v < 9.995 => 2,
+        v if v < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(n), text);
+        }
+        for (n, text) in [(0.0, "0 B"), (999.0, "999 B"), (1000.0, "1.00 kB"), (1.77e9, "1.77 GB"), (693_566.0, "694 kB"), (12.3e12, "12.3 TB")] {
+            assert_eq!(amount(n), text);
+        }
+        for (s, text) in [(0.0004, "1 ms"), (0.012, "12 ms"), (0.25, "0.25 s"), (12.34, "12.3 s"), (75.2, "1 min 15 s")] {
+            assert_eq!(duration(s), text);
+        }
+    }
+
+    #[test]
+    fn a_clean_run_is_one_line() {
+        let summary = Summary { rows: 1, records: 2395, bytes: 693_566, elapsed: Duration::from_millis(10), ..Summary::default() };
+        assert_eq!(summary.text(), "1 row from 2,395 records, 694 kB in 10 ms (69.4 MB/s)\n");
+        assert!(!summary.damaged());
+    }
+
+    #[test]
+    fn whatever_was_not_clean_is_said() {
+        let note = |file: &str, offset, weight| Note { file: file.into(), offset, message: "cut short".into(), weight };
+        let summary = Summary {
+            not_json: 1,
+            not_utf8: 2,
+            notes: vec![note("a\x1b.gz", Some(7), Weight::Damage), note("b", None, Weight::Notice)],
+            partial: true,
+            elapsed: Duration::from_millis(1),
+            ..Summary::default()
+        };
+        assert_eq!(
+            summary.text(),
+            "interrupted, answer is partial: 0 rows from 0 records, 0 B in 1 ms; 1 damaged place; 1 record not JSON; \
+             2 records not UTF-8; 1 notice\ndamaged: a\\x1b.gz at byte 7: cut short\nnotice: b: cut short\n"
+        );
+        assert!(summary.damaged());
+        let json = summary.json(3, &[]);
+        assert_eq!(json["notes"][0]["offset"], 7);
+        assert_eq!(json["exit"], 3);
+    }
+}

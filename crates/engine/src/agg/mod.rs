@@ -1,0 +1,85 @@
+//! Aggregates: one table row each, and the state they keep for all groups at once.
+
+use crate::func::{Status, Type};
+use crate::value::column::{Column, Positions};
+use backsight_lang::ast::Duration;
+use std::any::Any;
+
+/// Everything known about an aggregate.
+pub struct Aggregate {
+    /// The name as written in the reference.
+    pub name: &'static str,
+    /// Other names of the same aggregate.
+    pub aliases: &'static [&'static str],
+    /// Name and type of each parameter. [`Type::Number`] and [`Type::Period`] parameters marked in `literal` are
+    /// constants and reach [`Aggregate::new`] as [`Settings`]; the others are columns.
+    pub params: &'static [(&'static str, Type)],
+    /// Positions of the parameters that must be literals.
+    pub literal: &'static [usize],
+    /// How many of the last parameters may be left out.
+    pub optional: usize,
+    /// `name(*)` is allowed.
+    pub star: bool,
+    /// The rows' `@timestamp` is needed ([`Input::times`]).
+    pub needs_time: bool,
+    /// What it gives.
+    pub result: Type,
+    /// Whether Logs Insights has it.
+    pub status: Status,
+    /// One line for people: meaning, units, nulls.
+    pub about: &'static str,
+    /// Aggregate expression and the canonical text of its result over the fixed rows of the table test.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// Makes the state.
+    pub new: fn(&Settings) -> Box<dyn Accumulator>,
+}
+
+/// The literal arguments of an aggregate call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// The number: percentile, count of values, number of buckets.
+    pub number: Option<f64>,
+    /// The period of `rate`.
+    pub period: Option<Duration>,
+    /// The call is `name(*)` or has no argument.
+    pub star: bool,
+}
+
+/// What an accumulator sees of a batch.
+pub struct Input<'a> {
+    /// The argument columns (without the literal ones), each as long as `groups`.
+    pub args: &'a [Column],
+    /// `@timestamp` of the rows, for aggregates that need it.
+    pub times: Option<&'a Column>,
+    /// Source order of the rows, for ties.
+    pub positions: &'a Positions,
+}
+
+/// The state of one aggregate for all groups.
+///
+/// Groups are dense numbers from 0; a group may first be seen in `update`, in `merge`, or never. The result must not
+/// depend on how rows were split over batches and accumulators.
+pub trait Accumulator: Send + Any {
+    /// Adds rows: row `i` belongs to group `groups[i]`, all below `n_groups`.
+    fn update(&mut self, input: &Input<'_>, groups: &[u32], n_groups: usize);
+
+    /// Adds the states of other workers: group `g` of `others[k].0` is group `others[k].1[g]` of this one. All are the
+    /// same concrete type. May use rayon.
+    fn merge(&mut self, others: Vec<(Box<dyn Accumulator>, Vec<u32>)>, n_groups: usize);
+
+    /// One cell per group, `n_groups` in all.
+    fn finish(self: Box<Self>, n_groups: usize) -> Column;
+
+    /// Bytes of memory held, roughly.
+    fn bytes(&self) -> usize;
+}
+
+/// All aggregates.
+pub fn aggregates() -> impl Iterator<Item = &'static Aggregate> {
+    [].into_iter()
+}
+
+/// The aggregate of a name or alias, any case.
+pub fn find(name: &str) -> Option<&'static Aggregate> {
+    aggregates().find(|a| a.name.eq_ignore_ascii_case(name) || a.aliases.iter().any(|n| n.eq_ignore_ascii_case(name)))
+}

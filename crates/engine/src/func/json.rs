@@ -1,0 +1,5 @@
+//! Functions: json.
+
+use super::Function;
+
+pub(super) const FUNCTIONS: &[Function] = &[];

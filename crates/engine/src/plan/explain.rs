@@ -1,0 +1,193 @@
+//! A plan as text for `backsight explain`: every op in the order it runs, nothing left out.
+
+use super::{AggCall, Expr, Matcher, Op, ParsePattern, Plan, Slot, SortKey};
+use crate::value::Value;
+use backsight_lang::ast::{BinaryOp, Segment};
+use std::fmt::Write;
+
+impl Plan {
+    /// The plan, one op a line: the word for the op, then what it does. Ends with a newline.
+    pub fn explain(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out, "");
+        out
+    }
+
+    fn write(&self, out: &mut String, indent: &str) {
+        let mut names = Names::default();
+        for (field, slot) in &self.scan.fields {
+            names.set(*slot, field.name());
+        }
+        let fields: Vec<String> = self.scan.fields.iter().map(|(f, _)| f.name()).collect();
+        let read = if fields.is_empty() { "no field".to_owned() } else { fields.join(", ") };
+        let _ = writeln!(out, "{indent}scan    read {read}");
+        for source in &self.scan.sources {
+            let _ = writeln!(out, "{indent}        of {source:?}");
+        }
+        for any in &self.scan.needles {
+            let any: Vec<String> = any.iter().map(|n| format!("{:?}", String::from_utf8_lossy(n))).collect();
+            let _ = writeln!(out, "{indent}        skip records without {}, unless they hold a backslash", any.join(" or "));
+        }
+        for op in &self.ops {
+            let _ = writeln!(out, "{indent}{}", names.op(op));
+        }
+        let shown: Vec<String> = self.shown.iter().map(|(n, _)| n.clone()).collect();
+        let _ = writeln!(out, "{indent}show    {}", shown.join(", "));
+        for (i, sub) in self.subqueries.iter().enumerate() {
+            let _ = writeln!(out, "{indent}query {}", i + 1);
+            sub.write(out, &format!("{indent}  "));
+        }
+    }
+}
+
+/// What slots are called.
+#[derive(Default)]
+struct Names(Vec<Option<String>>);
+
+impl Names {
+    fn set(&mut self, slot: Slot, name: String) {
+        if self.0.len() <= slot {
+            self.0.resize(slot + 1, None);
+        }
+        self.0[slot] = Some(name);
+    }
+
+    fn get(&self, slot: Slot) -> String {
+        self.0.get(slot).cloned().flatten().unwrap_or_else(|| format!("#{slot}"))
+    }
+
+    fn list(&self, slots: &[Slot]) -> String {
+        slots.iter().map(|s| self.get(*s)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn op(&mut self, op: &Op) -> String {
+        match op {
+            Op::Filter(e) => format!("filter  {}", self.expr(e)),
+            Op::Range { start, end, .. } => {
+                let side = |t: &Option<i64>| t.map_or("…".to_owned(), crate::value::time::format);
+                format!("range   {} <= @timestamp < {}; events without a time are left out", side(start), side(end))
+            }
+            Op::Extend(columns) => {
+                let all: Vec<String> = columns
+                    .iter()
+                    .map(|(slot, e)| {
+                        let text = self.expr(e);
+                        self.set(*slot, text.clone());
+                        format!("#{slot} = {text}")
+                    })
+                    .collect();
+                format!("extend  {}", all.join(", "))
+            }
+            Op::Parse { input, pattern, outputs } => {
+                let how = match pattern {
+                    ParsePattern::Glob(pieces) => format!("glob of {} stars", pieces.len() - 1),
+                    ParsePattern::Regex { regex, multi: true, .. } => format!("/{regex}/, one row a match"),
+                    ParsePattern::Regex { regex, .. } => format!("/{regex}/"),
+                    ParsePattern::Logfmt => "logfmt".into(),
+                    ParsePattern::Csv => "csv".into(),
+                };
+                format!("parse   {} by {how} into {}", self.expr(input), self.list(outputs))
+            }
+            Op::Unnest { list, output } => format!("unnest  {} into #{output}", self.expr(list)),
+            Op::Drop(slots) => format!("drop    {}", self.list(slots)),
+            Op::Group { keys, aggs, .. } => {
+                let key_names: Vec<String> = keys.iter().map(|s| self.get(*s)).collect();
+                let calls: Vec<String> = aggs.iter().map(|a| self.call(a)).collect();
+                let by = if keys.is_empty() { "all rows".to_owned() } else { format!("by {}", key_names.join(", ")) };
+                self.0.clear();
+                key_names.into_iter().chain(calls.iter().cloned()).enumerate().for_each(|(i, n)| self.set(i, n));
+                format!("group   {by}: {}", calls.join(", "))
+            }
+            Op::Sort { keys, limit } => {
+                let keys: Vec<String> = keys.iter().map(|k| self.key(k)).collect();
+                let keys = if keys.is_empty() { "source order".to_owned() } else { keys.join(", ") };
+                match limit {
+                    Some(n) => format!("top     {n} by {keys}"),
+                    None => format!("sort    {keys}"),
+                }
+            }
+            Op::Limit { rows, any: true } => format!("limit   any {rows}"),
+            Op::Limit { rows, any: false } => format!("limit   {rows}"),
+            Op::Dedup(slots) => format!("dedup   {}", self.list(slots)),
+        }
+    }
+
+    fn key(&self, key: &SortKey) -> String {
+        format!("{}{}", self.get(key.slot), if key.descending { " desc" } else { "" })
+    }
+
+    fn call(&self, call: &AggCall) -> String {
+        let args = if call.settings.star { "*".to_owned() } else { self.list(&call.args) };
+        match call.settings.number {
+            Some(n) => format!("{}({args}, {n})", call.aggregate.name),
+            None => format!("{}({args})", call.aggregate.name),
+        }
+    }
+
+    fn expr(&self, e: &Expr) -> String {
+        match e {
+            Expr::Slot(s) => self.get(*s),
+            Expr::Literal(v) => literal(v),
+            Expr::Member(e, segments) => {
+                let mut out = self.expr(e);
+                for segment in segments {
+                    match segment {
+                        Segment::Name { text, .. } => out.push_str(&format!(".{text}")),
+                        Segment::Index(n) => out.push_str(&format!("[{n}]")),
+                    }
+                }
+                out
+            }
+            Expr::Call(call) => {
+                let args: Vec<String> = call
+                    .args
+                    .iter()
+                    .zip(&call.prepared)
+                    .map(|(arg, ready)| match ready {
+                        Some(crate::func::Prepared::Period(d)) => format!("{} {:?}", d.count, d.unit).to_lowercase(),
+                        _ => self.expr(arg),
+                    })
+                    .collect();
+                format!("{}({})", call.function.name, args.join(", "))
+            }
+            Expr::Arithmetic(op, a, b) => format!("({} {} {})", self.expr(a), arithmetic(*op), self.expr(b)),
+            Expr::Negate(e) => format!("-{}", self.expr(e)),
+            Expr::Compare(op, a, b) => format!("{} {} {}", self.expr(a), op.symbol(), self.expr(b)),
+            Expr::And(all) => all.iter().map(|e| self.expr(e)).collect::<Vec<_>>().join(" and "),
+            Expr::Or(all) => format!("({})", all.iter().map(|e| self.expr(e)).collect::<Vec<_>>().join(" or ")),
+            Expr::Not(e) => format!("not ({})", self.expr(e)),
+            Expr::Like(e, Matcher::SubstringOf(m)) => format!("{} holds {}", self.expr(e), self.expr(m)),
+            Expr::Like(e, Matcher::RegexOf(m)) => format!("{} matches {}", self.expr(e), self.expr(m)),
+            Expr::Like(e, matcher) => format!("{} like {matcher:?}", self.expr(e)),
+            Expr::In(e, values) => format!("{} in [{}]", self.expr(e), values.iter().map(literal).collect::<Vec<_>>().join(", ")),
+            Expr::InQuery(e, n) => format!("{} in query {}", self.expr(e), n + 1),
+        }
+    }
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Text(crate::value::Kind::String, t) => format!("{:?}", String::from_utf8_lossy(t)),
+        other => other.as_ref().text().map_or(String::new(), |t| String::from_utf8_lossy(&t).into_owned()),
+    }
+}
+
+fn arithmetic(op: BinaryOp) -> &'static str {
+    match op {
+        BinaryOp::Add => "+",
+        BinaryOp::Sub => "-",
+        BinaryOp::Mul => "*",
+        BinaryOp::Div => "/",
+        BinaryOp::Rem => "%",
+        BinaryOp::Pow => "^",
+        BinaryOp::Eq => "=",
+        BinaryOp::Ne => "!=",
+        BinaryOp::Lt => "<",
+        BinaryOp::Le => "<=",
+        BinaryOp::Gt => ">",
+        BinaryOp::Ge => ">=",
+        BinaryOp::And => "and",
+        BinaryOp::Or => "or",
+    }
+}

@@ -1,0 +1,476 @@
+//! From the syntax tree to a plan, one stage after another.
+
+use super::expr::{Context, column_text};
+use super::scope::Scope;
+use super::{Expr, Op, ParsePattern, Plan, ScanPlan, Slot, SortKey, SourceRef, needles};
+use crate::error::Error;
+use crate::func::Clock;
+use crate::source::Field;
+use crate::value::Value;
+use backsight_lang::ast::{self, LetValue, ParseHow, Query, SourceSpec, Stage, StageKind};
+use backsight_lang::diag::{Diagnostic, Severity};
+use backsight_lang::span::Span;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What a query is compiled for, besides its text.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The query's clock and time range.
+    pub clock: Clock,
+    /// `--param name=value`, overriding `let`.
+    pub params: Vec<(String, String)>,
+    /// Literals of filters reach the source.
+    pub pushdown: bool,
+}
+
+/// Compiles a parsed query. Warnings and notes come back with the plan.
+///
+/// # Errors
+/// [`Error::Query`] with all errors of the first phase that has any: names and arity, then stage checks.
+pub fn lower(query: &Query, text: &str, settings: &Settings) -> Result<(Plan, Vec<Diagnostic>), Error> {
+    let mut lowering = Lowering::new(text, settings);
+    lowering.declare(query);
+    let plan = lowering.query(query);
+    let mut diagnostics = lowering.diagnostics;
+    diagnostics.sort_by_key(|d| (d.severity != Severity::Error, phase(d.code), d.span));
+    diagnostics.dedup();
+    match diagnostics.first() {
+        Some(first) if first.severity == Severity::Error => {
+            let deciding = phase(first.code);
+            diagnostics.retain(|d| d.severity == Severity::Error && phase(d.code) == deciding);
+            Err(Error::Query(diagnostics))
+        }
+        _ => Ok((plan, diagnostics)),
+    }
+}
+
+/// The phase of checking an error belongs to.
+fn phase(code: &str) -> u8 {
+    match code {
+        "E010" | "E011" | "E050" | "E051" | "E052" | "E080" => 0,
+        _ => 1,
+    }
+}
+
+/// A declared parameter.
+#[derive(Clone, Debug)]
+pub(super) enum Param {
+    /// One value.
+    Value(Value),
+    /// A duration.
+    Duration(ast::Duration),
+    /// A list of values.
+    List(Vec<Value>),
+}
+
+/// The state of one compilation.
+pub(super) struct Lowering<'a> {
+    pub text: &'a str,
+    pub settings: &'a Settings,
+    pub diagnostics: Vec<Diagnostic>,
+    pub params: HashMap<String, Param>,
+    pub ops: Vec<Op>,
+    pub scope: Scope,
+    pub subqueries: Vec<Plan>,
+    sources: Vec<SourceRef>,
+    /// Fields and slots of the source stage, kept when its scope is replaced.
+    scan: Option<ScanPlan>,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(text: &'a str, settings: &'a Settings) -> Lowering<'a> {
+        Lowering {
+            text,
+            settings,
+            diagnostics: Vec::new(),
+            params: HashMap::new(),
+            ops: Vec::new(),
+            scope: Scope { default_order: true, ..Scope::default() },
+            subqueries: Vec::new(),
+            sources: Vec::new(),
+            scan: None,
+        }
+    }
+
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    pub fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
+        self.report(Diagnostic::error(code, span, message));
+    }
+
+    fn unsupported(&mut self, what: &str, span: Span, help: &str) {
+        self.report(Diagnostic::error("E080", span, format!("`{what}` is not supported")).help(help));
+    }
+
+    /// Takes in the `let`s, and their overrides.
+    fn declare(&mut self, query: &Query) {
+        for declared in &query.lets {
+            let param = match &declared.value {
+                LetValue::One(e) => self.param_value(e),
+                LetValue::List(all) => Param::List(all.iter().map(|e| self.literal(e).unwrap_or_default()).collect()),
+            };
+            let name = &declared.name.text;
+            let param = match self.settings.params.iter().rev().find(|(n, _)| n == name) {
+                Some((_, given)) => match override_param(&param, given) {
+                    Some(p) => p,
+                    None => {
+                        self.error("E034", declared.span, format!("`{given}` does not fit the type of parameter `{name}`"));
+                        param
+                    }
+                },
+                None => param,
+            };
+            self.params.insert(name.clone(), param);
+        }
+        for (name, _) in &self.settings.params {
+            if !self.params.contains_key(name) {
+                let known: Vec<String> = self.params.keys().cloned().collect();
+                let error = Diagnostic::error("E050", Span::default(), format!("undefined parameter `${name}`"));
+                self.report(error.help_nearest(name, known.iter().map(String::as_str)));
+            }
+        }
+    }
+
+    fn param_value(&mut self, e: &ast::Expr) -> Param {
+        match &e.kind {
+            ast::ExprKind::Duration(d) => Param::Duration(*d),
+            _ => Param::Value(self.literal(e).unwrap_or_default()),
+        }
+    }
+
+    /// Lowers a (sub-)query in this lowering's scope.
+    fn query(&mut self, query: &Query) -> Plan {
+        for stage in &query.stages {
+            self.stage(stage);
+        }
+        let shown = self.scope.shown();
+        self.settle(None);
+        if self.settings.clock.start.is_some() || self.settings.clock.end.is_some() {
+            self.range();
+        }
+        let mut scan = self.scan.take().unwrap_or_default();
+        if !self.scope.closed {
+            scan = ScanPlan { fields: std::mem::take(&mut self.scope.fields), slots: self.scope.slots, ..ScanPlan::default() };
+        }
+        scan.sources = std::mem::take(&mut self.sources);
+        let mut plan = Plan { scan, ops: std::mem::take(&mut self.ops), shown, subqueries: std::mem::take(&mut self.subqueries) };
+        super::rewrite::drop_unread(&mut plan);
+        if self.settings.pushdown {
+            plan.scan.needles = needles::of(&plan);
+        }
+        plan
+    }
+
+    /// Puts the query's time range in front of everything.
+    fn range(&mut self) {
+        let clock = self.settings.clock;
+        let time = match &mut self.scan {
+            Some(scan) => match scan.fields.iter().find(|(f, _)| *f == Field::Timestamp) {
+                Some((_, slot)) => *slot,
+                None => {
+                    scan.fields.push((Field::Timestamp, scan.slots));
+                    scan.slots += 1;
+                    scan.slots - 1
+                }
+            },
+            None => self.scope.field(Field::Timestamp),
+        };
+        self.ops.insert(0, Op::Range { time, start: clock.start, end: clock.end });
+    }
+
+    /// A query inside this one, with the same parameters. Returns its plan.
+    pub fn nested(&mut self, query: &Query) -> Plan {
+        let mut inner = Lowering::new(self.text, self.settings);
+        inner.params = self.params.clone();
+        let plan = inner.query(query);
+        self.diagnostics.append(&mut inner.diagnostics);
+        plan
+    }
+
+    /// Makes the rows' order real: before anything that depends on it, and at the end. `limit` keeps the first rows.
+    pub fn settle(&mut self, limit: Option<u64>) {
+        let scope = &mut self.scope;
+        if scope.default_order && !scope.sorted {
+            scope.default_order = false;
+            let slot = scope.field(Field::Timestamp);
+            scope.order.push(SortKey { slot, descending: true, by_text: false });
+        }
+        if scope.sorted || (scope.order.is_empty() && limit.is_none()) {
+            if let Some(rows) = limit {
+                self.ops.push(Op::Limit { rows, any: false });
+            }
+            return;
+        }
+        scope.sorted = true;
+        self.ops.push(Op::Sort { keys: scope.order.clone(), limit });
+    }
+
+    /// A row-reshaping command was lowered: from here on only `scope`'s columns exist.
+    pub fn reshape(&mut self, scope: Scope) {
+        let old = std::mem::replace(&mut self.scope, scope);
+        if self.scan.is_none() {
+            self.scan = Some(ScanPlan { fields: old.fields, slots: old.slots, ..ScanPlan::default() });
+        }
+    }
+
+    fn stage(&mut self, stage: &Stage) {
+        match &stage.kind {
+            StageKind::Fields(items) => {
+                let columns = self.items(items);
+                self.scope.shown.select(&columns);
+            }
+            StageKind::Display(items) => {
+                let columns = self.items(items);
+                self.scope.shown.fix(&columns);
+            }
+            StageKind::Filter(e) | StageKind::FilterIndex(e) => {
+                let condition = self.row_expr(e);
+                self.ops.push(Op::Filter(condition));
+            }
+            StageKind::Stats(stats) => self.stats(stage, stats),
+            StageKind::Sort(keys) => self.sort(keys),
+            StageKind::Limit { any, count } => self.limit(stage, *any, count.as_ref()),
+            StageKind::Dedup(fields) => {
+                let slots = fields.iter().map(|e| self.slot_of(e)).collect();
+                self.settle(None);
+                self.ops.push(Op::Dedup(slots));
+            }
+            StageKind::Parse(parse) => self.parse(parse),
+            StageKind::Unnest { list, alias } => {
+                let list = self.row_expr(list);
+                self.unnest(list, &alias.text);
+            }
+            StageKind::Unmask(item) => {
+                let columns = self.items(std::slice::from_ref(item));
+                self.scope.shown.append(&columns);
+                self.report(Diagnostic::warning("W004", stage.word, "nothing is masked in an export: `unmask` changes nothing"));
+            }
+            StageKind::Source(source) => self.source(stage, source),
+            StageKind::Broken => {}
+            StageKind::Anomaly => {
+                self.unsupported("anomaly", stage.word, "use `pattern`, `firstseen` or `outlier`");
+            }
+            _ => {
+                let word = stage.word.text(self.text).to_owned();
+                self.unsupported(&word, stage.word, "this command is not built yet");
+            }
+        }
+    }
+
+    /// Items of `fields` and `display`: their columns, left to right; an alias can be used by the items after it.
+    fn items(&mut self, items: &[ast::Item]) -> Vec<(String, Slot)> {
+        let mut columns = Vec::new();
+        for item in items {
+            let slot = self.slot_of(&item.expr);
+            match &item.alias {
+                Some(alias) => self.scope.create(&alias.text, slot),
+                None if !matches!(item.expr.kind, ast::ExprKind::Path(_)) => self.scope.create(&item.text, slot),
+                None => {}
+            }
+            columns.push((item.name().to_owned(), slot));
+        }
+        columns
+    }
+
+    /// Lowers an expression over rows.
+    pub fn row_expr(&mut self, e: &ast::Expr) -> Expr {
+        self.expr(&mut Context::Rows, e)
+    }
+
+    /// The slot that holds an expression's value, computed if need be.
+    pub fn slot_of(&mut self, e: &ast::Expr) -> Slot {
+        let expr = self.row_expr(e);
+        self.materialize(expr)
+    }
+
+    /// The slot that holds a lowered expression's value.
+    pub fn materialize(&mut self, expr: Expr) -> Slot {
+        if let Expr::Slot(slot) = expr {
+            return slot;
+        }
+        let slot = self.scope.slot();
+        match self.ops.last_mut() {
+            Some(Op::Extend(columns)) => columns.push((slot, expr)),
+            _ => self.ops.push(Op::Extend(vec![(slot, expr)])),
+        }
+        slot
+    }
+
+    fn sort(&mut self, keys: &[ast::SortKey]) {
+        let mut order = Vec::new();
+        for key in keys {
+            let slot = match self.lost_timestamp(&key.item.expr) {
+                Some(Some(bin)) => bin,
+                Some(None) => continue,
+                None => self.slot_of(&key.item.expr),
+            };
+            if let Some(alias) = &key.item.alias {
+                self.scope.create(&alias.text, slot);
+            }
+            order.push(SortKey { slot, descending: key.descending, by_text: false });
+        }
+        if order.is_empty() {
+            return;
+        }
+        // The sort is stable: what ordered the rows before still orders equals.
+        if self.scope.default_order && !self.scope.sorted {
+            self.scope.default_order = false;
+            let slot = self.scope.field(Field::Timestamp);
+            self.scope.order.push(SortKey { slot, descending: true, by_text: false });
+        }
+        order.extend(self.scope.order.iter().copied().filter(|k| !order.iter().any(|o: &SortKey| o.slot == k.slot && !k.by_text)).collect::<Vec<_>>());
+        self.scope.order = order;
+        self.scope.sorted = false;
+    }
+
+    /// `sort @timestamp` after a `stats` that dropped it: its one `bin()` column, or nothing (language reference, §5.2).
+    fn lost_timestamp(&mut self, e: &ast::Expr) -> Option<Option<Slot>> {
+        let ast::ExprKind::Path(path) = &e.kind else { return None };
+        if Field::named(path) != Field::Timestamp || !self.scope.closed || self.scope.created("@timestamp").is_some() {
+            return None;
+        }
+        self.report(Diagnostic::warning("W008", e.span, "`@timestamp` is not available after `stats`; its `bin()` column is sorted instead, if there is one"));
+        Some(match self.scope.bins.as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        })
+    }
+
+    fn limit(&mut self, stage: &Stage, any: bool, count: Option<&ast::Expr>) {
+        let span = count.map_or(stage.word, |e| e.span);
+        let value = count.and_then(|e| self.constant(e));
+        let Some(rows) = value.and_then(|v| match v {
+            Value::Int(n) => u64::try_from(n).ok(),
+            _ => None,
+        }) else {
+            return self.error("E030", span, "`limit` needs a whole number");
+        };
+        if any { self.ops.push(Op::Limit { rows, any }) } else { self.settle(Some(rows)) }
+    }
+
+    fn parse(&mut self, parse: &ast::Parse) {
+        let input = match &parse.field {
+            Some(e) => self.row_expr(e),
+            None => match self.scope.system(Field::Message) {
+                Some(slot) => Expr::Slot(slot),
+                None => {
+                    let span = parse_span(parse);
+                    return self.error("E014", span, "`@message` is not available after `stats`");
+                }
+            },
+        };
+        let mut names: Vec<String> = parse.names.iter().map(|n| n.text.clone()).collect();
+        let pattern = match &parse.how {
+            ParseHow::Glob(glob) => ParsePattern::Glob(backsight_lang::glob_pieces(&glob.raw).into_iter().map(String::into_bytes).collect()),
+            ParseHow::Regex { regex, multi, span } => {
+                let Some(compiled) = self.regex(&regex.source(), *span) else { return };
+                let Some(groups) = self.groups(&compiled, &mut names, *span) else { return };
+                ParsePattern::Regex { regex: compiled, groups, multi: *multi }
+            }
+            ParseHow::Logfmt => ParsePattern::Logfmt,
+            ParseHow::Csv => ParsePattern::Csv,
+        };
+        let outputs: Vec<Slot> = names.iter().map(|_| self.scope.slot()).collect();
+        self.ops.push(Op::Parse { input, pattern, outputs: outputs.clone() });
+        let columns: Vec<(String, Slot)> = names.into_iter().zip(outputs).collect();
+        columns.iter().for_each(|(name, slot)| self.scope.create(name, *slot));
+        self.scope.shown.append(&columns);
+    }
+
+    /// The capture groups that feed the names; fills `names` from named groups where there is no `as`.
+    fn groups(&mut self, regex: &Arc<regex::bytes::Regex>, names: &mut Vec<String>, span: Span) -> Option<Vec<usize>> {
+        let all = regex.captures_len() - 1;
+        if all == 0 {
+            self.report(Diagnostic::error("E022", span, "no capture group in the expression").help("name what to keep: `(?<name>…)`"));
+            return None;
+        }
+        if names.is_empty() {
+            let named: Vec<(usize, String)> =
+                regex.capture_names().enumerate().filter_map(|(i, n)| Some((i, n?.to_owned()))).collect();
+            if named.is_empty() {
+                self.report(Diagnostic::error("E022", span, "no capture group has a name").help("name what to keep: `(?<name>…)`, or add `as`"));
+                return None;
+            }
+            *names = named.iter().map(|(_, n)| n.clone()).collect();
+            return Some(named.into_iter().map(|(i, _)| i).collect());
+        }
+        if all != names.len() {
+            let message = format!("expression has {} but {}", plural(all, "capture group"), plural(names.len(), "name"));
+            self.error("E021", span, message);
+            return None;
+        }
+        Some((1..=all).collect())
+    }
+
+    fn unnest(&mut self, list: Expr, name: &str) {
+        let output = self.scope.slot();
+        self.ops.push(Op::Unnest { list, output });
+        self.scope.create(name, output);
+        self.scope.shown.append(&[(name.to_owned(), output)]);
+    }
+
+    fn source(&mut self, stage: &Stage, source: &ast::SourceStage) {
+        if !self.ops.is_empty() {
+            return self.error("E002", stage.word, "expected `source` before all other commands, found it after one");
+        }
+        for spec in &source.specs {
+            match spec {
+                SourceSpec::Name(text) => self.sources.push(SourceRef::Name(text.text.clone())),
+                SourceSpec::DataSource(all) => self.sources.extend(all.iter().map(|t| SourceRef::Format(t.text.clone()))),
+                SourceSpec::LogGroups(args) => {
+                    for (name, values) in args {
+                        if name.text.eq_ignore_ascii_case("namePrefix") {
+                            self.sources.extend(values.iter().map(|t| SourceRef::Prefix(t.text.clone())));
+                        } else {
+                            self.report(Diagnostic::warning("W006", name.span, format!("argument `{}` is ignored", name.text)));
+                        }
+                    }
+                }
+            }
+        }
+        if source.start.is_some() || source.end.is_some() {
+            self.unsupported("start=", stage.word, "use `--start` and `--end`");
+        }
+    }
+
+    /// The text of an expression for column names and lookups by text.
+    pub fn text_of(&self, e: &ast::Expr) -> String {
+        column_text(e.span.text(self.text))
+    }
+}
+
+/// `1 name`, `2 names`
+pub(super) fn plural(n: usize, what: &str) -> String {
+    if n == 1 { format!("{n} {what}") } else { format!("{n} {what}s") }
+}
+
+fn parse_span(parse: &ast::Parse) -> Span {
+    match &parse.how {
+        ParseHow::Glob(t) => t.span,
+        ParseHow::Regex { span, .. } => *span,
+        ParseHow::Logfmt | ParseHow::Csv => parse.names.first().map_or(Span::default(), |n| n.span),
+    }
+}
+
+/// A parameter given on the command line, read as the type its `let` has.
+fn override_param(declared: &Param, given: &str) -> Option<Param> {
+    Some(match declared {
+        Param::Duration(_) => Param::Duration(backsight_lang::duration(given)?),
+        Param::List(items) => {
+            let parts = given.split(',').map(|part| override_value(items.first(), part.trim()));
+            Param::List(parts.collect::<Option<_>>()?)
+        }
+        Param::Value(value) => Param::Value(override_value(Some(value), given)?),
+    })
+}
+
+fn override_value(declared: Option<&Value>, given: &str) -> Option<Value> {
+    Some(match declared {
+        Some(Value::Int(_) | Value::Float(_)) => super::expr::number_literal(given.trim())?,
+        Some(Value::Bool(_)) => Value::Bool(given.trim().parse().ok()?),
+        _ => Value::string(given),
+    })
+}

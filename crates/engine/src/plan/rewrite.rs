@@ -1,0 +1,60 @@
+//! Rewrites of a finished plan that never change its answer.
+
+use super::{Op, Plan, Slot};
+use std::collections::BTreeSet;
+
+impl Op {
+    /// The slots the op reads.
+    pub fn reads(&self) -> Vec<Slot> {
+        match self {
+            Op::Filter(e) => e.slots(),
+            Op::Range { time, .. } => vec![*time],
+            Op::Extend(columns) => columns.iter().flat_map(|(_, e)| e.slots()).collect(),
+            Op::Parse { input, .. } => input.slots(),
+            Op::Unnest { list, .. } => list.slots(),
+            Op::Drop(_) | Op::Limit { .. } => Vec::new(),
+            Op::Group { keys, aggs, .. } => {
+                keys.iter().copied().chain(aggs.iter().flat_map(|a| a.args.iter().copied().chain(a.time))).collect()
+            }
+            Op::Sort { keys, .. } => keys.iter().map(|k| k.slot).collect(),
+            Op::Dedup(slots) => slots.clone(),
+        }
+    }
+
+    /// The slots the op writes.
+    fn writes(&self) -> Vec<Slot> {
+        match self {
+            Op::Extend(columns) => columns.iter().map(|(s, _)| *s).collect(),
+            Op::Parse { outputs, .. } => outputs.clone(),
+            Op::Unnest { output, .. } => vec![*output],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Puts an [`Op::Drop`] behind each op after which columns are not read any more, so that filters and sorts do not
+/// carry them along.
+pub(super) fn drop_unread(plan: &mut Plan) {
+    let mut live: BTreeSet<Slot> = plan.shown.iter().map(|(_, s)| *s).collect();
+    let mut out = Vec::new();
+    for op in std::mem::take(&mut plan.ops).into_iter().rev() {
+        let dead: Vec<Slot> =
+            op.reads().into_iter().chain(op.writes()).collect::<BTreeSet<_>>().into_iter().filter(|s| !live.contains(s)).collect();
+        match op {
+            // A group op renumbers: before it, only what it reads is alive.
+            Op::Group { .. } => live = op.reads().into_iter().collect(),
+            _ => {
+                if !dead.is_empty() {
+                    out.push(Op::Drop(dead));
+                }
+                op.writes().iter().for_each(|s| {
+                    live.remove(s);
+                });
+                live.extend(op.reads());
+            }
+        }
+        out.push(op);
+    }
+    out.reverse();
+    plan.ops = out;
+}

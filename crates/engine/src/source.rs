@@ -1,0 +1,172 @@
+//! The engine's view of data: something that hands out morsels of rows.
+
+use crate::error::Error;
+use crate::value::column::Batch;
+use backsight_lang::ast::{Path, Segment};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A field the scan delivers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Field {
+    /// `@timestamp`
+    Timestamp,
+    /// `@message`
+    Message,
+    /// `@logStream`
+    LogStream,
+    /// `@log`
+    Log,
+    /// `@ingestionTime`
+    IngestionTime,
+    /// `@ptr`
+    Ptr,
+    /// A field of the data, by path (language reference, "Paths"); never empty.
+    Path(Vec<Segment>),
+}
+
+impl Field {
+    /// The field a name of the query stands for: a system field if it is one word that names one, else a path.
+    pub fn named(path: &Path) -> Field {
+        match path.segments.as_slice() {
+            [Segment::Name { text, .. }] => match text.as_str() {
+                "@timestamp" => Field::Timestamp,
+                "@message" => Field::Message,
+                "@logStream" => Field::LogStream,
+                "@log" => Field::Log,
+                "@ingestionTime" => Field::IngestionTime,
+                "@ptr" => Field::Ptr,
+                _ => Field::Path(path.segments.clone()),
+            },
+            _ => Field::Path(path.segments.clone()),
+        }
+    }
+
+    /// The name as a query writes it, without backticks.
+    pub fn name(&self) -> String {
+        match self {
+            Field::Timestamp => "@timestamp".into(),
+            Field::Message => "@message".into(),
+            Field::LogStream => "@logStream".into(),
+            Field::Log => "@log".into(),
+            Field::IngestionTime => "@ingestionTime".into(),
+            Field::Ptr => "@ptr".into(),
+            Field::Path(segments) => {
+                let parts: Vec<String> = segments
+                    .iter()
+                    .map(|s| match s {
+                        Segment::Name { text, .. } => text.clone(),
+                        Segment::Index(n) => n.to_string(),
+                    })
+                    .collect();
+                parts.join(".")
+            }
+        }
+    }
+}
+
+/// What a run wants from its source. A source must deliver `want`; the rest is advice it may use to read less.
+#[derive(Clone, Debug, Default)]
+pub struct Scan {
+    /// The fields, one slot each: column `i` of every batch is `want[i]`.
+    pub want: Vec<Field>,
+    /// Sound prefilter: a record can only pass the query's filters if, for each entry, its bytes hold at least one of
+    /// the needles, or a backslash (an escape can hide a needle). Empty: no prefilter.
+    pub needles: Vec<Vec<Vec<u8>>>,
+    /// Half-open time range in epoch milliseconds; rows outside may be left out, the run filters again.
+    pub range: (Option<i64>, Option<i64>),
+}
+
+/// Whether the receiver of batches wants more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    More,
+    /// No later row can change the answer.
+    Enough,
+}
+
+/// Rows to read: files, or a table in memory.
+pub trait Source: Sync {
+    /// Starts a pass over the data. Cheap: reads no more than what is needed to hand out the first morsel.
+    fn open<'a>(&'a self, scan: &'a Scan, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error>;
+
+    /// Bytes on disk, where known, for progress and `estimate`.
+    fn size(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// The queue of one pass. Workers ask for morsels until there are none.
+pub trait Morsels: Sync {
+    /// The next piece of work. Morsels are handed out in source order; each is read by the worker that took it.
+    fn next(&self) -> Option<Box<dyn Morsel + '_>>;
+}
+
+/// A piece of input that one worker reads.
+pub trait Morsel: Send {
+    /// Reads the morsel and gives its rows, at most [`BATCH_ROWS`] at a time, in source order, to `out`, until that
+    /// says [`Flow::Enough`] or fails. Damage in the data is counted and noted in [`Counters`], not an error.
+    fn read(self: Box<Self>, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error>;
+}
+
+/// Rows in a batch, at most.
+pub const BATCH_ROWS: usize = 8192;
+
+/// What a pass has seen so far: added to by workers, read by whoever shows progress, and by the summary.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Records read, before any filter; what a literal prefilter passed over is counted too.
+    pub records: AtomicU64,
+    /// Bytes of records (decompressed).
+    pub bytes: AtomicU64,
+    /// Bytes of input files consumed (compressed).
+    pub input_bytes: AtomicU64,
+    /// Records that are not JSON in a JSON log: kept as events with only `@message`.
+    pub not_json: AtomicU64,
+    /// Records with bytes that are not UTF-8.
+    pub not_utf8: AtomicU64,
+    /// Rows without a readable `@timestamp`, where one was asked for.
+    pub no_timestamp: AtomicU64,
+    /// Findings about the input, in no particular order; sorted by file and offset when shown.
+    pub notes: std::sync::Mutex<Vec<Note>>,
+}
+
+impl Counters {
+    /// Adds to a counter.
+    pub fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Reads a counter.
+    pub fn get(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+
+    /// Records a finding.
+    pub fn note(&self, note: Note) {
+        // A poisoned lock only means another worker panicked while pushing; the list itself is whole.
+        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(note);
+    }
+}
+
+/// Something about the input that the person must hear of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    /// The file, as the user named or the walk found it.
+    pub file: String,
+    /// Byte offset in the file as stored, where one is known.
+    pub offset: Option<u64>,
+    /// What was found.
+    pub message: String,
+    /// How it bears on the answer.
+    pub weight: Weight,
+}
+
+/// How a [`Note`] bears on the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Said for completeness: a file skipped because it is no log, say.
+    Notice,
+    /// Part of the input could not be read: exit status 3.
+    Damage,
+}

@@ -1,0 +1,458 @@
+//! The table of commands. The parser dispatches through it; completion, documentation and suggestions read it.
+
+use crate::ast::StageKind;
+use crate::diag::{Diagnostic, nearest};
+use crate::parse::input::{Found, Input};
+use crate::parse::{combine, extract, follow, select};
+use crate::span::Span;
+
+/// Everything known about one command.
+#[derive(Debug)]
+pub struct Command {
+    /// The canonical spelling.
+    pub name: &'static str,
+    /// Other accepted spellings.
+    pub aliases: &'static [&'static str],
+    /// Where it comes from.
+    pub status: Status,
+    /// Delivery tier of the language reference: 1 is the daily core, 3 comes last. 0: never offered.
+    pub tier: u8,
+    /// What it does, in one line.
+    pub about: &'static str,
+    /// Its form: words as written, `[optional]`, `a|b`, `…` for repetition.
+    pub syntax: &'static str,
+    /// A query that uses it and parses.
+    pub example: &'static str,
+    /// It may only stand before all other commands.
+    pub(crate) leads: bool,
+    /// How it is read.
+    pub(crate) form: Form,
+}
+
+/// Where a command comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Part of CloudWatch Logs Insights.
+    LogsInsights,
+    /// Added by Backsight.
+    Extension,
+}
+
+/// How a command is read.
+#[derive(Debug)]
+pub(crate) enum Form {
+    /// A stage of the pipeline: the parser of what follows the command word.
+    Stage(StageParser),
+    /// A declaration in front of the pipeline, read by the query parser.
+    Prelude,
+}
+
+/// Reads what follows a command word.
+pub(crate) type StageParser = for<'a> fn(Input<'a>) -> Found<'a, StageKind>;
+
+/// A Logs Insights command of the first tier without aliases; rows say what differs.
+const fn command(
+    name: &'static str,
+    about: &'static str,
+    syntax: &'static str,
+    example: &'static str,
+    parse: StageParser,
+) -> Command {
+    let (aliases, status, form) = (&[], Status::LogsInsights, Form::Stage(parse));
+    Command { name, aliases, status, tier: 1, about, syntax, example, leads: false, form }
+}
+
+impl Command {
+    const fn tier(self, tier: u8) -> Command {
+        Command { tier, ..self }
+    }
+
+    const fn alias(self, aliases: &'static [&'static str]) -> Command {
+        Command { aliases, ..self }
+    }
+
+    const fn extension(self) -> Command {
+        Command { status: Status::Extension, ..self }
+    }
+
+    const fn leading(self) -> Command {
+        Command { leads: true, ..self }
+    }
+
+    const fn prelude(self) -> Command {
+        Command { form: Form::Prelude, leads: true, ..self }
+    }
+
+    /// All spellings, the canonical one first.
+    pub fn spellings(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+}
+
+/// Every command, most used first.
+pub static COMMANDS: &[Command] = &[
+    command(
+        "fields",
+        "Selects and creates columns.",
+        "fields e [as name], …",
+        "fields @timestamp, concat(httpMethod, \" \", resourcePath) as req",
+        select::fields,
+    ),
+    command(
+        "filter",
+        "Keeps the rows for which a condition is true.",
+        "filter condition",
+        "filter status >= 400 and ispresent(user)",
+        select::filter,
+    )
+    .alias(&["where"]),
+    command(
+        "stats",
+        "Aggregates rows, in groups if `by` is given.",
+        "stats aggregate [as name], … [by e [as name], …] [offset period]",
+        "stats count(*) as n, pct(latency, 95) as p95 by ip, bin(5m)",
+        select::stats,
+    ),
+    command(
+        "sort",
+        "Orders the rows; ascending unless `desc` is written.",
+        "sort e [asc|desc], …",
+        "sort n desc, ip",
+        select::sort,
+    ),
+    command(
+        "limit",
+        "Keeps the first rows; `any` takes the first found.",
+        "limit [any] number",
+        "limit 20",
+        select::limit,
+    )
+    .alias(&["head"]),
+    command(
+        "parse",
+        "Cuts new fields out of text.",
+        "parse [e] \"…*…\"|/regex/ [multi] [as name, …] or parse [e] logfmt|csv as name, …",
+        "parse @message /user=(?<user>\\w+)/",
+        extract::parse,
+    ),
+    command(
+        "display",
+        "Shows exactly these columns.",
+        "display e [as name], …",
+        "fields @message | parse @message \"[*] *\" as level, msg | display msg",
+        select::display,
+    ),
+    command(
+        "dedup",
+        "Keeps the first row of each combination of values.",
+        "dedup field, …",
+        "dedup ip, user",
+        select::dedup,
+    ),
+    command(
+        "unnest",
+        "Makes one row of each element of a list.",
+        "unnest e into name",
+        "unnest resources into r | stats count(*) by r.type",
+        extract::unnest,
+    ),
+    command(
+        "source",
+        "Names what is read, and the time range.",
+        "source \"name\" … [start=time] [end=time]",
+        "source 'logs/2024/*.json.gz' start=2024-05-01 end=2024-05-02 | filter status = 403",
+        combine::source,
+    )
+    .leading(),
+    command(
+        "pattern",
+        "Groups texts that differ only in numbers, ids, addresses and times.",
+        "pattern e",
+        "pattern @message | sort @sampleCount desc",
+        extract::pattern,
+    )
+    .tier(2),
+    command(
+        "expand",
+        "Replaces a list by its elements, one row each.",
+        "expand field",
+        "expand items",
+        extract::expand,
+    )
+    .tier(2),
+    command(
+        "lookup",
+        "Adds columns of a table whose key equals a field.",
+        "lookup table column [as field], … output|outputnew column [as name], …",
+        "lookup users userId as uid output name, department",
+        combine::lookup,
+    )
+    .tier(2),
+    command(
+        "cidrlookup",
+        "Adds columns of a table whose network holds an address.",
+        "cidrlookup table e [as column] output|outputnew column [as name], …",
+        "cidrlookup nets srcAddr output region, owner",
+        combine::cidr_lookup,
+    )
+    .tier(2),
+    command(
+        "join",
+        "Pairs rows with those of another query.",
+        "join [type=inner|left] [left=a] [right=b] where a.x = b.y ( query )",
+        "join type=left left=api right=fn where api.requestId=fn.requestId (source 'lambda.json')",
+        combine::join,
+    )
+    .tier(2),
+    command(
+        "json",
+        "Takes a value out of JSON text.",
+        "json field=field \"path\" as name",
+        "json field=detail \"user.id\" as userId",
+        extract::json,
+    )
+    .tier(2),
+    command(
+        "filterIndex",
+        "As `filter`, for a field that an index or statistics cover.",
+        "filterIndex field = value|in [ value, … ]",
+        "filterIndex requestId in [\"r-1\", \"r-2\"]",
+        follow::filter_index,
+    )
+    .tier(2),
+    command(
+        "addtotals",
+        "Adds a total of each row, or of each column.",
+        "addtotals [fieldname=name] [row=true|false] [col=true|false] [field, …]",
+        "stats sum(a) as a, sum(b) as b by k | addtotals fieldname=All col=true a, b",
+        follow::add_totals,
+    )
+    .tier(2),
+    command(
+        "accum",
+        "Adds up a field from row to row.",
+        "accum field [as name]",
+        "fields bytes | sort @timestamp | accum bytes as total",
+        follow::accum,
+    )
+    .tier(2),
+    command(
+        "autoregress",
+        "Adds values of earlier rows.",
+        "autoregress field [as name] [p=number[-number]]",
+        "fields bytes | sort @timestamp | autoregress bytes p=1-2",
+        follow::autoregress,
+    )
+    .tier(2),
+    command(
+        "filldown",
+        "Replaces nulls by the last value above.",
+        "filldown [field …]",
+        "filldown host cpu*",
+        follow::fill_down,
+    )
+    .tier(2),
+    command(
+        "fillmissing",
+        "Adds rows for empty time bins.",
+        "fillmissing [with value for field, …]",
+        "stats count(*) as n by bin(1m) | fillmissing with 0 for n",
+        follow::fill_missing,
+    )
+    .tier(2),
+    command(
+        "sessionize",
+        "Numbers sessions: events of one identity without a long gap.",
+        "sessionize field, … [maxspan period] [as name]",
+        "sessionize userId, deviceId maxspan 1h as session | stats count(*) by session",
+        follow::sessionize,
+    )
+    .tier(2),
+    command(
+        "countFrequent",
+        "Counts combinations of values, most frequent first.",
+        "countFrequent field, …",
+        "countFrequent method, status",
+        follow::count_frequent,
+    )
+    .tier(2)
+    .alias(&["count_frequent"]),
+    command(
+        "estimate",
+        "Says how much the query would read, without running it.",
+        "estimate",
+        "filter status = 404 | estimate",
+        extract::estimate,
+    )
+    .tier(2),
+    command(
+        "diff",
+        "Compares patterns with those of an earlier time.",
+        "diff [previousDay|previousWeek|previousMonth]",
+        "diff previousDay",
+        extract::diff,
+    )
+    .tier(3),
+    command(
+        "logcompare",
+        "As `diff`, with a baseline shifted by a period.",
+        "logcompare timeshift period",
+        "logcompare timeshift 7d",
+        follow::log_compare,
+    )
+    .tier(3),
+    command(
+        "outlier",
+        "Clamps, drops or marks values far out of the usual range.",
+        "outlier [action=transform|remove] [param=number] [uselower=true] [mark=true] field …",
+        "outlier action=remove param=3.0 latency",
+        follow::outlier,
+    )
+    .tier(3),
+    command(
+        "appendcols",
+        "Puts the columns of another query beside these, row by row.",
+        "appendcols [override=true] [max=number] ( query )",
+        "stats count(*) as n by svc | appendcols ( source 'b.json' | stats avg(latency) as l by svc )",
+        combine::append_columns,
+    )
+    .tier(3),
+    command(
+        "relevantfields",
+        "Ranks fields by how much their values change where a condition holds.",
+        "relevantfields [field, …] where condition",
+        "relevantfields path, userAgent where status = 403",
+        follow::relevant_fields,
+    )
+    .tier(3),
+    command(
+        "unmask",
+        "Shows masked data; nothing is masked offline.",
+        "unmask e [as name]",
+        "unmask @message",
+        extract::unmask,
+    )
+    .tier(3),
+    command(
+        "anomaly",
+        "Machine learning of Logs Insights; not available offline.",
+        "anomaly",
+        "pattern @message | anomaly",
+        extract::anomaly,
+    )
+    .tier(0),
+    command(
+        "burst",
+        "Finds keys with many events within a sliding window.",
+        "burst by key, … within period aggregate >= number",
+        "filter status in [401, 403] | burst by ip within 5m count >= 100",
+        follow::burst,
+    )
+    .extension(),
+    command(
+        "sequence",
+        "Finds events of one key that follow each other.",
+        "sequence by key, … within period [ name: condition [at least n] ; … ]",
+        "sequence by ip within 15m [ fail: status = 401 at least 10 ; ok: status = 200 ]",
+        follow::sequence,
+    )
+    .extension()
+    .tier(2),
+    command(
+        "firstseen",
+        "Lists combinations of values that occur for the first time.",
+        "firstseen field, … [after time]",
+        "firstseen userIdentity.arn, awsRegion after last-7d",
+        follow::first_seen,
+    )
+    .extension()
+    .tier(2),
+    command(
+        "union",
+        "Adds the rows of another query.",
+        "union ( query )",
+        "fields ip | union ( source 'apigw' | fields ip )",
+        combine::union,
+    )
+    .extension()
+    .tier(2),
+    command(
+        "let",
+        "Declares a parameter, used as `$name`.",
+        "let name = literal|period|[ literal, … ]",
+        "let threshold = 20 filter n > $threshold",
+        no_stage,
+    )
+    .extension()
+    .prelude(),
+    command(
+        "table",
+        "Names a file whose values `in table`, `lookup` and `cidrlookup` use.",
+        "table name from \"file\"",
+        "table bad from \"iocs.csv\" filter ip in table bad",
+        no_stage,
+    )
+    .extension()
+    .prelude(),
+];
+
+/// The parser of what is never a stage; [`Form::Prelude`] takes its place.
+fn no_stage(input: Input<'_>) -> Found<'_, StageKind> {
+    Ok((input, StageKind::Broken))
+}
+
+/// Commands of other languages, and what does their work here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("tail", "use `sort @timestamp desc | limit 20`"),
+    ("top", "use `stats count(*) as n by field | sort n desc | limit 10`"),
+    ("take", "use `limit`"),
+    ("select", "use `fields`"),
+    ("project", "use `fields`"),
+    ("columns", "use `fields`"),
+    ("extend", "use `fields … as name`"),
+    ("eval", "use `fields … as name`"),
+    ("rename", "use `fields old as new`"),
+    ("group", "use `stats`"),
+    ("summarize", "use `stats`"),
+    ("aggregate", "use `stats`"),
+    ("count", "use `stats count(*)`"),
+    ("sum", "use `stats sum(field)`"),
+    ("avg", "use `stats avg(field)`"),
+    ("min", "use `stats min(field)`"),
+    ("max", "use `stats max(field)`"),
+    ("search", "use `filter @message like \"text\"`"),
+    ("grep", "use `filter @message like /regex/`"),
+    ("having", "use `filter` behind `stats`"),
+    ("distinct", "use `dedup`"),
+    ("uniq", "use `dedup`"),
+    ("rex", "use `parse field /regex/`"),
+    ("extract", "use `parse field /regex/`"),
+    ("from", "use `source`"),
+    ("mvexpand", "use `unnest list into name`"),
+];
+
+/// A stage command that other languages have and that is read as one of ours.
+static ORDER: Command = command("order", "`order by` of SQL: `sort`.", "order by e", "order by a", select::order);
+
+/// The command spelled `word`, in any case.
+pub fn find(word: &str) -> Option<&'static Command> {
+    let spelled = |command: &Command| command.spellings().any(|s| s.eq_ignore_ascii_case(word));
+    COMMANDS.iter().find(|command| spelled(command))
+}
+
+/// As [`find`], for the parser, which also reads `order by`.
+pub(crate) fn find_or_foreign(word: &str) -> Option<&'static Command> {
+    find(word).or_else(|| word.eq_ignore_ascii_case(ORDER.name).then_some(&ORDER))
+}
+
+/// E001 for `word` at `span`.
+pub(crate) fn unknown(word: &str, span: Span) -> Diagnostic {
+    let diagnostic = Diagnostic::error("E001", span, format!("unknown command `{word}`"));
+    if let Some((_, help)) = ELSEWHERE.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) {
+        return diagnostic.help(*help);
+    }
+    match nearest(word, COMMANDS.iter().flat_map(Command::spellings)) {
+        Some(best) => diagnostic.help(format!("did you mean `{best}`?")),
+        None => diagnostic,
+    }
+}
