@@ -1,7 +1,52 @@
 //! Plans and runs Backsight queries over an abstract [`source::Source`] of rows.
+//!
+//! [`compile`] turns query text into a [`plan::Plan`]; [`run`] runs it over the sources of a [`source::Catalog`] and
+//! hands the answer's batches, in order, to a callback. The engine opens no file, prints nothing, and reads no clock or
+//! environment: what it needs of these comes in as arguments.
 
 pub mod agg;
 pub mod error;
+pub mod exec;
 pub mod func;
+pub mod plan;
 pub mod source;
 pub mod value;
+
+pub use exec::ctl::Ctl;
+pub use exec::{Outcome, run};
+
+use backsight_lang::diag::{Diagnostic, Severity};
+
+/// A compiled query, with the warnings and notes that came up.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// What will run.
+    pub plan: plan::Plan,
+    /// Warnings and notes, in order of place.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Parses and plans a query.
+///
+/// # Errors
+/// [`error::Error::Query`] with all independent errors of the first phase that finds any.
+pub fn compile(text: &str, settings: &plan::CompileSettings) -> Result<Compiled, error::Error> {
+    let parsed = backsight_lang::parse(text);
+    let (errors, mut warnings): (Vec<_>, Vec<_>) = parsed.diagnostics.into_iter().partition(|d| d.severity == Severity::Error);
+    if !errors.is_empty() {
+        return Err(error::Error::Query(errors));
+    }
+    let (plan, more) = plan::lower(&parsed.query, text, settings)?;
+    warnings.extend(more);
+    Ok(Compiled { plan, warnings })
+}
+
+#[cfg(test)]
+mod smoke {
+    #[test]
+    fn explains() {
+        let settings = crate::plan::CompileSettings { pushdown: true, ..Default::default() };
+        let text = "fields ip, resourcePath | filter status = \"404\" | stats count(*) as n by ip | filter n > 20 | sort n desc";
+        println!("{}", crate::compile(text, &settings).map(|c| c.plan.explain()).unwrap_or_else(|e| e.to_string()));
+    }
+}

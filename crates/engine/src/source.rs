@@ -170,3 +170,12 @@ pub enum Weight {
     /// Part of the input could not be read: exit status 3.
     Damage,
 }
+
+/// Where a query's sources come from.
+pub trait Catalog: Sync {
+    /// The source for the `source` commands of a query; for none, the default source.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where nothing fits.
+    fn open(&self, wanted: &[crate::plan::SourceRef]) -> Result<std::sync::Arc<dyn Source + Send>, Error>;
+}

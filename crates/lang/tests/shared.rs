@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use backsight_lang::parse;
+use backsight_lang::{format, parse};
 
 /// The text of a file of the shared folder, or `None` with a loud word about it.
 fn shared(path: &str) -> Option<String> {
@@ -59,7 +59,10 @@ fn check_case(name: &str, query: &str, error: Option<&str>, span: Option<&str>) 
                 assert_eq!(first.span.text(query), span, "{name}");
             }
         }
-        _ => assert_eq!(first, None, "{name}: {query}"),
+        _ => {
+            assert_eq!(first, None, "{name}: {query}");
+            check_round_trip(query);
+        }
     }
 }
 
@@ -79,10 +82,23 @@ fn corpus() {
             let errors: Vec<_> = parsed.errors().collect();
             assert!(errors.is_empty(), "{}: {errors:?}\n{query}", row["id"]);
         }
+        if parsed.is_ok() {
+            check_round_trip(query);
+        }
         for found in &parsed.diagnostics {
             eprintln!("{} {:?} {} [{}] {:?}", row["id"], found.code, found.message, found.span.text(query), found.help);
         }
         checked += 1;
     }
     assert!(checked > 300, "only {checked} rows");
+}
+
+/// Formatting keeps the tree and does nothing the second time.
+fn check_round_trip(query: &str) {
+    let tree = parse(query).query;
+    let text = format(&tree, query);
+    let again = parse(&text);
+    assert!(again.is_ok(), "{query}\n---\n{text}\n{:?}", again.diagnostics);
+    assert_eq!(tree.shape(), again.query.shape(), "{query}\n---\n{text}");
+    assert_eq!(format(&again.query, &text), text, "{query}");
 }

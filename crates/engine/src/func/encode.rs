@@ -17,10 +17,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         result: Type::Text,
         about: "`s` percent-encoded: letters, digits and `-._~` are kept, every other byte becomes `%XX`.",
         examples: &[(r#"urlencode("a b/c")"#, "a%20b%2Fc")],
-        eval: Eval::Values(|args| bytes(args, |s, out| {
-            percent_encode(s, RESERVED).for_each(|piece| out.extend_from_slice(piece.as_bytes()));
-            Some(())
-        })),
+        eval: Eval::Values(|args| {
+            bytes(args, |s, out| {
+                percent_encode(s, RESERVED).for_each(|piece| out.extend_from_slice(piece.as_bytes()));
+                Some(())
+            })
+        }),
         ..ROW
     },
     Function {
@@ -29,10 +31,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         result: Type::Text,
         about: "`s` percent-decoded once; `+` and broken `%` are left alone, bytes that are not UTF-8 become U+FFFD.",
         examples: &[(r#"urldecode("%2e%2e%2f")"#, "../"), (r#"urldecode("%252e")"#, "%2e")],
-        eval: Eval::Values(|args| bytes(args, |s, out| {
-            out.extend_from_slice(percent_decode(s).decode_utf8_lossy().as_bytes());
-            Some(())
-        })),
+        eval: Eval::Values(|args| {
+            bytes(args, |s, out| {
+                out.extend_from_slice(percent_decode(s).decode_utf8_lossy().as_bytes());
+                Some(())
+            })
+        }),
         ..ROW
     },
     Function {
@@ -42,10 +46,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         status: Status::Extension,
         about: "`s` percent-decoded up to three times, `+` as a space, `/./` and `//` as `/` (but `://` kept), lower case.",
         examples: &[(r#"normalizePath("/A//%252e%252E/./B+C")"#, "/a/../b c")],
-        eval: Eval::Values(|args| bytes(args, |s, out| {
-            normalize_path(s, out);
-            Some(())
-        })),
+        eval: Eval::Values(|args| {
+            bytes(args, |s, out| {
+                normalize_path(s, out);
+                Some(())
+            })
+        }),
         ..ROW
     },
     Function {
@@ -54,10 +60,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         result: Type::Text,
         about: "`s` in base64, standard alphabet, padded.",
         examples: &[(r#"base64encode("admin:pw")"#, "YWRtaW46cHc=")],
-        eval: Eval::Values(|args| bytes(args, |s, out| {
-            out.extend_from_slice(BASE64.encode(s).as_bytes());
-            Some(())
-        })),
+        eval: Eval::Values(|args| {
+            bytes(args, |s, out| {
+                out.extend_from_slice(BASE64.encode(s).as_bytes());
+                Some(())
+            })
+        }),
         ..ROW
     },
     Function {
@@ -75,10 +83,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         result: Type::Text,
         about: "The text whose bytes `s` lists as pairs of hexadecimal digits; null where it is not hexadecimal.",
         examples: &[(r#"hexToAscii("48656c6c6f")"#, "Hello"), (r#"hexToAscii("4")"#, "")],
-        eval: Eval::Values(|args| bytes(args, |s, out| {
-            out.resize(s.len() / 2, 0);
-            hex::decode_to_slice(s, out).ok()
-        })),
+        eval: Eval::Values(|args| {
+            bytes(args, |s, out| {
+                out.resize(s.len() / 2, 0);
+                hex::decode_to_slice(s, out).ok()
+            })
+        }),
         ..ROW
     },
     Function {

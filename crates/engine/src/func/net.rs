@@ -45,9 +45,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             (r#"isIpInSubnet("fd00::5", "fd00::/8")"#, "1"),
             (r#"isIpInSubnet("::ffff:10.0.0.1", "10.0.0.0/8")"#, "1"),
         ],
-        eval: Eval::Predicate(|args| {
-            subnet(args, |net, ip| net.contains(&ip) || net.contains(&ip.to_canonical()))
-        }),
+        eval: Eval::Predicate(|args| subnet(args, |net, ip| net.contains(&ip) || net.contains(&ip.to_canonical()))),
         ..ROW
     },
     Function {
@@ -213,7 +211,12 @@ mod tests {
                 (&format!("isValidIp(\"{ip}\")"), if v4 == v6 { "0" } else { "1" }),
             ]);
         }
-        check(&[("isValidIp(missing)", "0"), ("isValidIp(l)", "0"), ("isValidIp(1.5)", "0"), ("isValidIp(latin)", "0")]);
+        check(&[
+            ("isValidIp(missing)", "0"),
+            ("isValidIp(l)", "0"),
+            ("isValidIp(1.5)", "0"),
+            ("isValidIp(latin)", "0"),
+        ]);
     }
 
     #[test]
@@ -239,7 +242,9 @@ mod tests {
 
     #[test]
     fn cidr_texts() {
-        for bad in ["10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/+8", "10.0.0.0/08", "010.0.0.0/8", "::/129", "x/8", "/8"] {
+        for bad in
+            ["10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/+8", "10.0.0.0/08", "010.0.0.0/8", "::/129", "x/8", "/8"]
+        {
             assert_eq!(parse_cidr(bad), None, "{bad}");
         }
         let with_host_bits = parse_cidr("10.0.0.9/8").expect("a network");
@@ -281,6 +286,10 @@ mod tests {
             ]);
         }
         check(&[("isPublicIP(\"x\")", "0"), ("isPublicIP(missing)", "0"), ("isReservedIP(missing)", "0")]);
-        check(&[("ipv4ToNumber(\"255.255.255.255\")", "4294967295"), ("ipv4ToNumber(\"::1\")", ""), ("ipv4ToNumber(missing)", "")]);
+        check(&[
+            ("ipv4ToNumber(\"255.255.255.255\")", "4294967295"),
+            ("ipv4ToNumber(\"::1\")", ""),
+            ("ipv4ToNumber(missing)", ""),
+        ]);
     }
 }

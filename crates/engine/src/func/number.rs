@@ -41,7 +41,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         optional: 1,
         result: Type::Number,
         about: "`n` rounded to `places` decimal places (0), half away from zero as its shortest decimal form shows it.",
-        examples: &[("round(2.5)", "3"), ("round(-2.5)", "-3"), ("round(1.005, 2)", "1.01"), ("round(1250, -2)", "1300")],
+        examples: &[
+            ("round(2.5)", "3"),
+            ("round(-2.5)", "-3"),
+            ("round(1.005, 2)", "1.01"),
+            ("round(1250, -2)", "1300"),
+        ],
         eval: Eval::Values(|args| args.map(|row| round(args, row).unwrap_or_default())),
         ..ROW
     },
@@ -259,7 +264,8 @@ const EARTH_RADIUS_KM: f64 = 6371.0;
 fn haversine(args: &Args<'_>, row: usize) -> Option<Value> {
     let radians = |arg| args.number(arg, row).map(|n| n.as_f64().to_radians());
     let (lat1, lon1, lat2, lon2) = (radians(0)?, radians(1)?, radians(2)?, radians(3)?);
-    let half_chord = ((lat2 - lat1) / 2.0).sin().powi(2) + lat1.cos() * lat2.cos() * ((lon2 - lon1) / 2.0).sin().powi(2);
+    let half_chord =
+        ((lat2 - lat1) / 2.0).sin().powi(2) + lat1.cos() * lat2.cos() * ((lon2 - lon1) / 2.0).sin().powi(2);
     // Opposite places may come out a rounding error above 1.
     Some(Value::float(2.0 * EARTH_RADIUS_KM * half_chord.sqrt().min(1.0).asin()))
 }

@@ -213,18 +213,17 @@ fn skip(s: &str, n: i64) -> &str {
 
 fn split(args: &Args<'_>) -> Column {
     args.texts(Kind::List, |row, out| {
-        let (s, delimiter) = (args.text(0, row)?, args.text(1, row)?);
+        let (s, delimiter) = (args.bytes(0, row)?, args.bytes(1, row)?);
         out.push(b'[');
-        if delimiter.is_empty() {
-            json::write_string(&s, out);
-        } else {
-            for (i, part) in s.split(delimiter.as_ref()).enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                json::write_string(part, out);
+        let mut start = 0;
+        if !delimiter.is_empty() {
+            for at in memchr::memmem::find_iter(&s, &delimiter) {
+                json::write_bytes(&s[start..at], out);
+                out.push(b',');
+                start = at + delimiter.len();
             }
         }
+        json::write_bytes(&s[start..], out);
         out.push(b']');
         Some(())
     })
@@ -274,8 +273,8 @@ mod tests {
     fn joining_and_cutting() {
         check(&[
             ("concat(missing, l, m)", ""),
-            ("concat(1.0, true, @timestamp)", "1.0true2024-05-01 10:37:12.345"),
-            ("concat(strlen(\"abc\"), round(2.5), 1e3)", "331e3"),
+            ("concat(1.0, true, @timestamp)", "1true2024-05-01 10:37:12.345"),
+            ("concat(strlen(\"abc\"), round(2.5), 1e3)", "331000"),
             ("concat(latin, \"!\")", "caf\u{fffd}!"),
             ("trim(\"\u{3000}a\u{a0}\")", "a"),
             (r#"trim(" xax ", "x")"#, " xax "),

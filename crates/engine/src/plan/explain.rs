@@ -159,7 +159,7 @@ impl Names {
             Expr::Like(e, Matcher::SubstringOf(m)) => format!("{} holds {}", self.expr(e), self.expr(m)),
             Expr::Like(e, Matcher::RegexOf(m)) => format!("{} matches {}", self.expr(e), self.expr(m)),
             Expr::Like(e, matcher) => format!("{} like {matcher:?}", self.expr(e)),
-            Expr::In(e, values) => format!("{} in [{}]", self.expr(e), values.iter().map(literal).collect::<Vec<_>>().join(", ")),
+            Expr::In(e, set) => format!("{} in [{}]", self.expr(e), set.values().iter().map(literal).collect::<Vec<_>>().join(", ")),
             Expr::InQuery(e, n) => format!("{} in query {}", self.expr(e), n + 1),
         }
     }

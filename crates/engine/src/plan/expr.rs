@@ -5,6 +5,7 @@ use super::stats::Groups;
 use super::{Call, CompareOp, Expr, Matcher};
 use crate::func::{self, Function, Prepared, Type};
 use crate::source::Field;
+use crate::value::set::Set;
 use crate::value::{Kind, Value, number};
 use crate::{agg, func::functions};
 use backsight_lang::ast::{self, BinaryOp, ExprKind, InSet, Segment};
@@ -157,17 +158,17 @@ impl Lowering<'_> {
                     })
                     .collect();
                 match literals {
-                    Some(values) => Expr::In(Box::new(input), values.into()),
+                    Some(values) => Expr::In(Box::new(input), Arc::new(Set::new(values))),
                     None => Expr::Or(
                         items.into_iter().map(|e| Expr::Compare(CompareOp::Eq, Box::new(input.clone()), Box::new(e))).collect(),
                     ),
                 }
             }
             InSet::Param(name) => match self.params.get(&name.text).cloned() {
-                Some(Param::List(values)) => Expr::In(Box::new(input), values.into()),
+                Some(Param::List(values)) => Expr::In(Box::new(input), Arc::new(Set::new(values))),
                 _ => {
                     let value = self.param(&name.text, name.span);
-                    Expr::In(Box::new(input), [value].into())
+                    Expr::In(Box::new(input), Arc::new(Set::new([value])))
                 }
             },
             InSet::Query(query) => {

@@ -9,6 +9,7 @@ use crate::source::Field;
 use crate::value::Value;
 use backsight_lang::ast::{self, LetValue, ParseHow, Query, SourceSpec, Stage, StageKind};
 use backsight_lang::diag::{Diagnostic, Severity};
+use backsight_lang::glob::Glob;
 use backsight_lang::span::Span;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -86,7 +87,7 @@ impl<'a> Lowering<'a> {
             diagnostics: Vec::new(),
             params: HashMap::new(),
             ops: Vec::new(),
-            scope: Scope { default_order: true, ..Scope::default() },
+            scope: Scope::source(),
             subqueries: Vec::new(),
             sources: Vec::new(),
             scan: None,
@@ -364,7 +365,7 @@ impl<'a> Lowering<'a> {
         };
         let mut names: Vec<String> = parse.names.iter().map(|n| n.text.clone()).collect();
         let pattern = match &parse.how {
-            ParseHow::Glob(glob) => ParsePattern::Glob(backsight_lang::glob_pieces(&glob.raw).into_iter().map(String::into_bytes).collect()),
+            ParseHow::Glob(glob) => ParsePattern::Glob(Glob::new(&glob.raw).literals.into_iter().map(String::into_bytes).collect()),
             ParseHow::Regex { regex, multi, span } => {
                 let Some(compiled) = self.regex(&regex.source(), *span) else { return };
                 let Some(groups) = self.groups(&compiled, &mut names, *span) else { return };

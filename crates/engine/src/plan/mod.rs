@@ -16,6 +16,7 @@ use crate::agg::{Aggregate, Settings};
 use crate::func::{Function, Prepared};
 use crate::source::Field;
 use crate::value::Value;
+use crate::value::set::Set;
 use backsight_lang::ast::{BinaryOp, Segment};
 use regex::bytes::Regex;
 use std::sync::Arc;
@@ -285,7 +286,7 @@ pub enum Expr {
     /// `like`, `=~`
     Like(Box<Expr>, Matcher),
     /// Equal to one of the values.
-    In(Box<Expr>, Arc<[Value]>),
+    In(Box<Expr>, Arc<Set>),
     /// Equal to one of the values of a sub-query.
     InQuery(Box<Expr>, usize),
 }

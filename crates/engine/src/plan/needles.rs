@@ -34,7 +34,7 @@ fn needles(e: &Expr, searchable: &BTreeSet<Slot>) -> Option<Vec<Vec<u8>>> {
             (slot, Expr::Literal(v)) | (Expr::Literal(v), slot) if field(slot) => Some(vec![exact(v)?]),
             _ => None,
         },
-        Expr::In(slot, values) if field(slot) => values.iter().map(exact).collect(),
+        Expr::In(slot, set) if field(slot) => set.values().iter().map(exact).collect(),
         Expr::Like(slot, Matcher::Substring(finder)) if field(slot) => Some(vec![piece(finder.needle())?]),
         Expr::Like(slot, Matcher::Regex(regex)) if field(slot) => prefixes(regex.as_str()),
         Expr::Or(all) => Some(all.iter().map(|e| needles(e, searchable)).collect::<Option<Vec<_>>>()?.concat()),

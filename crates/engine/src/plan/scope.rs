@@ -99,6 +99,11 @@ impl Shown {
 }
 
 impl Scope {
+    /// The scope of raw events.
+    pub fn source() -> Scope {
+        Scope { default_order: true, ..Scope::default() }
+    }
+
     /// A scope after a row-reshaping command with these columns; `slots` slots are taken.
     pub fn of_slots(columns: Vec<(String, Slot)>, slots: usize) -> Scope {
         Scope {

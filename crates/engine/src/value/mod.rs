@@ -4,6 +4,8 @@ pub mod column;
 pub mod compare;
 pub mod json;
 pub mod number;
+pub mod order;
+pub mod set;
 pub mod time;
 
 use std::borrow::Cow;

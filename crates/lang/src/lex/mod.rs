@@ -257,7 +257,7 @@ fn plain_form(c: char) -> Option<&'static str> {
     }
 }
 
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
@@ -339,13 +339,13 @@ mod tests {
     #[test]
     fn names_numbers_and_times() {
         let cases = [
-            ("a.0.b", "w.n.w"),
-            ("a.1.0", "w.n.n"),
-            ("a.24h.x", "w.w.w"),
-            ("a.`b c`.@`d`", "w.q.q"),
+            ("fields a.0.b", "ww.n.w"),
+            ("fields a.1.0", "ww.n.n"),
+            ("fields a.24h.x", "ww.w.w"),
+            ("fields a.`b c`.@`d`", "ww.q.q"),
             ("@`aws.tag:x` @x", "qw"),
             ("1.5 2e3 2E-3 5m 90secs", "nnndd"),
-            ("1e6x 1.e", "dn.w"),
+            ("fields 1e6x, 10.0.0.1", "wd,n.n.n"),
             ("source 'a' start=2024-05-01T10:00:00Z end=last-1d| limit 1", "wtw=~w=~|wn"),
             ("source 'a' START = now end='2024-05-01'", "wtw=~w=t"),
             ("filter a in (source b start=-1d)", "www(www=~)"),

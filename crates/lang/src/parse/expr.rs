@@ -39,6 +39,8 @@ pub(crate) enum Binding {
     Product,
     Unary,
     Power,
+    /// No operator: a literal, a name, a call, a parenthesis.
+    Operand,
 }
 
 /// An operator behind an operand.
@@ -48,7 +50,7 @@ enum Infix {
     Arithmetic(BinaryOp),
 }
 
-/// Whether parentheses are needed and how operators nest: one row per operator that computes with two operands.
+/// The operators that compute, with their signs.
 const ARITHMETIC: &[(Sign, BinaryOp)] = &[
     (Sign::Plus, BinaryOp::Add),
     (Sign::Minus, BinaryOp::Sub),
@@ -78,17 +80,22 @@ impl BinaryOp {
             Binding::And => Binding::Not,
             Binding::Not | Binding::Compare => Binding::Sum,
             Binding::Sum => Binding::Product,
-            Binding::Product | Binding::Unary | Binding::Power => Binding::Unary,
+            Binding::Product | Binding::Unary | Binding::Power | Binding::Operand => Binding::Unary,
         }
     }
 }
 
 /// An expression. Its height is noted in the state.
 pub(crate) fn expr(input: Input<'_>) -> Found<'_, Expr> {
-    let (input, tall) = at_least(input, Binding::Or)?;
+    noted(input, |input| at_least(input, Binding::Or))
+}
+
+/// What `parser` reads, with its height noted in the state.
+pub(crate) fn noted<'a>(input: Input<'a>, parser: impl FnOnce(Input<'a>) -> Found<'a, Tall>) -> Found<'a, Expr> {
+    let (after, tall) = nested(input, 1, parser)?;
     let tallest = &input.state.tallest;
     tallest.set(tallest.get().max(tall.height));
-    Ok((input, tall.expr))
+    Ok((after, tall.expr))
 }
 
 /// Runs `parser` one level of nesting deeper, or `levels` deeper if its own recursion needs that much more stack.

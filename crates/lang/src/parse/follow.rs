@@ -117,8 +117,7 @@ pub(crate) fn burst(input: Input<'_>) -> Found<'_, StageKind> {
 fn aggregate(input: Input<'_>) -> Found<'_, Expr> {
     let token = input.peek();
     if matches!(token.kind, TokenKind::Word) && input.is_sign(1, Sign::Open) && !name::is_reserved(input) {
-        let (after, tall) = super::expr::nested(input, 1, call)?;
-        return Ok((after, tall.expr));
+        return super::expr::noted(input, call);
     }
     let (after, span) = word("count")(input)?;
     let name = Name { text: "count".to_string(), span };

@@ -5,7 +5,7 @@ use nom::combinator::{cut, opt};
 use nom::sequence::preceded;
 
 use super::check;
-use super::expr::{Binding, at_least, expr};
+use super::expr::{Binding, at_least, expr, noted};
 use super::input::{Found, Input, Label, comma_list, word};
 use super::name::alias;
 use super::operand::operand;
@@ -176,10 +176,7 @@ pub(crate) fn dedup(input: Input<'_>) -> Found<'_, StageKind> {
 
 /// An expression without operators outside of parentheses.
 pub(crate) fn postfix(input: Input<'_>) -> Found<'_, Expr> {
-    let (after, tall) = super::expr::nested(input, 1, operand)?;
-    let tallest = &input.state.tallest;
-    tallest.set(tallest.get().max(tall.height));
-    Ok((after, tall.expr))
+    noted(input, operand)
 }
 
 /// The comparison signs, for commands that take one.

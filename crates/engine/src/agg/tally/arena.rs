@@ -22,7 +22,7 @@ impl Arena {
         let length = u32::try_from(text.len()).expect("text of a column is addressed with 32 bits");
         let needed = LENGTH + text.len();
         if self.blocks.last().is_none_or(|b| b.capacity() - b.len() < needed) {
-            let regular = SMALLEST.checked_shl(self.blocks.len() as u32).unwrap_or(LARGEST).clamp(SMALLEST, LARGEST);
+            let regular = (SMALLEST << self.blocks.len().min(16)).min(LARGEST);
             let block = Vec::with_capacity(regular.max(needed));
             self.bytes += block.capacity();
             self.blocks.push(block);

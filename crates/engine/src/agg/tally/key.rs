@@ -3,8 +3,8 @@
 use super::arena::Arena;
 use crate::value::Kind;
 use foldhash::SharedSeed;
-use foldhash::fast::FoldHasher;
-use std::hash::Hasher;
+use foldhash::fast::{FoldHasher, SeedableRandomState};
+use std::hash::{BuildHasher, Hasher};
 
 /// A group and a text: the text itself if it has up to 16 bytes, or is an id of 32 hexadecimal digits (UUIDs among
 /// them), which takes 16 bytes too; else its hash and its place in an [`Arena`].
@@ -26,6 +26,9 @@ const HEX: u8 = 18;
 /// `low` is the place in the arena, `high` the hash of the text.
 const LONG: u8 = 19;
 
+/// No text at all: a free place of a table.
+const VACANT: u8 = 20;
+
 /// Longest text that lies in a key.
 const LONGEST: usize = 36;
 
@@ -33,6 +36,9 @@ const LONGEST: usize = 36;
 pub(super) type Room = [u8; LONGEST];
 
 impl Key {
+    /// Equal to no key that [`Key::new`] makes.
+    pub(super) const VACANT: Key = Key { low: 0, high: 0, group: 0, shape: VACANT, kind: 0 };
+
     /// The key of a text. One that [is long](Key::is_long) has no place yet.
     #[inline]
     pub(super) fn new(group: u32, kind: Option<Kind>, text: &[u8]) -> Key {
@@ -54,9 +60,29 @@ impl Key {
         self.shape == LONG
     }
 
+    /// True for [`Key::VACANT`].
+    #[inline]
+    pub(super) fn is_vacant(&self) -> bool {
+        self.shape == VACANT
+    }
+
     /// Says where the text is; only for keys that are long.
     pub(super) fn set_place(&mut self, place: u64) {
         self.low = place;
+    }
+
+    /// Copies the text of a long key from one arena to another.
+    #[inline]
+    pub(super) fn move_text(&mut self, from: &Arena, to: &mut Arena) {
+        if self.is_long() {
+            self.low = to.push(from.get(self.low));
+        }
+    }
+
+    /// The text of a long key.
+    #[inline]
+    pub(super) fn long_text<'a>(&self, arena: &'a Arena) -> &'a [u8] {
+        if self.is_long() { arena.get(self.low) } else { &[] }
     }
 
     /// The kind the key was made with.
@@ -95,7 +121,7 @@ impl Key {
 }
 
 fn hasher() -> FoldHasher<'static> {
-    FoldHasher::with_seed(0, SharedSeed::global_random())
+    SeedableRandomState::with_seed(0, SharedSeed::global_random()).build_hasher()
 }
 
 fn hash_text(text: &[u8]) -> u64 {

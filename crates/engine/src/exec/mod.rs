@@ -1,0 +1,230 @@
+//! Runs a plan: a worker per thread over one queue of morsels, sinks merged at the end, then the rest of the list over
+//! what they gave. The answer does not depend on the number of threads or the size of the morsels.
+
+pub mod ctl;
+mod eval;
+mod group;
+mod parse;
+mod sort;
+mod steps;
+
+use crate::error::Error;
+use crate::func::Clock;
+use crate::plan::{Op, Plan};
+use crate::source::{BATCH_ROWS, Catalog, Flow, Morsels, Scan};
+use crate::value::Value;
+use crate::value::column::{Batch, Column, Positions};
+use crate::value::set::Set;
+use ctl::Ctl;
+use group::GroupTable;
+use sort::Top;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What expressions see beside their batch.
+pub(crate) struct Cx<'a> {
+    /// The query's clock.
+    pub clock: &'a Clock,
+    /// The answers of the sub-queries.
+    pub sets: Vec<Arc<Set>>,
+    /// Counters and the cancel flag.
+    pub ctl: &'a Ctl,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Rows given to the receiver.
+    pub rows: u64,
+    /// The run was cancelled: the answer is that of the part read until then.
+    pub partial: bool,
+}
+
+/// Runs a plan and gives the answer's batches, in order, to `out`, until that says [`Flow::Enough`].
+///
+/// Column `i` of each batch is `plan.shown[i]`.
+///
+/// # Errors
+/// What the source or the receiver reports. Cancelling is not an error: see [`Outcome::partial`].
+pub fn run(
+    plan: &Plan,
+    catalog: &dyn Catalog,
+    clock: &Clock,
+    ctl: &Ctl,
+    out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
+) -> Result<Outcome, Error> {
+    let batches = rows(plan, catalog, clock, ctl)?;
+    let mut outcome = Outcome::default();
+    for batch in batches {
+        let columns = plan.shown.iter().map(|(_, slot)| column(&batch, *slot)).collect();
+        outcome.rows += batch.rows as u64;
+        if out(Batch { columns, ..batch })? == Flow::Enough {
+            break;
+        }
+    }
+    outcome.partial = ctl.cancelled();
+    Ok(outcome)
+}
+
+/// All rows of a plan's answer, still in slots.
+pub(crate) fn rows(plan: &Plan, catalog: &dyn Catalog, clock: &Clock, ctl: &Ctl) -> Result<Vec<Batch>, Error> {
+    let mut cx = Cx { clock, sets: Vec::new(), ctl };
+    for sub in &plan.subqueries {
+        let slot = sub.shown.first().map_or(0, |(_, s)| *s);
+        let mut values: Vec<Value> = Vec::new();
+        for batch in rows(sub, catalog, clock, ctl)? {
+            values.extend(column(&batch, slot).iter().map(|v| v.to_value()));
+        }
+        cx.sets.push(Arc::new(Set::new(values)));
+    }
+    let (mut batches, next) = scan(plan, catalog, &cx)?;
+    for (i, op) in plan.ops.iter().enumerate().skip(next) {
+        batches = steps::whole(op, plan.ops.get(i + 1), batches, &cx)?;
+    }
+    Ok(batches)
+}
+
+/// The column of a slot; null where the slot was never written (a pruned or empty input).
+pub(crate) fn column(batch: &Batch, slot: usize) -> Column {
+    batch.columns.get(slot).cloned().unwrap_or_else(|| Column::null(batch.rows))
+}
+
+/// What a worker gathers in the first stage.
+enum Sink<'a> {
+    /// Rows as they come.
+    Collect(Vec<Batch>),
+    /// Groups.
+    Group(Box<GroupTable<'a>>),
+    /// The first rows of an order.
+    Top(Top<'a>),
+}
+
+impl<'a> Sink<'a> {
+    fn for_op(op: Option<&'a Op>, shared: &Shared) -> Sink<'a> {
+        match op {
+            Some(Op::Group { keys, aggs, .. }) => Sink::Group(Box::new(GroupTable::new(keys, aggs, shared.hasher.clone()))),
+            Some(Op::Sort { keys, limit: Some(n) }) => Sink::Top(Top::new(keys, *n)),
+            _ => Sink::Collect(Vec::new()),
+        }
+    }
+
+    fn push(&mut self, batch: Batch) {
+        match self {
+            // What is kept must not keep a whole block of input alive for a few rows.
+            Sink::Collect(all) => all.push(if batch.rows < BATCH_ROWS / 4 { batch.owned() } else { batch }),
+            Sink::Group(table) => table.push(&batch),
+            Sink::Top(top) => top.push(&batch),
+        }
+    }
+}
+
+/// What workers share.
+struct Shared {
+    hasher: foldhash::fast::RandomState,
+    /// Rows found so far, for `limit any`.
+    found: AtomicU64,
+}
+
+/// Runs the ops up to and including the first sink over the source. Returns its rows and the number of the next op.
+fn scan(plan: &Plan, catalog: &dyn Catalog, cx: &Cx<'_>) -> Result<(Vec<Batch>, usize), Error> {
+    let source = catalog.open(&plan.scan.sources)?;
+    let sink_at = plan.ops.iter().position(is_sink).unwrap_or(plan.ops.len());
+    let (maps, sink) = (&plan.ops[..sink_at], plan.ops.get(sink_at));
+    let any = match sink {
+        Some(Op::Limit { rows, any: true }) => Some(*rows),
+        _ => None,
+    };
+    let range = (cx.clock.start, cx.clock.end);
+    let want = plan.scan.fields.iter().map(|(f, _)| f.clone()).collect();
+    let scan = Scan { want, needles: plan.scan.needles.clone(), range };
+    let morsels = source.open(&scan, &cx.ctl.counters)?;
+    let shared = Shared { hasher: foldhash::fast::RandomState::default(), found: AtomicU64::new(0) };
+    let worker = || -> Result<Sink<'_>, Error> {
+        let mut mine = Sink::for_op(sink, &shared);
+        let mut flow = Flow::More;
+        while flow == Flow::More && any != Some(0) {
+            let Some(morsel) = next(&*morsels, cx.ctl) else { break };
+            flow = morsel.read(&mut |batch| {
+                if cx.ctl.cancelled() {
+                    return Ok(Flow::Enough);
+                }
+                let batch = steps::maps(maps, spread(batch, plan), cx);
+                if batch.rows > 0 {
+                    let before = shared.found.fetch_add(batch.rows as u64, Ordering::Relaxed);
+                    match any {
+                        Some(n) if before >= n => return Ok(Flow::Enough),
+                        _ => mine.push(batch),
+                    }
+                }
+                match any {
+                    Some(n) if shared.found.load(Ordering::Relaxed) >= n => Ok(Flow::Enough),
+                    _ => Ok(Flow::More),
+                }
+            })?;
+        }
+        Ok(mine)
+    };
+    let mut sinks = Vec::new();
+    for result in cx.ctl.broadcast(worker) {
+        sinks.push(result?);
+    }
+    Ok((merge(sinks, sink, plan), (sink_at + 1).min(plan.ops.len())))
+}
+
+fn next<'m>(morsels: &'m dyn Morsels, ctl: &Ctl) -> Option<Box<dyn crate::source::Morsel + 'm>> {
+    if ctl.cancelled() { None } else { morsels.next() }
+}
+
+fn is_sink(op: &Op) -> bool {
+    match op {
+        Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) => true,
+        Op::Filter(_) | Op::Range { .. } | Op::Extend(_) | Op::Parse { .. } | Op::Unnest { .. } | Op::Drop(_) => false,
+    }
+}
+
+/// The scan's columns in their slots.
+fn spread(batch: Batch, plan: &Plan) -> Batch {
+    let mut columns = vec![Column::null(batch.rows); plan.scan.slots];
+    for ((_, slot), column) in plan.scan.fields.iter().zip(batch.columns) {
+        columns[*slot] = column;
+    }
+    Batch { columns, ..batch }
+}
+
+/// Makes one answer of the workers' sinks, and applies the sink's op where that is still to do.
+fn merge(sinks: Vec<Sink<'_>>, op: Option<&Op>, plan: &Plan) -> Vec<Batch> {
+    let mut collected = Vec::new();
+    let mut tables = Vec::new();
+    let mut tops = Vec::new();
+    for sink in sinks {
+        match sink {
+            Sink::Collect(batches) => collected.extend(batches),
+            Sink::Group(table) => tables.push(*table),
+            Sink::Top(top) => tops.push(top),
+        }
+    }
+    match op {
+        Some(Op::Group { slots, .. }) => GroupTable::merge(tables).finish(*slots),
+        Some(Op::Sort { keys, limit }) if !tops.is_empty() => {
+            let batches = tops.into_iter().flat_map(Top::into_batches).collect();
+            sort::sort(batches, keys, *limit)
+        }
+        Some(Op::Sort { keys, limit }) => sort::sort(collected, keys, *limit),
+        other => {
+            // Source order, whatever worker read what.
+            collected.sort_by_key(|b: &Batch| if b.rows == 0 { b.positions.base } else { b.positions.get(0) });
+            if collected.is_empty() {
+                collected.push(empty(plan));
+            }
+            match other {
+                Some(Op::Limit { rows, .. }) => steps::head(collected, *rows),
+                Some(Op::Dedup(slots)) => steps::dedup(collected, slots),
+                _ => collected,
+            }
+        }
+    }
+}
+
+fn empty(plan: &Plan) -> Batch {
+    Batch { columns: vec![Column::null(0); plan.scan.slots], rows: 0, positions: Positions::sequence(0, 0) }
+}

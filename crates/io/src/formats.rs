@@ -1,0 +1,119 @@
+//! The table of input formats, and what a format has to offer.
+//!
+//! A file passes through layers: what is on disk ([`crate::bytes`]), its container ([`crate::codec`]), then its format.
+//! A format is one row of [`FORMATS`] and one of two things: *records*, which lie one after another and may be cut
+//! between any two of them, or a *whole*, which needs all bytes of the file at once. It is recognised by content.
+
+use crate::files::Input;
+use crate::{Options, json, parquet};
+use arrow::buffer::Buffer;
+use backsight_engine::error::Error;
+use backsight_engine::source::{Counters, Flow, Morsel, Note, Scan, Weight};
+use backsight_engine::value::column::Batch;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// One input format.
+#[derive(Debug)]
+pub struct Format {
+    /// What `--as` calls it.
+    pub name: &'static str,
+    /// One line for the reference.
+    pub about: &'static str,
+    /// Usual extensions, without compression; a hint for people, not used to decide.
+    pub extensions: &'static [&'static str],
+    /// True if a file that starts with these bytes (decompressed, at most [`HEAD`]) is of this format.
+    pub sniff: fn(&[u8]) -> bool,
+    /// How it is read.
+    pub reader: Reader,
+}
+
+/// The two ways of reading.
+#[derive(Debug)]
+pub enum Reader {
+    /// Records that lie one after another.
+    Records(for<'a> fn(&Pass<'a>, head: &[u8]) -> Box<dyn Records + 'a>),
+    /// Everything at once; `Bytes` is all of the file, mapped where possible. Fails if the file cannot be read at all.
+    Whole(for<'a> fn(Pass<'a>, Bytes) -> Result<Box<dyn Queue<'a> + 'a>, Error>),
+}
+
+/// Bytes a format may look at to recognise a file.
+pub const HEAD: usize = 64 << 10;
+
+/// The formats, in the order in which they are tried; the last one takes what no other does.
+pub const FORMATS: &[Format] = &[
+    Format {
+        name: "parquet",
+        about: "Apache Parquet, one row a record",
+        extensions: &["parquet"],
+        sniff: |head| head.starts_with(b"PAR1"),
+        reader: Reader::Whole(parquet::morsels),
+    },
+    Format {
+        name: "ndjson",
+        about: "one JSON object a line; lines that are no JSON object are events with only `@message`",
+        extensions: &["ndjson", "jsonl", "json", "log", "txt"],
+        sniff: |_| true,
+        reader: Reader::Records(json::records),
+    },
+];
+
+/// The format of that name.
+pub fn named(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().find(|f| f.name.eq_ignore_ascii_case(name))
+}
+
+/// The format of a file that starts with `head`.
+pub fn sniff(head: &[u8]) -> &'static Format {
+    FORMATS.iter().find(|f| (f.sniff)(head)).expect("the last format takes everything")
+}
+
+/// One pass over one file: what a format needs to know.
+#[derive(Clone, Debug)]
+pub struct Pass<'a> {
+    /// The file.
+    pub input: Arc<Input>,
+    /// What is wanted.
+    pub scan: &'a Scan,
+    /// Where to count and note.
+    pub counters: &'a Counters,
+    /// How to read.
+    pub options: &'a Options,
+}
+
+impl Pass<'_> {
+    /// Notes a finding about the file; `offset` is in the file as stored.
+    pub fn note(&self, weight: Weight, offset: Option<u64>, message: impl Into<String>) {
+        self.counters.note(Note { file: self.input.shown.clone(), offset, message: message.into(), weight });
+    }
+
+    /// Position of the record at `offset` of the (decompressed) file, or of that row number.
+    pub fn position(&self, offset: u64) -> u64 {
+        self.input.position(offset)
+    }
+}
+
+/// Morsels of one file, in order.
+pub trait Queue<'a>: Send {
+    /// The next one. Called from any worker, one at a time.
+    fn next(&mut self) -> Option<Box<dyn Morsel + 'a>>;
+}
+
+/// A piece of a file of records: whole records, first to last byte.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// The bytes.
+    pub data: Buffer,
+    /// Offset of the first byte in the (decompressed) file.
+    pub offset: u64,
+}
+
+/// A format of records, opened on one file for one pass. Read by several workers at once.
+pub trait Records: Send + Sync {
+    /// Looks for the end of the last whole record in `window`, which starts at a record's first byte (or goes on where
+    /// the last cut was). 0: none ends here, show more.
+    fn cut(&self, window: &[u8]) -> usize;
+
+    /// Reads whole records and gives rows to `out`, as [`Morsel::read`] does.
+    fn read(&self, chunk: Chunk, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error>;
+}

@@ -1,0 +1,153 @@
+//! Reading a stretch of rows.
+
+use super::pages::{Pages, count_values};
+use super::plan::Plan;
+use super::{Damage, ParquetFile, Stretch, guarded};
+use ::parquet::arrow::ProjectionMask;
+use ::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use ::parquet::file::metadata::RowGroupMetaData;
+use arrow::array::RecordBatch;
+use backsight_engine::error::Error;
+use backsight_engine::source::{BATCH_ROWS, Counters, Flow};
+use backsight_engine::value::column::{Batch, Column, OFFSET_BITS, Positions};
+use std::sync::Arc;
+
+/// Where batches go.
+pub(super) type Out<'a> = dyn FnMut(Batch) -> Result<Flow, Error> + 'a;
+
+/// Reads a stretch and gives its rows to `out`. Rows that cannot be read are noted as damage.
+pub(super) fn stretch(
+    file: &ParquetFile,
+    plan: &Plan<'_>,
+    stretch: &Stretch,
+    counters: &Counters,
+    out: &mut Out<'_>,
+) -> Result<Flow, Error> {
+    let group = file.metadata.metadata().row_group(stretch.group);
+    count_bytes(group, plan, stretch, counters);
+    let mut rows = Rows::new(file, plan, stretch, counters);
+    let done = if plan.leaves.contains(&true) { rows.decode(out) } else { rows.count(group, out) };
+    match done {
+        Ok(flow) => Ok(flow),
+        Err(Stop::Receiver(error)) => Err(error),
+        Err(Stop::Damage(damage)) => {
+            let lost = stretch.rows - rows.done;
+            let why = format!("{lost} rows from row {} on cannot be read: {}", stretch.first + rows.done, damage.why);
+            counters.note(Damage { why, ..damage }.note(&file.origin.file));
+            Ok(Flow::More)
+        }
+    }
+}
+
+enum Stop {
+    /// The receiver of the batches failed.
+    Receiver(Error),
+    /// The rest of the stretch cannot be read.
+    Damage(Damage),
+}
+
+impl<D: Into<Damage>> From<D> for Stop {
+    fn from(damage: D) -> Stop {
+        Stop::Damage(damage.into())
+    }
+}
+
+/// The rows of a stretch, handed out so far.
+struct Rows<'a> {
+    file: &'a ParquetFile,
+    plan: &'a Plan<'a>,
+    stretch: &'a Stretch,
+    counters: &'a Counters,
+    /// `0, 1, 2 …`, shared by full batches.
+    offsets: Arc<[u32]>,
+    done: u64,
+}
+
+impl<'a> Rows<'a> {
+    fn new(file: &'a ParquetFile, plan: &'a Plan<'a>, stretch: &'a Stretch, counters: &'a Counters) -> Rows<'a> {
+        Rows { file, plan, stretch, counters, offsets: (0..BATCH_ROWS as u32).collect(), done: 0 }
+    }
+
+    fn decode(&mut self, out: &mut Out<'_>) -> Result<Flow, Stop> {
+        let mut reader = guarded(|| self.open())?;
+        while self.done < self.stretch.rows {
+            let (plan, first) = (self.plan, self.stretch.first + self.done);
+            let decoded = guarded(|| match reader.next() {
+                None => Ok(None),
+                Some(batch) => {
+                    let batch: RecordBatch = batch?;
+                    let columns = plan.columns(Some(&batch), first, batch.num_rows());
+                    Ok(Some((columns, batch.num_rows())))
+                }
+            })?;
+            match decoded {
+                None | Some((_, 0)) => return Err(Damage::new("the columns end too early").into()),
+                Some((columns, rows)) => {
+                    if self.give(columns, rows, out)? == Flow::Enough {
+                        return Ok(Flow::Enough);
+                    }
+                }
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    fn open(&self) -> Result<ParquetRecordBatchReader, Damage> {
+        let (metadata, stretch) = (&self.file.metadata, self.stretch);
+        let group = metadata.metadata().row_group(stretch.group);
+        let chunks = group.columns().iter().zip(&self.plan.leaves).filter(|(_, read)| **read).map(|(chunk, _)| chunk);
+        let pages = Pages::check(&self.file.data, chunks)?;
+        let wanted = self.plan.leaves.iter().enumerate().filter(|(_, read)| **read).map(|(leaf, _)| leaf);
+        let mask = ProjectionMask::leaves(metadata.parquet_schema(), wanted);
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(pages, metadata.clone())
+            .with_row_groups(vec![stretch.group])
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS);
+        if stretch.rows < group.num_rows() as u64 {
+            builder = builder.with_offset(stretch.skip as usize).with_limit(stretch.rows as usize);
+        }
+        Ok(builder.build()?)
+    }
+
+    /// Hands out rows of which no column is wanted.
+    fn count(&mut self, group: &RowGroupMetaData, out: &mut Out<'_>) -> Result<Flow, Stop> {
+        // The footer is taken at its word unless it claims more rows than bytes could well hold.
+        let claimed = group.num_rows() as u64;
+        if claimed / 64 > group.compressed_size().unsigned_abs()
+            && let Some(column) = group.columns().first()
+            && count_values(&self.file.data, column)? < claimed
+        {
+            return Err(Damage::new("the footer claims more rows than there are").into());
+        }
+        while self.done < self.stretch.rows {
+            let rows = (self.stretch.rows - self.done).min(BATCH_ROWS as u64) as usize;
+            let columns = self.plan.columns(None, self.stretch.first + self.done, rows);
+            if self.give(columns, rows, out)? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    fn give(&mut self, columns: (Vec<Column>, usize), rows: usize, out: &mut Out<'_>) -> Result<Flow, Stop> {
+        let (columns, without_time) = columns;
+        let offsets = if rows == BATCH_ROWS { Arc::clone(&self.offsets) } else { self.offsets[..rows].into() };
+        let base = (self.file.origin.number << OFFSET_BITS) + self.stretch.first + self.done;
+        Counters::add(&self.counters.records, rows as u64);
+        Counters::add(&self.counters.no_timestamp, without_time as u64);
+        self.done += rows as u64;
+        out(Batch { columns, rows, positions: Positions { base, offsets } }).map_err(Stop::Receiver)
+    }
+}
+
+/// Adds the stretch's share of the bytes of its row group: all of them as input consumed, those of the columns that
+/// are read as bytes of records.
+fn count_bytes(group: &RowGroupMetaData, plan: &Plan<'_>, stretch: &Stretch, counters: &Counters) {
+    let share = |bytes: i64| {
+        let upto = |row: u64| u128::from(bytes.unsigned_abs()) * u128::from(row) / group.num_rows().unsigned_abs().max(1) as u128;
+        (upto(stretch.skip + stretch.rows) - upto(stretch.skip)) as u64
+    };
+    let read = group.columns().iter().zip(&plan.leaves).filter(|(_, read)| **read).map(|(c, _)| c.uncompressed_size());
+    Counters::add(&counters.bytes, share(read.fold(0, i64::saturating_add)));
+    Counters::add(&counters.input_bytes, share(group.compressed_size()));
+}

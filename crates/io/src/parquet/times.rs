@@ -1,0 +1,57 @@
+//! Values of any kind read as times of events.
+
+use backsight_engine::value::column::Column;
+use backsight_engine::value::{Kind, ValueRef, time};
+
+/// Reads a column as times (language reference, "Events and system fields"); null where that cannot be.
+pub(super) fn read(column: Column) -> Column {
+    if let Column::Time(_) = column {
+        return column;
+    }
+    // Neighbouring events mostly share their second, and text is dear to read.
+    let mut last: (Vec<u8>, Option<i64>) = (Vec::new(), None);
+    let times = column.iter().map(|value| match value {
+        ValueRef::Time(t) => Some(t),
+        ValueRef::Int(n) => Some(time::epoch(n)),
+        ValueRef::Float(x) => time::epoch_float(x),
+        ValueRef::Text(Kind::String | Kind::Number | Kind::Time, text) => {
+            if last.0 != text {
+                last.1 = time::parse(text);
+                last.0.clear();
+                last.0.extend_from_slice(text);
+            }
+            last.1
+        }
+        ValueRef::Null | ValueRef::Bool(_) | ValueRef::Text(..) => None,
+    });
+    Column::Time(times.collect::<Vec<Option<i64>>>().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use backsight_engine::value::Value;
+
+    #[test]
+    fn any_kind() {
+        let noon = 1_714_564_800_000;
+        let column: Column = [
+            Value::string("2024-05-01T12:00:00Z"),
+            Value::string("2024-05-01T12:00:00Z"),
+            Value::Int(1_714_564_800),
+            Value::Float(1_714_564_800.5),
+            Value::string("01/May/2024:12:00:00 +0000"),
+            Value::Null,
+            Value::string("soon"),
+            Value::Bool(true),
+        ]
+        .into_iter()
+        .collect();
+        let times: Vec<Option<i64>> = read(column).iter().map(ValueRef::timestamp).collect();
+        // Mixed columns hold text, and a number with a fraction is one of seconds still.
+        assert_eq!(
+            times,
+            [Some(noon), Some(noon), Some(noon), Some(noon + 500), Some(noon), None, None, None]
+        );
+    }
+}
