@@ -106,7 +106,7 @@ pub(crate) struct ReplArgs {
 }
 
 /// How the answer is written.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// Format of the answer [default: table on a terminal, csv on a pipe, with -o by the file's extension]

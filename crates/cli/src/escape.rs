@@ -12,6 +12,11 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     escape(text, |c| is_control(c) || is_hidden(c))
 }
 
+/// [`visible`] for text of several lines, whose line feeds stay.
+pub(crate) fn lines(text: &str) -> Cow<'_, str> {
+    escape(text, |c| c != '\n' && (is_control(c) || is_hidden(c)))
+}
+
 /// [`visible`] for bytes; what is not UTF-8 becomes U+FFFD.
 pub(crate) fn visible_bytes(text: &[u8]) -> Cow<'_, str> {
     match String::from_utf8_lossy(text) {

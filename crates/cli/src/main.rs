@@ -1,10 +1,66 @@
-//! The terminal side of Backsight.
+//! The command line of Backsight: arguments in, one function per command, an exit status out.
 
 mod args;
+mod cancel;
 mod draw;
 mod escape;
 mod exit;
+mod files;
 mod output;
+mod query;
+mod reference;
+mod repl;
+mod run;
 mod summary;
+mod terminal;
+mod when;
 
-fn main() {}
+use args::{Cli, Command, Common};
+use backsight_engine::error::Error;
+use clap::{CommandFactory, Parser};
+use query::Failure;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cancel::listen();
+    let status = match dispatch(cli.command, &cli.common) {
+        Ok(status) => status,
+        Err(failure) => report(failure, &cli.common),
+    };
+    ExitCode::from(status)
+}
+
+fn dispatch(command: Option<Command>, common: &Common) -> Result<u8, Failure> {
+    let look = || terminal::look(common, false);
+    match command {
+        Some(Command::Query(args)) => query::query(args, common),
+        Some(Command::Explain(args)) => query::explain(args),
+        Some(Command::Repl(args)) => repl::repl(&args.paths, &args.reading, common),
+        Some(Command::Fmt(args)) => files::fmt(&args),
+        Some(Command::Lint(args)) => files::lint(&args, look().color),
+        Some(Command::Commands(args)) => Ok(reference::commands(&args, look()).map(|()| exit::ANSWERED)?),
+        Some(Command::Functions(args)) => Ok(reference::functions(&args, look()).map(|()| exit::ANSWERED)?),
+        Some(Command::Formats(args)) => Ok(reference::formats(&args, look()).map(|()| exit::ANSWERED)?),
+        None if std::io::stdin().is_terminal() => repl::repl(&[], &args::ReadArgs::default(), common),
+        None => {
+            eprintln!("{}", Cli::command().render_help());
+            Ok(exit::WRONG)
+        }
+    }
+}
+
+/// Says what went wrong; returns the exit status. A reader that went away is told nothing.
+fn report(failure: Failure, common: &Common) -> u8 {
+    let Failure { error, query } = failure;
+    match (&error, query) {
+        (Error::Closed, _) => {}
+        (Error::Query(diagnostics), Some((name, text))) => {
+            let color = terminal::colored_messages(common);
+            eprint!("{}", draw::diagnostics(draw::Text { name: &name, text: &text }, diagnostics, color));
+        }
+        _ => eprintln!("error: {}", escape::visible(&error.to_string())),
+    }
+    exit::status(&error)
+}

@@ -219,7 +219,7 @@ fn check_lengths(data: &Bytes, chunk: &ColumnChunkMetaData) -> Result<(), Damage
 /// Passes over a delta-packed run of at most `limit` integers.
 fn skip_delta(data: &[u8], limit: u64) -> Option<&[u8]> {
     let mut at = 0;
-    let mut varint = |at: &mut usize| {
+    let varint = |at: &mut usize| {
         let mut value = 0u64;
         for shift in (0..70).step_by(7) {
             let byte = *data.get(*at)?;

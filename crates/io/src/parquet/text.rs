@@ -101,7 +101,7 @@ struct Member {
 impl Member {
     fn new(name: &str, array: &ArrayRef, shape: &Shape) -> Member {
         let mut key = Vec::new();
-        json::escape(name.as_bytes(), &mut key);
+        json::write_bytes(name.as_bytes(), &mut key);
         key.push(b':');
         Member { key, cells: Cells::new(array, shape) }
     }
@@ -141,7 +141,8 @@ fn ranges(array: &ArrayRef) -> (Vec<Range<usize>>, ArrayRef) {
         DataType::Map(..) => (offsets(array.as_map().value_offsets()), array.as_map().values().clone()),
         _ => {
             let list = array.as_fixed_size_list();
-            let range = |i| list.value_offset(i) as usize..(list.value_offset(i) + list.value_length()) as usize;
+            let size = usize::try_from(list.value_length()).unwrap_or(0);
+            let range = |i: usize| i * size..(i + 1) * size;
             ((0..list.len()).map(range).collect(), list.values().clone())
         }
     }
@@ -199,7 +200,7 @@ impl Cells {
             Cells::Map { ranges, keys, values, .. } => {
                 out.push(b'{');
                 separated(ranges[row].clone(), out, |i, out| {
-                    json::escape(&keys.get(i).text().unwrap_or_default(), out);
+                    json::write_bytes(&keys.get(i).text().unwrap_or_default(), out);
                     out.push(b':');
                     values.write(i, out);
                 });
@@ -221,8 +222,8 @@ fn separated(range: Range<usize>, out: &mut Vec<u8>, mut write: impl FnMut(usize
 
 fn scalar(value: ValueRef<'_>, bare: bool, out: &mut Vec<u8>) {
     match value {
-        ValueRef::Text(Kind::String | Kind::Time, text) if !bare => json::escape(text, out),
-        ValueRef::Time(_) => json::escape(&value.text().unwrap_or_default(), out),
+        ValueRef::Text(Kind::String | Kind::Time, text) if !bare => json::write_bytes(text, out),
+        ValueRef::Time(_) => json::write_bytes(&value.text().unwrap_or_default(), out),
         // Writing to a vector cannot fail.
         ValueRef::Int(n) => drop(write!(out, "{n}")),
         other => out.extend_from_slice(&other.text().unwrap_or_default()),

@@ -1,0 +1,185 @@
+//! `backsight query` and `backsight explain`: one question, one answer.
+
+use crate::args::{Common, ExplainArgs, OutputArgs, QueryArgs, Question, ReadArgs, Stats};
+use crate::cancel;
+use crate::draw::{self, Text};
+use crate::exit;
+use crate::output::target::{Target, output_error};
+use crate::output::{self, Format, Look};
+use crate::run::{self, Input, Times};
+use crate::summary::Summary;
+use crate::terminal;
+use backsight_engine::error::Error;
+use backsight_engine::func::Clock;
+use backsight_lang::diag::Diagnostic;
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::Path;
+use std::time::Instant;
+
+/// A query's text, what to call it, and the paths it runs over.
+pub(crate) struct Asked {
+    name: String,
+    text: String,
+    paths: Vec<OsString>,
+}
+
+impl Asked {
+    /// Takes the query from its file or from the first argument.
+    fn new(question: Question) -> Result<Asked, Error> {
+        let Question { file, mut arguments } = question;
+        if let Some(file) = file {
+            return Ok(Asked { name: file.display().to_string(), text: text_of(&file)?, paths: arguments });
+        }
+        let query = arguments.remove(0);
+        let text = query.into_string().map_err(|_| Error::Input {
+            file: "query".into(),
+            offset: None,
+            why: "is not UTF-8".into(),
+        })?;
+        Ok(Asked { name: "query".into(), text, paths: arguments })
+    }
+
+    fn source(&self) -> Text<'_> {
+        Text { name: &self.name, text: &self.text }
+    }
+}
+
+/// The text of a query file; `-` is standard input.
+pub(crate) fn text_of(file: &Path) -> Result<String, Error> {
+    let mut bytes = Vec::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(file)
+    };
+    let name = file.display().to_string();
+    let bytes = read.map_err(|source| Error::Io { what: name.clone(), source })?;
+    String::from_utf8(bytes).map_err(|e| Error::Input {
+        file: name,
+        offset: Some(e.utf8_error().valid_up_to() as u64),
+        why: "is not UTF-8".into(),
+    })
+}
+
+/// `backsight query`
+pub(crate) fn query(args: QueryArgs, common: &Common) -> Result<u8, Failure> {
+    let asked = Asked::new(args.question)?;
+    let in_query = |error| Failure::of(error, asked.source());
+    // Errors of the query come before anything is read.
+    let times = Times::of(&args.reading)?;
+    run::compile(&asked.text, Clock::default(), &args.reading).map_err(in_query)?;
+    let format = format_of(&args.output, terminal::look(common, false))?;
+    let input = Input::open(&asked.paths, &args.reading)?;
+    answer(asked.source(), &input, times, &args.reading, &args.output, format, common).map_err(in_query)
+}
+
+/// Runs a query over an opened input, writes its answer and what there is to say about the run.
+///
+/// Returns the exit status.
+pub(crate) fn answer(
+    source: Text<'_>,
+    input: &Input,
+    times: Times,
+    reading: &ReadArgs,
+    to: &OutputArgs,
+    format: Format,
+    common: &Common,
+) -> Result<u8, Error> {
+    let started = Instant::now();
+    let clock = times.clock(input, reading)?;
+    let compiled = run::compile(source.text, clock, reading)?;
+    let as_json = to.stats == Some(Stats::Json);
+    if !common.quiet && !as_json {
+        eprint!("{}", draw::diagnostics(source, &compiled.warnings, terminal::colored_messages(common)));
+    }
+    let file = to.output.as_deref().filter(|path| *path != Path::new("-"));
+    let mut look = terminal::look(common, to.csv_raw);
+    if file.is_some() {
+        look = Look { width: None, color: false, ..look };
+    }
+    let mut target = Target::open(file, to.force)?;
+    let columns: Vec<String> = compiled.plan.columns().iter().map(|name| name.to_string()).collect();
+    let mut writer = output::writer(format, look, &columns, target.writer());
+    let ctl = run::control(reading)?;
+    let outcome = cancel::cancelling(&ctl, || {
+        run::run(&compiled, input, &clock, &ctl, &mut |batch| writer.write(batch).map_err(output_error))
+    })?;
+    writer.finish().map_err(output_error)?;
+    drop(writer);
+    // A file under its name is a whole answer; what an interrupted run has goes to a stream only.
+    if file.is_none() || !outcome.partial {
+        target.commit()?;
+    }
+    let summary = Summary::new(&ctl.counters, outcome.rows, started.elapsed(), outcome.partial);
+    let status = match () {
+        () if outcome.partial => exit::INTERRUPTED,
+        () if summary.damaged() && !reading.lenient => exit::DAMAGED,
+        () => exit::ANSWERED,
+    };
+    if as_json {
+        eprintln!("{}", summary.json(status, &warnings(source, &compiled.warnings)));
+    } else if !common.quiet {
+        eprint!("{}", summary.text());
+    }
+    Ok(status)
+}
+
+/// `backsight explain`
+pub(crate) fn explain(args: ExplainArgs) -> Result<u8, Failure> {
+    let asked = Asked::new(args.question)?;
+    let in_query = |error| Failure::of(error, asked.source());
+    let times = Times::of(&args.reading)?;
+    run::compile(&asked.text, Clock::default(), &args.reading).map_err(in_query)?;
+    let input = Input::open(&asked.paths, &args.reading)?;
+    let clock = times.clock(&input, &args.reading)?;
+    let compiled = run::compile(&asked.text, clock, &args.reading).map_err(in_query)?;
+    let plan = crate::escape::lines(&compiled.plan.explain()).into_owned();
+    let mut target = Target::open(None, false)?;
+    target.writer().write_all(plan.as_bytes()).map_err(output_error)?;
+    target.commit()?;
+    Ok(exit::ANSWERED)
+}
+
+/// The format asked for, by name or by the extension of the file.
+fn format_of(to: &OutputArgs, look: Look) -> Result<Format, Error> {
+    match (to.format, &to.output) {
+        (Some(format), _) => Ok(format),
+        (None, Some(path)) if path != Path::new("-") => Format::of_file(path).ok_or_else(|| Error::Input {
+            file: path.display().to_string(),
+            offset: None,
+            why: format!("no format has this extension ({}); --format names one", Format::extensions()),
+        }),
+        (None, _) => Ok(look.default_format()),
+    }
+}
+
+fn warnings(source: Text<'_>, warnings: &[Diagnostic]) -> Vec<serde_json::Value> {
+    let one = |w: &Diagnostic| {
+        let (line, column) = draw::line_and_column(source.text, w.span.start);
+        serde_json::json!({ "code": w.code, "message": w.message, "line": line, "column": column, "help": w.help })
+    };
+    warnings.iter().map(one).collect()
+}
+
+/// An error with the query it is about, so that the edge can draw it.
+pub(crate) struct Failure {
+    /// What happened.
+    pub(crate) error: Error,
+    /// Name and text of the query, for errors in it.
+    pub(crate) query: Option<(String, String)>,
+}
+
+impl Failure {
+    /// An error that may be about this query.
+    pub(crate) fn of(error: Error, source: Text<'_>) -> Failure {
+        let query = matches!(error, Error::Query(_)).then(|| (source.name.to_string(), source.text.to_string()));
+        Failure { error, query }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure { error, query: None }
+    }
+}

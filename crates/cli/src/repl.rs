@@ -1,0 +1,95 @@
+//! The interactive prompt: queries over one input, one answer after another.
+
+use crate::args::{Common, OutputArgs, ReadArgs};
+use crate::draw::Text;
+use crate::exit;
+use crate::output::Format;
+use crate::query::{self, Failure};
+use crate::run::{Input, Times};
+use crate::terminal;
+use backsight_engine::error::Error;
+use rustyline::error::ReadlineError;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{Completer, Editor, Helper, Highlighter, Hinter};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const HELP: &str = "\
+A query runs when it is complete: Enter after `|`, `,` or inside brackets goes on in the next line.
+  \\q       leave (also Ctrl-D)
+  \\?       this help
+  \\f NAME  answer format: table, vertical, json, ndjson, csv, tsv, markdown
+The language: `backsight commands`, `backsight functions`.
+";
+
+/// Asks until the end of input.
+pub(crate) fn repl(paths: &[OsString], reading: &ReadArgs, common: &Common) -> Result<u8, Failure> {
+    let input = Input::open(paths, reading)?;
+    let failed = |e: ReadlineError| Error::Io { what: "terminal".into(), source: std::io::Error::other(e) };
+    let mut editor: Editor<Whole, DefaultHistory> = Editor::new().map_err(failed)?;
+    editor.set_helper(Some(Whole));
+    let history = history_file();
+    if let Some(file) = &history {
+        // The first session has no history yet.
+        let _ = editor.load_history(file);
+    }
+    let mut format = terminal::look(common, false).default_format();
+    loop {
+        let line = match editor.readline("backsight> ") {
+            Ok(line) => line,
+            Err(ReadlineError::Interrupted) => continue,
+            Err(ReadlineError::Eof) => break,
+            Err(e) => return Err(failed(e).into()),
+        };
+        let line = line.trim();
+        if line.is_empty() {
+            continue;
+        }
+        let _ = editor.add_history_entry(line);
+        match line.strip_prefix('\\').map(|c| c.split_once(' ').unwrap_or((c, ""))) {
+            None => ask(line, &input, reading, common, format),
+            Some(("q", _)) => break,
+            Some(("f", name)) => match <Format as clap::ValueEnum>::from_str(name.trim(), true) {
+                Ok(chosen) => format = chosen,
+                Err(_) => eprint!("{HELP}"),
+            },
+            Some(_) => eprint!("{HELP}"),
+        }
+    }
+    if let Some(file) = &history {
+        // History is a convenience; a home that cannot be written is no reason to fail.
+        let _ = file.parent().map(std::fs::create_dir_all);
+        let _ = editor.save_history(file);
+    }
+    Ok(exit::ANSWERED)
+}
+
+/// Runs one query; whatever happens, the prompt comes back.
+fn ask(text: &str, input: &Input, reading: &ReadArgs, common: &Common, format: Format) {
+    let source = Text { name: "query", text };
+    let to = OutputArgs::default();
+    let result = Times::of(reading).and_then(|times| query::answer(source, input, times, reading, &to, format, common));
+    if let Err(error) = result {
+        crate::report(Failure::of(error, source), common);
+    }
+}
+
+/// `$XDG_STATE_HOME/backsight/history`, or its default place; none without a home.
+fn history_file() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
+    Some(state.join("backsight").join("history"))
+}
+
+/// Lets Enter go on in the next line while the query is not complete.
+#[derive(Completer, Helper, Highlighter, Hinter)]
+struct Whole;
+
+impl Validator for Whole {
+    fn validate(&self, ctx: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
+        let text = ctx.input();
+        let complete = text.trim_start().starts_with('\\') || text.trim().is_empty() || backsight_lang::is_complete(text);
+        Ok(if complete { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
+    }
+}

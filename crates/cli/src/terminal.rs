@@ -1,0 +1,35 @@
+//! What the two output streams are connected to.
+
+use crate::args::{Color, Common};
+use crate::output::{Format, Look};
+use std::io::IsTerminal;
+
+/// How to write to standard output.
+pub(crate) fn look(common: &Common, csv_raw: bool) -> Look {
+    // A terminal that does not tell its width, or says 0, is taken for the classic one.
+    let width = std::io::stdout().is_terminal().then(|| match comfy_table::Table::new().width() {
+        Some(width) if width > 0 => width,
+        _ => 80,
+    });
+    Look { width, color: colored(common.color, &std::io::stdout()), csv_raw }
+}
+
+/// Whether messages on standard error are coloured.
+pub(crate) fn colored_messages(common: &Common) -> bool {
+    colored(common.color, &std::io::stderr())
+}
+
+fn colored(wanted: Color, stream: &impl anstream::stream::RawStream) -> bool {
+    match wanted {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never,
+    }
+}
+
+impl Look {
+    /// The format of an answer nobody chose one for.
+    pub(crate) fn default_format(self) -> Format {
+        if self.width.is_some() { Format::Table } else { Format::Csv }
+    }
+}
