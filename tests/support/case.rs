@@ -35,13 +35,6 @@ pub enum Expected {
     ErrorOutput(String),
 }
 
-impl Expected {
-    /// Whether the query must fail.
-    pub fn is_error(&self) -> bool {
-        matches!(self, Expected::Error { .. } | Expected::ErrorOutput(_))
-    }
-}
-
 #[derive(Deserialize)]
 struct ConformanceFile {
     case: Vec<ConformanceCase>,

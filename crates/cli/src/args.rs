@@ -164,6 +164,9 @@ pub(crate) struct ReadArgs {
     /// Memory a query may hold, such as 512M or 2G [default: half of the machine's]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) memory_limit: Option<u64>,
+    /// How many times its size a compressed file may expand to [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_expansion: Option<u64>,
     /// Damage in the input is an error
     #[arg(long, conflicts_with = "lenient")]
     pub(crate) strict: bool,

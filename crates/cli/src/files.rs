@@ -24,7 +24,7 @@ pub(crate) fn fmt(args: &FmtArgs) -> Result<u8, Failure> {
         if !errors.is_empty() {
             return Err(Failure::of(Error::Query(errors), Text { name: &name, text: &text }));
         }
-        let canonical = backsight_lang::fmt::format(&parsed.query, &text);
+        let canonical = backsight_lang::format(&parsed.query, &text);
         if args.check {
             if canonical != text {
                 different = true;

@@ -111,7 +111,7 @@ pub(crate) fn answer(
     if file.is_none() || !outcome.partial {
         target.commit()?;
     }
-    let summary = Summary::new(&ctl.counters, outcome.rows, started.elapsed(), outcome.partial);
+    let summary = Summary::new(&ctl.counters, &input.notes(), outcome, started.elapsed());
     let status = match () {
         () if outcome.partial => exit::INTERRUPTED,
         () if summary.damaged() && !reading.lenient => exit::DAMAGED,

@@ -11,7 +11,10 @@ use backsight_engine::error::Error;
 use rustyline::error::ReadlineError;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Completer, Editor, Helper, Highlighter, Hinter};
+use rustyline::completion::Completer;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::{Editor, Helper};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -83,13 +86,21 @@ fn history_file() -> Option<PathBuf> {
 }
 
 /// Lets Enter go on in the next line while the query is not complete.
-#[derive(Completer, Helper, Highlighter, Hinter)]
 struct Whole;
+
+impl Helper for Whole {}
+impl Completer for Whole {
+    type Candidate = String;
+}
+impl Hinter for Whole {
+    type Hint = String;
+}
+impl Highlighter for Whole {}
 
 impl Validator for Whole {
     fn validate(&self, ctx: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
         let text = ctx.input();
-        let complete = text.trim_start().starts_with('\\') || text.trim().is_empty() || backsight_lang::is_complete(text);
+        let complete = text.trim_start().starts_with('\\') || text.trim().is_empty() || !text.trim_end().ends_with(['|', ',']);
         Ok(if complete { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
     }
 }

@@ -5,12 +5,13 @@ use crate::when::{Edges, When};
 use backsight_engine::error::Error;
 use backsight_engine::func::Clock;
 use backsight_engine::plan::{CompileSettings, SourceRef};
-use backsight_engine::source::{Catalog, Flow, Source};
+use backsight_engine::source::{Catalog, Flow, Note, Source};
 use backsight_engine::value::column::Batch;
 use backsight_engine::{Compiled, Ctl, Outcome};
+use backsight_lang::ast::{Expr, ExprKind, Item, Segment, Stage, StageKind};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What queries run over: the paths of the command line, and files that queries name themselves.
@@ -18,6 +19,8 @@ pub(crate) struct Input {
     options: backsight_io::Options,
     /// The paths of the command line; `None` if there are none.
     files: Option<Arc<backsight_io::Files>>,
+    /// What was left out while looking for the files that queries name.
+    named: Mutex<Vec<Note>>,
 }
 
 impl Input {
@@ -26,10 +29,18 @@ impl Input {
     /// # Errors
     /// [`Error::Input`] where there is nothing to read.
     pub(crate) fn open(paths: &[OsString], reading: &ReadArgs) -> Result<Input, Error> {
-        let options = options(reading);
+        let options = options(reading)?;
         let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-        let files = if paths.is_empty() { None } else { Some(Arc::new(backsight_io::open(&paths, &options)?)) };
-        Ok(Input { options, files })
+        let files =
+            if paths.is_empty() { None } else { Some(Arc::new(backsight_io::open(&paths, options.clone())?)) };
+        Ok(Input { options, files, named: Mutex::default() })
+    }
+
+    /// What was left out while looking for files, and why.
+    pub(crate) fn notes(&self) -> Vec<Note> {
+        let mut notes = self.named.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        notes.extend_from_slice(self.files.as_ref().map_or(&[], |files| files.notes()));
+        notes
     }
 }
 
@@ -38,7 +49,7 @@ impl Catalog for Input {
         if wanted.is_empty() {
             return match &self.files {
                 Some(files) => Ok(Arc::clone(files) as Arc<dyn Source + Send>),
-                None => Err(nothing("no input: name a file, a directory, a glob, or `-` for standard input")),
+                None => Err(nothing("none given; name a file, a directory, a glob, or `-` for standard input")),
             };
         }
         let mut paths = Vec::new();
@@ -50,7 +61,9 @@ impl Catalog for Input {
                 }
             }
         }
-        Ok(Arc::new(backsight_io::open(&paths, &self.options)?))
+        let files = backsight_io::open(&paths, self.options.clone())?;
+        self.named.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(files.notes());
+        Ok(Arc::new(files))
     }
 }
 
@@ -58,12 +71,29 @@ fn nothing(why: &str) -> Error {
     Error::Input { file: "input".into(), offset: None, why: why.into() }
 }
 
-fn options(reading: &ReadArgs) -> backsight_io::Options {
-    backsight_io::Options {
+fn options(reading: &ReadArgs) -> Result<backsight_io::Options, Error> {
+    let defaults = backsight_io::Options::default();
+    let field = |text: &String| {
+        field(text).ok_or_else(|| wrong("--timestamp-field", format!("`{text}` is not the name of a field")))
+    };
+    Ok(backsight_io::Options {
         format: reading.format_as.clone(),
-        timestamp_field: reading.timestamp_field.clone(),
+        timestamp_field: reading.timestamp_field.as_ref().map(field).transpose()?,
         strict: reading.strict,
-        ..backsight_io::Options::default()
+        expansion: reading.max_expansion.unwrap_or(defaults.expansion),
+        ..defaults
+    })
+}
+
+/// The segments of a field as a query names it, such as `detail.time`.
+fn field(text: &str) -> Option<Vec<Segment>> {
+    let parsed = backsight_lang::parse(&format!("fields {text}"));
+    match parsed.query.stages.as_slice() {
+        [Stage { kind: StageKind::Fields(items), .. }] if parsed.is_ok() => match items.as_slice() {
+            [Item { expr: Expr { kind: ExprKind::Path(path), .. }, alias: None, .. }] => Some(path.segments.clone()),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -121,7 +151,10 @@ fn wrong(option: &str, why: String) -> Error {
 
 /// The first and the last time in the input.
 fn edges(input: &Input, reading: &ReadArgs) -> Result<Edges, Error> {
-    let compiled = compile("stats min(@timestamp) as first, max(@timestamp) as last", Clock::default(), reading)?;
+    const EDGES: &str = "stats min(@timestamp) as first, max(@timestamp) as last";
+    // Parameters belong to the person's query and are not declared in this one.
+    let settings = CompileSettings { pushdown: !reading.no_pushdown, ..CompileSettings::default() };
+    let compiled = backsight_engine::compile(EDGES, &settings).map_err(|e| Error::Bug(e.to_string()))?;
     let ctl = control(reading)?;
     let mut edges = None;
     run(&compiled, input, &Clock::default(), &ctl, &mut |batch| {
@@ -156,4 +189,19 @@ pub(crate) fn run(
     out: &mut dyn FnMut(&Batch) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
     backsight_engine::run(&compiled.plan, input, clock, ctl, &mut |batch| out(&batch).map(|()| Flow::More))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::field;
+
+    #[test]
+    fn fields_are_named_as_in_a_query() {
+        for (text, segments) in [("ts", 1), ("detail.time", 2), ("`event time`", 1), ("items[0].at", 3)] {
+            assert_eq!(field(text).map(|s| s.len()), Some(segments), "{text}");
+        }
+        for bad in ["", "a, b", "a as b", "now()", "a | limit 1", "1"] {
+            assert_eq!(field(bad), None, "{bad}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What is said after an answer: one line of numbers, then whatever was not clean.
 
 use crate::escape;
+use backsight_engine::Outcome;
 use backsight_engine::source::{Counters, Note, Weight};
 use std::fmt::Write;
 use std::time::Duration;
@@ -34,13 +35,14 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Takes the counts of a run that is over.
-    pub(crate) fn new(counters: &Counters, rows: u64, elapsed: Duration, partial: bool) -> Summary {
+    /// Takes the counts of a run that is over, and what was found before it began.
+    pub(crate) fn new(counters: &Counters, found_before: &[Note], outcome: Outcome, elapsed: Duration) -> Summary {
         let mut notes = counters.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        notes.extend_from_slice(found_before);
         notes.sort();
         notes.dedup();
         Summary {
-            rows,
+            rows: outcome.rows,
             records: Counters::get(&counters.records),
             bytes: Counters::get(&counters.bytes),
             input_bytes: Counters::get(&counters.input_bytes),
@@ -49,7 +51,7 @@ impl Summary {
             no_timestamp: Counters::get(&counters.no_timestamp),
             notes,
             elapsed,
-            partial,
+            partial: outcome.partial,
         }
     }
 

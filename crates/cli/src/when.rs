@@ -1,7 +1,6 @@
 //! Times of the command line: absolute, relative to now, or to the first or last event of the input.
 
 use backsight_engine::value::time;
-use backsight_lang::ast::{ExprKind, LetValue};
 
 /// A time that may depend on the clock or on the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,17 +69,7 @@ impl When {
 
 /// Milliseconds of a duration in the language's own units, up to weeks.
 fn duration(text: &str) -> Option<i64> {
-    if !text.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let declared = backsight_lang::parse(&format!("let d = {text};\nfields d"));
-    match &declared.query.lets.first()?.value {
-        LetValue::One(value) if declared.is_ok() => match value.kind {
-            ExprKind::Duration(d) => d.millis(),
-            _ => None,
-        },
-        _ => None,
-    }
+    backsight_lang::duration(text)?.millis()
 }
 
 #[cfg(test)]

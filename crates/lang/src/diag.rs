@@ -2,6 +2,9 @@
 
 use crate::span::Span;
 
+/// Most errors, and most notes, kept of one query; a megabyte of `|` need not become a megabyte of errors.
+pub(crate) const MOST_DIAGNOSTICS: usize = 100;
+
 /// How bad a [`Diagnostic`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {

@@ -7,7 +7,7 @@ use crate::span::Span;
 /// One accepted form.
 #[derive(Clone, Copy, Debug)]
 pub struct Leak {
-    /// The code of its note.
+    /// The code of its note. Variants of one form share it.
     pub code: &'static str,
     /// What was written, in general.
     pub written: &'static str,
@@ -31,7 +31,10 @@ pub(crate) const BANG_TILDE: Leak = leak("N002", "!~", "not =~");
 pub(crate) const ORDER_BY: Leak = leak("N003", "order by", "sort");
 pub(crate) const SORT_BY: Leak = leak("N004", "sort by", "sort");
 pub(crate) const EXISTS: Leak = leak("N005", "x exists", "ispresent(x)");
+pub(crate) const NOT_EXISTS: Leak = leak("N005", "x not exists", "not ispresent(x)");
+pub(crate) const EXISTS_CALL: Leak = leak("N005", "exists(x)", "ispresent(x)");
 pub(crate) const IS_NULL: Leak = leak("N006", "x is null", "not ispresent(x)");
+pub(crate) const IS_NOT_NULL: Leak = leak("N006", "x is not null", "ispresent(x)");
 pub(crate) const SQL_CASE: Leak = leak("N007", "case when c then v else d end", "case(c, v, d)");
 pub(crate) const BARE_COUNT: Leak = leak("N008", "count", "count(*)");
 pub(crate) const BARE_GLOB_NAMES: Leak = leak("N009", "parse x \"…*…\" a", "parse x \"…*…\" as a");
@@ -46,7 +49,10 @@ pub const LEAKS: &[Leak] = &[
     ORDER_BY,
     SORT_BY,
     EXISTS,
+    NOT_EXISTS,
+    EXISTS_CALL,
     IS_NULL,
+    IS_NOT_NULL,
     SQL_CASE,
     BARE_COUNT,
     BARE_GLOB_NAMES,

@@ -4,6 +4,7 @@
 pub mod ctl;
 mod eval;
 mod group;
+mod ordered;
 mod parse;
 mod sort;
 mod steps;
@@ -168,7 +169,7 @@ fn scan(plan: &Plan, catalog: &dyn Catalog, cx: &Cx<'_>) -> Result<(Vec<Batch>, 
     for result in cx.ctl.broadcast(worker) {
         sinks.push(result?);
     }
-    Ok((merge(sinks, sink, plan), (sink_at + 1).min(plan.ops.len())))
+    Ok((merge(sinks, sink, plan, cx), (sink_at + 1).min(plan.ops.len())))
 }
 
 fn next<'m>(morsels: &'m dyn Morsels, ctl: &Ctl) -> Option<Box<dyn crate::source::Morsel + 'm>> {
@@ -177,7 +178,7 @@ fn next<'m>(morsels: &'m dyn Morsels, ctl: &Ctl) -> Option<Box<dyn crate::source
 
 fn is_sink(op: &Op) -> bool {
     match op {
-        Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) => true,
+        Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) => true,
         Op::Filter(_) | Op::Range { .. } | Op::Extend(_) | Op::Parse { .. } | Op::Unnest { .. } | Op::Drop(_) => false,
     }
 }
@@ -192,7 +193,7 @@ fn spread(batch: Batch, plan: &Plan) -> Batch {
 }
 
 /// Makes one answer of the workers' sinks, and applies the sink's op where that is still to do.
-fn merge(sinks: Vec<Sink<'_>>, op: Option<&Op>, plan: &Plan) -> Vec<Batch> {
+fn merge(sinks: Vec<Sink<'_>>, op: Option<&Op>, plan: &Plan, cx: &Cx<'_>) -> Vec<Batch> {
     let mut collected = Vec::new();
     let mut tables = Vec::new();
     let mut tops = Vec::new();
@@ -219,6 +220,7 @@ fn merge(sinks: Vec<Sink<'_>>, op: Option<&Op>, plan: &Plan) -> Vec<Batch> {
             match other {
                 Some(Op::Limit { rows, .. }) => steps::head(collected, *rows),
                 Some(Op::Dedup(slots)) => steps::dedup(collected, slots),
+                Some(Op::Ordered(op)) => vec![ordered::ordered(op, steps::concat(collected), cx.clock)],
                 _ => collected,
             }
         }

@@ -6,7 +6,7 @@ use super::{Cx, parse, sort};
 use crate::error::Error;
 use crate::plan::{Op, Slot};
 use crate::source::Counters;
-use crate::value::column::{Batch, Column, ColumnBuilder};
+use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
 use crate::value::{Kind, ValueRef, json};
 use arrow::buffer::BooleanBuffer;
 use std::collections::HashSet;
@@ -66,7 +66,7 @@ fn map(op: &Op, next: Option<&Op>, batch: Batch, cx: &Cx<'_>) -> Batch {
             drop_columns(&mut batch, slots);
             batch
         }
-        Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) => batch,
+        Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) => batch,
     }
 }
 
@@ -130,8 +130,19 @@ pub(super) fn whole(op: &Op, next: Option<&Op>, batches: Vec<Batch>, cx: &Cx<'_>
         Op::Sort { keys, limit } => cx.ctl.install(|| sort::sort(batches, keys, *limit)),
         Op::Limit { rows, .. } => head(batches, *rows),
         Op::Dedup(slots) => dedup(batches, slots),
+        Op::Ordered(op) => vec![super::ordered::ordered(op, concat(batches), cx.clock)],
         _ => batches.into_iter().map(|b| map(op, next, b, cx)).collect(),
     })
+}
+
+/// All rows in one batch, numbered from 0.
+pub(super) fn concat(batches: Vec<Batch>) -> Batch {
+    let width = batches.iter().map(|b| b.columns.len()).max().unwrap_or(0);
+    let rows = batches.iter().map(|b| b.rows).sum();
+    let columns = (0..width)
+        .map(|slot| Column::concat(&batches.iter().map(|b| super::column(b, slot)).collect::<Vec<_>>()))
+        .collect();
+    Batch { columns, rows, positions: Positions::sequence(0, rows) }
 }
 
 /// The first rows.

@@ -120,3 +120,33 @@ fn choose(args: &Args<'_>, pick: impl Fn(usize) -> usize) -> Column {
     let cells = picked.iter().enumerate().map(|(row, arg)| args.get(*arg, row));
     cells.collect::<ColumnBuilder>().finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::func::tests::check;
+
+    #[test]
+    fn choices() {
+        check(&[
+            ("coalesce(missing, missing)", ""),
+            ("coalesce(missing, l, n)", r#"["p","q"]"#),
+            ("coalesce(missing, @timestamp)", "2024-05-01 10:37:12.345"),
+            ("coalesce(toNumber(\"x\"), 5)", "5"),
+            ("if(missing, 1, 2)", "2"),
+            ("if(l, 1, 2)", "2"),
+            ("if(\"TRUE\", 1, 2)", "1"),
+            ("if(\"yes\", 1, 2)", "2"),
+            ("if(0.5, 1, 2)", "1"),
+            ("if(true, missing, 2)", ""),
+            ("if(latin = latin, m, 2)", r#"{"k":1}"#),
+            ("case(missing, 1, true, 2, 3)", "2"),
+            ("case(false, 1, 3)", "3"),
+            ("case(true, missing, 3)", ""),
+            ("case(false, 1)", ""),
+            ("ispresent(latin)", "1"),
+            ("ispresent(l)", "1"),
+            ("unmask(missing)", ""),
+            ("unmask(m)", r#"{"k":1}"#),
+        ]);
+    }
+}

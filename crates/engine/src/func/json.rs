@@ -39,9 +39,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         about: "Number of elements of a list, or of a string that holds a JSON array; null for anything else.",
         examples: &[("jsonArraySize(l)", "2"), (r#"jsonArraySize("[1, [2]]")"#, "2")],
         eval: Eval::Values(|args| {
-            args.map(|row| {
-                list(args.get(0, row)).map_or(Value::Null, |l| Value::Int(json::elements(&l).count() as i64))
-            })
+            args.map(|row| list(args.get(0, row)).map_or(Value::Null, |l| Value::Int(json::elements(l).count() as i64)))
         }),
         ..ROW
     },

@@ -4,7 +4,7 @@
 //! than reading it again. Expressions from the data are remembered in a small table, for they are dear to compile.
 
 use super::{Args, Prepared};
-use regex::bytes::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -30,6 +30,9 @@ impl<T> Memo<T> {
 
 /// Compiled expressions kept at a time.
 const KEPT: usize = 64;
+
+/// Bytes a compiled expression from the data may take; data must not be able to fill the memory.
+const LARGEST: usize = 1 << 20;
 
 /// The regular expressions of one argument: the literal the planner compiled, or those found in the data.
 pub struct Regexes {
@@ -58,7 +61,7 @@ impl Regexes {
         if self.seen.len() == KEPT {
             self.seen.clear();
         }
-        let regex = Regex::new(&source).ok().map(Arc::new);
+        let regex = RegexBuilder::new(&source).size_limit(LARGEST).build().ok().map(Arc::new);
         self.seen.insert(source.into_owned(), regex.clone());
         regex
     }

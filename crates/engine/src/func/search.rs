@@ -245,7 +245,7 @@ mod tests {
             (r#"regexReplace("ab", "(a)(x)?", "[$2$1]")"#, "[a]b"),
             (r#"regexReplace("a", "(a)", "$1_x")"#, "a_x"),
             (r#"regexReplace("a", "(a)", "${1}0")"#, "a0"),
-            (r#"regexReplace("a", "(a)", "$10$9$99999999999999999999")"#, ""),
+            (r#"regexReplace("a", "(a)", "$10$9$99999999999999999999")"#, "\"\""),
             (r#"regexReplace("a", "a", "$$1 $ ${ $x $$")"#, "$1 $ ${ $x $"),
             (r#"regexReplace("a", "(?P<n>a)", "${n}${m}${}")"#, "a"),
             (r#"regexReplace("é1", "x*", "-")"#, "-é-1-"),

@@ -109,6 +109,13 @@ impl Names {
             Op::Limit { rows, any: true } => format!("limit   any {rows}"),
             Op::Limit { rows, any: false } => format!("limit   {rows}"),
             Op::Dedup(slots) => format!("dedup   {}", self.list(slots)),
+            Op::Ordered(op) => {
+                let text = format!("ordered {op:?}");
+                if op.renumbers() {
+                    self.0.clear();
+                }
+                text
+            }
         }
     }
 

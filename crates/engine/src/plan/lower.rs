@@ -251,6 +251,27 @@ impl<'a> Lowering<'a> {
             }
             StageKind::Source(source) => self.source(stage, source),
             StageKind::Broken => {}
+            StageKind::Expand(e) => self.expand(e),
+            StageKind::Json { field, path, alias } => self.json(field, path, alias),
+            StageKind::Accum { field, alias } => self.accum(field, alias.as_ref()),
+            StageKind::Autoregress { field, alias, lags, lag_span } => self.autoregress(field, alias.as_ref(), *lags, *lag_span),
+            StageKind::FillDown(names) => self.filldown(names),
+            StageKind::FillMissing(with) => self.fillmissing(with, stage.word),
+            StageKind::Sessionize { fields, maxspan, alias } => {
+                self.sessionize(fields, maxspan.as_ref(), alias.as_ref(), stage.word);
+            }
+            StageKind::CountFrequent(fields) => self.count_frequent(fields),
+            StageKind::AddTotals { options, fields } => self.addtotals(options, fields),
+            StageKind::Outlier { options, fields } => self.outlier(options, fields),
+            StageKind::Burst { keys, within, value, op, bound } => self.burst(keys, within, value, *op, bound),
+            StageKind::Sequence { keys, within, steps } => self.sequence(keys, within, steps),
+            StageKind::FirstSeen { fields, after } => {
+                let at = after.as_ref().and_then(|t| crate::value::time::parse(t.text.as_bytes()));
+                match (after, at) {
+                    (Some(t), None) => self.unsupported(&t.text, t.span, "give a time such as `2024-05-01T10:00:00Z`"),
+                    _ => self.firstseen(fields, at),
+                }
+            }
             StageKind::Anomaly => {
                 self.unsupported("anomaly", stage.word, "use `pattern`, `firstseen` or `outlier`");
             }
@@ -335,7 +356,7 @@ impl<'a> Lowering<'a> {
         }
         self.report(Diagnostic::warning("W008", e.span, "`@timestamp` is not available after `stats`; its `bin()` column is sorted instead, if there is one"));
         Some(match self.scope.bins.as_slice() {
-            [one] => Some(*one),
+            [(one, _)] => Some(*one),
             _ => None,
         })
     }
@@ -413,6 +434,31 @@ impl<'a> Lowering<'a> {
         self.scope.shown.append(&[(name.to_owned(), output)]);
     }
 
+    /// `expand f`: `unnest f into f`, where a string may hold a JSON array.
+    fn expand(&mut self, e: &ast::Expr) {
+        let list = self.row_expr(e);
+        let parsed = or_parsed(list);
+        let name = self.text_of(e);
+        self.unnest(parsed, &name);
+    }
+
+    /// `json field=f "a.b" as n`: a part of a map, or of the JSON text of one.
+    fn json(&mut self, field: &ast::Path, path: &ast::Text, alias: &ast::Name) {
+        let e = ast::Expr { kind: ast::ExprKind::Path(field.clone()), span: field.span };
+        let whole = or_parsed(self.row_expr(&e));
+        let segments = path
+            .text
+            .split('.')
+            .map(|s| match s.parse() {
+                Ok(n) => ast::Segment::Index(n),
+                Err(_) => ast::Segment::Name { text: s.to_owned(), quoted: false },
+            })
+            .collect();
+        let slot = self.materialize(Expr::Member(Box::new(whole), segments));
+        self.scope.create(&alias.text, slot);
+        self.scope.shown.append(&[(alias.text.clone(), slot)]);
+    }
+
     fn source(&mut self, stage: &Stage, source: &ast::SourceStage) {
         if !self.ops.is_empty() {
             return self.error("E002", stage.word, "expected `source` before all other commands, found it after one");
@@ -441,6 +487,16 @@ impl<'a> Lowering<'a> {
     pub fn text_of(&self, e: &ast::Expr) -> String {
         column_text(e.span.text(self.text))
     }
+}
+
+/// The value, or what the JSON text it holds stands for.
+fn or_parsed(e: Expr) -> Expr {
+    let call = |name: &str, args: Vec<Expr>| {
+        let prepared = args.iter().map(|_| None).collect();
+        Expr::Call(super::Call { function: crate::func::find(name).expect("a function of the table"), args, prepared })
+    };
+    let parsed = call("jsonParse", vec![e.clone()]);
+    call("coalesce", vec![parsed, e])
 }
 
 /// `1 name`, `2 names`

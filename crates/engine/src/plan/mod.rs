@@ -8,6 +8,7 @@ pub mod explain;
 mod expr;
 mod lower;
 mod needles;
+pub mod ordered;
 mod rewrite;
 mod scope;
 mod stats;
@@ -129,6 +130,8 @@ pub enum Op {
     },
     /// The first row per combination of values, rows with a null in one of them all kept.
     Dedup(Vec<Slot>),
+    /// A command that looks at all rows in their order.
+    Ordered(ordered::Ordered),
 }
 
 /// One aggregate of a [`Op::Group`].

@@ -18,6 +18,7 @@ impl Op {
             }
             Op::Sort { keys, .. } => keys.iter().map(|k| k.slot).collect(),
             Op::Dedup(slots) => slots.clone(),
+            Op::Ordered(op) => op.reads(),
         }
     }
 
@@ -27,6 +28,7 @@ impl Op {
             Op::Extend(columns) => columns.iter().map(|(s, _)| *s).collect(),
             Op::Parse { outputs, .. } => outputs.clone(),
             Op::Unnest { output, .. } => vec![*output],
+            Op::Ordered(op) => op.writes(),
             _ => Vec::new(),
         }
     }
@@ -43,6 +45,7 @@ pub(super) fn drop_unread(plan: &mut Plan) {
         match op {
             // A group op renumbers: before it, only what it reads is alive.
             Op::Group { .. } => live = op.reads().into_iter().collect(),
+            Op::Ordered(ref o) if o.renumbers() => live = op.reads().into_iter().collect(),
             _ => {
                 if !dead.is_empty() {
                     out.push(Op::Drop(dead));

@@ -2,7 +2,7 @@
 
 use super::{Slot, SortKey};
 use crate::source::Field;
-use backsight_lang::ast::{Path, Segment};
+use backsight_lang::ast::{Duration, Path, Segment};
 use std::collections::HashMap;
 
 /// What a path resolves to: a column, and the steps into its value that remain.
@@ -32,8 +32,10 @@ pub(super) struct Scope {
     pub default_order: bool,
     /// The rows really are in `order`.
     pub sorted: bool,
-    /// The `bin()` columns of the last `stats`.
-    pub bins: Vec<Slot>,
+    /// The `bin()` columns of the last `stats`, with their periods.
+    pub bins: Vec<(Slot, Option<Duration>)>,
+    /// The group keys of the last `stats`.
+    pub keys: Vec<Slot>,
 }
 
 /// The shown columns of a stage.
@@ -88,6 +90,12 @@ impl Shown {
         items.iter().for_each(|(n, s)| self.put(n, *s));
     }
 
+    /// A shown name has another value from here on.
+    pub fn replace(&mut self, name: &str, slot: Slot) {
+        let columns = self.base.iter_mut().flatten().chain(self.list.iter_mut());
+        columns.filter(|(n, _)| n == name).for_each(|entry| entry.1 = slot);
+    }
+
     /// After a `display` a name that is shown changes its value; no name is added.
     fn redefine(&mut self, items: &[(String, Slot)]) {
         for (name, slot) in items {
@@ -112,6 +120,14 @@ impl Scope {
             created: columns.iter().cloned().collect(),
             shown: Shown::columns(columns),
             ..Scope::default()
+        }
+    }
+
+    /// The one `bin()` column of the last `stats`, and its period.
+    pub fn bin_period(&self) -> Option<(Slot, Duration)> {
+        match self.bins.as_slice() {
+            [(slot, Some(period)), ..] => Some((*slot, *period)),
+            _ => None,
         }
     }
 

@@ -2,13 +2,14 @@
 
 use super::expr::Context;
 use super::lower::Lowering;
+use super::ordered::bin_period;
 use super::scope::Scope;
 use super::{AggCall, Expr, Op, Slot, SortKey};
 use crate::agg::{self, Aggregate, Settings};
 use crate::func::Type;
 use crate::source::Field;
 use crate::value::Value;
-use backsight_lang::ast::{self, BinaryOp, ExprKind, InSet, Segment, Stage, Stats};
+use backsight_lang::ast::{self, BinaryOp, Duration, ExprKind, InSet, Segment, Stage, Stats};
 use backsight_lang::diag::Diagnostic;
 
 /// What an item of `stats` can name: keys, aliases before it, and the aggregates it asks for.
@@ -72,7 +73,7 @@ impl Lowering<'_> {
     }
 
     /// The scope after the group op: every item a column, computed ones in slots after the aggregates.
-    fn regroup(&mut self, stats: &Stats, results: Vec<Expr>, columns: Vec<String>, base: usize, bins: Vec<Slot>) {
+    fn regroup(&mut self, stats: &Stats, results: Vec<Expr>, columns: Vec<String>, base: usize, bins: Vec<(Slot, Option<Duration>)>) {
         let keys = stats.by.len();
         let mut slots: Vec<Slot> = (0..keys).collect();
         let mut extend = Vec::new();
@@ -102,6 +103,7 @@ impl Lowering<'_> {
         }
         scope.order = (0..keys).map(|slot| SortKey { slot, descending: false, by_text: true }).collect();
         scope.bins = bins;
+        scope.keys = (0..keys).collect();
         self.reshape(scope);
     }
 
@@ -121,7 +123,7 @@ impl Lowering<'_> {
     }
 
     /// Lowers the `by` items. Returns their slots, and the positions of those that are `bin()`.
-    fn keys(&mut self, stats: &Stats, groups: &mut Groups) -> (Vec<Slot>, Vec<Slot>) {
+    fn keys(&mut self, stats: &Stats, groups: &mut Groups) -> (Vec<Slot>, Vec<(Slot, Option<Duration>)>) {
         let offset = stats.offset.as_ref().map(|e| self.period(e).and_then(|d| d.millis()));
         if let (Some(None), Some(e)) = (offset, &stats.offset) {
             self.error("E034", e.span, "expected a period such as 5m");
@@ -130,7 +132,7 @@ impl Lowering<'_> {
         for (i, item) in stats.by.iter().enumerate() {
             let mut expr = self.expr(&mut Context::Argument, &item.expr);
             if is_bin(&item.expr) {
-                bins.push(i);
+                bins.push((i, bin_period(&expr)));
                 if let Some(Some(ms)) = offset {
                     expr = Expr::Arithmetic(BinaryOp::Add, Box::new(expr), Box::new(Expr::Literal(Value::Int(ms))));
                 }
@@ -243,7 +245,8 @@ fn relocate(e: Expr, items: &[Slot]) -> Expr {
 }
 
 fn is_bin(e: &ast::Expr) -> bool {
-    matches!(&e.kind, ExprKind::Call { name, .. } if name.text.eq_ignore_ascii_case("bin"))
+    let floors = ["bin", "datefloor", "dateceil"];
+    matches!(&e.kind, ExprKind::Call { name, .. } if floors.iter().any(|f| name.text.eq_ignore_ascii_case(f)))
 }
 
 /// True if an aggregate call occurs anywhere in the expression.

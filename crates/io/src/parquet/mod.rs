@@ -180,3 +180,6 @@ impl From<arrow::error::ArrowError> for Damage {
 fn guarded<T>(decode: impl FnOnce() -> Result<T, Damage>) -> Result<T, Damage> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(Damage::new("the decoder failed on damaged data")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Values that have no type of their own in the engine, as text: lists and maps as JSON, dates, times of day, UUIDs.
 
-use super::schema::Shape;
+use super::schema::{Meaning, Shape};
 use super::values;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
@@ -87,6 +87,7 @@ pub(super) fn rows<'a>(columns: impl Iterator<Item = (&'a str, &'a ArrayRef, &'a
 enum Cells {
     /// `bare`: text is written without quotes, being that of a number.
     Scalar { column: Column, bare: bool },
+    Json(ArrayRef),
     Struct { array: ArrayRef, members: Vec<Member> },
     List { array: ArrayRef, ranges: Vec<Range<usize>>, elements: Box<Cells> },
     Map { array: ArrayRef, ranges: Vec<Range<usize>>, keys: Column, values: Box<Cells> },
@@ -151,6 +152,7 @@ fn ranges(array: &ArrayRef) -> (Vec<Range<usize>>, ArrayRef) {
 impl Cells {
     fn new(array: &ArrayRef, shape: &Shape) -> Cells {
         match shape {
+            Shape::Leaf(Meaning::Json) if *array.data_type() == DataType::BinaryView => Cells::Json(array.clone()),
             Shape::Leaf(_) => {
                 Cells::Scalar { column: values::column(array, shape), bare: values::is_number(array.data_type()) }
             }
@@ -176,6 +178,8 @@ impl Cells {
     fn is_null(&self, row: usize) -> bool {
         match self {
             Cells::Scalar { column, .. } => column.get(row).is_null(),
+            // The text `null` is no value either.
+            Cells::Json(array) => array.is_null(row) || json::whole(array.as_binary_view().value(row)).is_ok_and(|raw| raw.shape == json::Shape::Null),
             Cells::Struct { array, .. } | Cells::List { array, .. } | Cells::Map { array, .. } => array.is_null(row),
         }
     }
@@ -187,6 +191,13 @@ impl Cells {
         }
         match self {
             Cells::Scalar { column, bare } => scalar(column.get(row), *bare, out),
+            Cells::Json(array) => {
+                let text = array.as_binary_view().value(row);
+                match json::whole(text) {
+                    Ok(raw) => drop(json::compact(raw.text, out)),
+                    Err(_) => json::write_bytes(text, out),
+                }
+            }
             Cells::Struct { members, .. } => {
                 out.push(b'{');
                 separated(0..members.len(), out, |i, out| members[i].write(row, out));

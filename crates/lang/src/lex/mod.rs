@@ -17,7 +17,7 @@ use self::context::Context;
 use self::literal::Period;
 use self::token::{SIGNS, Token, TokenKind, continues_name, starts_name};
 use crate::ast::{Comment, Duration, Unit};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, MOST_DIAGNOSTICS};
 use crate::span::Span;
 
 /// What the lexer found.
@@ -92,7 +92,9 @@ impl<'a> Lexer<'a> {
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
-        self.out.diagnostics.push(diagnostic);
+        if self.out.diagnostics.len() < MOST_DIAGNOSTICS {
+            self.out.diagnostics.push(diagnostic);
+        }
     }
 
     /// Adds a token whose text a parser has recognised; the match arm has already checked that it does.

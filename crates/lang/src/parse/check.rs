@@ -53,7 +53,7 @@ fn is_numeric(text: &str) -> bool {
 
 /// E044 if `operand` is a bare string where a condition must stand. `before`: the operands it follows in an `and` or
 /// `or` chain.
-pub(crate) fn condition(input: Input<'_>, operand: &Expr, before: Option<(BinaryOp, &[(Span, Expr)])>) {
+pub(crate) fn condition(input: Input<'_>, operand: &Expr, before: Option<(BinaryOp, &[(Span, Box<Expr>)])>) {
     if !matches!(operand.kind, ExprKind::String(_)) {
         return;
     }
@@ -80,7 +80,7 @@ fn compared(expr: &Expr) -> Option<(Span, Span, BinaryOp)> {
 }
 
 /// E044 for every bare string in a chain of `and` or `or`.
-pub(crate) fn conditions(input: Input<'_>, op: BinaryOp, links: &[(Span, Expr)]) {
+pub(crate) fn conditions(input: Input<'_>, op: BinaryOp, links: &[(Span, Box<Expr>)]) {
     for (at, (_, operand)) in links.iter().enumerate() {
         condition(input, operand, Some((op, &links[..at])));
     }

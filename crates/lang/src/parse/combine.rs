@@ -10,6 +10,7 @@ use super::expr::expr;
 use super::input::{Found, Input, Label, comma_list, sign, word};
 use super::name::{self, alias, column, path, setting_value, string, time};
 use super::query::sub_query;
+use super::report::list_of;
 use crate::ast::{CidrLookup, Join, Lookup, Name, Output, Query, Setting, SourceSpec, SourceStage, StageKind, Text};
 use crate::diag::Diagnostic;
 use crate::lex::token::{Sign, TokenKind};
@@ -38,7 +39,8 @@ fn bound(input: Input<'_>) -> Found<'_, (bool, Text)> {
 
 fn spec(input: Input<'_>) -> Found<'_, SourceSpec> {
     let option = (input.is_word(0, "start") || input.is_word(0, "end")) && input.is_sign(1, Sign::Eq);
-    if option {
+    let named = matches!(input.peek().kind, TokenKind::Word | TokenKind::Quoted | TokenKind::Text { .. });
+    if option || !named {
         return input.miss(Label::Kind("a source"));
     }
     if input.is_sign(1, Sign::Open) {
@@ -145,8 +147,8 @@ pub(crate) fn settings<'a>(keys: &'static [&'static str]) -> impl Fn(Input<'a>) 
         let (value_at, key) = column(input)?;
         let text = key.text.to_ascii_lowercase();
         if !keys.contains(&text.as_str()) {
-            let names: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
-            let message = format!("expected {}, found `{}`", names.join(" or "), key.text);
+            let labels: Vec<Label> = keys.iter().map(|key| Label::Exactly(key)).collect();
+            let message = format!("expected {}, found `{}`", list_of(&labels), key.text);
             let diagnostic = Diagnostic::error("E002", key.span, message);
             return input.fail(diagnostic.help_nearest(&key.text, keys.iter().copied()));
         }

@@ -6,10 +6,10 @@ use nom::combinator::{cut, map, opt};
 use nom::sequence::{delimited, preceded};
 
 use super::check;
-use super::expr::{Binding, MAX_DEPTH, Tall, at_least, binary, required, too_deep};
+use super::expr::{Binding, MAX_DEPTH, Tall, at_least, binary, element, required, too_deep};
 use super::input::{Found, Input, Label, comma_list, sign, word};
 use super::name;
-use super::operand::{element, regex};
+use super::operand::regex;
 use super::query::sub_query;
 use crate::ast::{BinaryOp, Expr, ExprKind, InSet, Name};
 use crate::commands;
@@ -64,7 +64,8 @@ pub(crate) fn comparison_at(input: Input<'_>) -> Option<Comparison> {
     if input.is_word(0, "is") {
         let not = usize::from(input.is_word(1, "not"));
         return match input.is_word(1 + not, "null") {
-            true => with(How::IsNull, not == 1, 2 + not, &leak::IS_NULL),
+            true if not == 1 => with(How::IsNull, true, 3, &leak::IS_NOT_NULL),
+            true => with(How::IsNull, false, 2, &leak::IS_NULL),
             false => None,
         };
     }
@@ -78,7 +79,7 @@ pub(crate) fn comparison_at(input: Input<'_>) -> Option<Comparison> {
     } else if input.is_sign(not, Sign::TildeEq) {
         with(How::Match, false, 1 + not, &leak::TILDE_EQ)
     } else if input.is_word(not, "exists") {
-        with(How::Exists, false, 1 + not, &leak::EXISTS)
+        with(How::Exists, false, 1 + not, if not == 1 { &leak::NOT_EXISTS } else { &leak::EXISTS })
     } else {
         None
     };
@@ -127,8 +128,8 @@ fn pattern<'a>(start: Input<'a>, behind: Input<'a>, left: Tall, comparison: Comp
     check::null_pattern(behind, &left.expr, &right.expr);
     let height = left.height.max(right.height) + 1;
     let kind = ExprKind::Like {
-        left: Box::new(left.expr),
-        right: Box::new(right.expr),
+        left: left.expr,
+        right: right.expr,
         negated: comparison.negated,
         regex_op: matches!(comparison.how, How::Match),
     };
@@ -142,21 +143,21 @@ fn membership<'a>(start: Input<'a>, behind: Input<'a>, left: Tall, negated: bool
         check::list(behind, &left.expr, items, *span);
     }
     let height = left.height.max(set_height) + 1;
-    finish(start, after, ExprKind::In { left: Box::new(left.expr), set, negated }, height)
+    finish(start, after, ExprKind::In { left: left.expr, set, negated }, height)
 }
 
 fn finish<'a>(start: Input<'a>, after: Input<'a>, kind: ExprKind, height: usize) -> Found<'a, Tall> {
     if height > MAX_DEPTH {
         return too_deep(start, start.peek().span);
     }
-    Ok((after, Tall { expr: Expr { kind, span: start.span_to(after) }, height }))
+    Ok((after, Tall { expr: Box::new(Expr { kind, span: start.span_to(after) }), height }))
 }
 
 /// `ispresent(left)`, or its negation.
 fn presence<'a>(start: Input<'a>, after: Input<'a>, left: Tall, word: Span, negated: bool) -> Found<'a, Tall> {
     let span = start.span_to(after);
     let name = Name { text: "ispresent".to_string(), span: word };
-    let call = ExprKind::Call { name, args: vec![left.expr], star: false };
+    let call = ExprKind::Call { name, args: vec![*left.expr], star: false };
     let kind = match negated {
         true => ExprKind::Not(Box::new(Expr { kind: call, span })),
         false => call,
@@ -177,7 +178,7 @@ fn enclosed(input: Input<'_>, open: Sign, close: Sign) -> Found<'_, (Vec<Expr>, 
     let (after, items) = delimited(sign(open), items, cut(sign(close))).parse(input)?;
     let items = items.unwrap_or_default();
     let height = items.iter().map(|item| item.height).max().unwrap_or(0);
-    Ok((after, (items.into_iter().map(|item| item.expr).collect(), input.span_to(after), height)))
+    Ok((after, (items.into_iter().map(|item| *item.expr).collect(), input.span_to(after), height)))
 }
 
 fn list_set(input: Input<'_>) -> Found<'_, Set> {

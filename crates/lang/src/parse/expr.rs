@@ -17,14 +17,15 @@ use crate::span::Span;
 /// The most levels of nesting a query may have, and the height of the tallest tree.
 ///
 /// Chosen so that parsing needs less than half of a 2 MiB stack in an unoptimised build.
-pub const MAX_DEPTH: usize = 200;
+pub const MAX_DEPTH: usize = 128;
 
 /// Chains of `and` or `or` longer than this become balanced trees, so a list of ten thousand alternatives stays shallow.
-pub(crate) const LONG_CHAIN: usize = 64;
+pub(crate) const LONG_CHAIN: usize = 16;
 
 /// An expression and the height of its tree.
 pub(crate) struct Tall {
-    pub expr: Expr,
+    /// Boxed: results pass through many frames of a deep recursion, and most end in a box anyway.
+    pub expr: Box<Expr>,
     pub height: usize,
 }
 
@@ -95,7 +96,7 @@ pub(crate) fn noted<'a>(input: Input<'a>, parser: impl FnOnce(Input<'a>) -> Foun
     let (after, tall) = nested(input, 1, parser)?;
     let tallest = &input.state.tallest;
     tallest.set(tallest.get().max(tall.height));
-    Ok((after, tall.expr))
+    Ok((after, *tall.expr))
 }
 
 /// Runs `parser` one level of nesting deeper, or `levels` deeper if its own recursion needs that much more stack.
@@ -129,6 +130,11 @@ pub(crate) fn required(input: Input<'_>, least: Binding) -> Found<'_, Tall> {
 /// An expression whose operators outside of parentheses bind at least as tightly as `least`.
 pub(crate) fn at_least(input: Input<'_>, least: Binding) -> Found<'_, Tall> {
     nested(input, 1, |input| climb(input, least))
+}
+
+/// An expression as one of several, in a list or a call: these take twice the stack of a parenthesis.
+pub(crate) fn element(input: Input<'_>) -> Found<'_, Tall> {
+    nested(input, 2, |input| climb(input, Binding::Or))
 }
 
 fn climb(start: Input<'_>, least: Binding) -> Found<'_, Tall> {
@@ -208,12 +214,12 @@ fn negations<'a>(start: Input<'a>, after: Input<'a>, signs: &[Input<'a>], operan
         let span = sign.span_to(after);
         let kind = if sign.is_sign(0, Sign::Minus) {
             check::arithmetic(*sign, &expr);
-            ExprKind::Negate(Box::new(expr))
+            ExprKind::Negate(expr)
         } else {
             check::condition(*sign, &expr, None);
-            ExprKind::Not(Box::new(expr))
+            ExprKind::Not(expr)
         };
-        expr = Expr { kind, span };
+        expr = Box::new(Expr { kind, span });
     }
     Ok((after, Tall { expr, height }))
 }
@@ -238,13 +244,12 @@ pub(crate) fn binary<'a>(
     if height > MAX_DEPTH {
         return too_deep(input, input.peek().span);
     }
-    let (left, right) = (Box::new(left.expr), Box::new(right.expr));
-    let kind = ExprKind::Binary { op, op_span: input.peek().span, left, right };
-    Ok((after, Tall { expr: Expr { kind, span: start.span_to(after) }, height }))
+    let kind = ExprKind::Binary { op, op_span: input.peek().span, left: left.expr, right: right.expr };
+    Ok((after, Tall { expr: Box::new(Expr { kind, span: start.span_to(after) }), height }))
 }
 
 /// An operand of a chain and the operator in front of it.
-type Link = (Span, Expr);
+type Link = (Span, Box<Expr>);
 
 /// `left and b and c …` or the same with `or`.
 fn chain<'a>(start: Input<'a>, mut input: Input<'a>, left: Tall, op: BinaryOp) -> Found<'a, Tall> {
@@ -269,12 +274,12 @@ fn chain<'a>(start: Input<'a>, mut input: Input<'a>, left: Tall, op: BinaryOp) -
     }
     let mut links = links.into_iter();
     let expr = if count <= LONG_CHAIN { left_deep(op, &mut links) } else { balanced(op, &mut links, count).map(|(_, e)| e) };
-    let Some(expr) = expr else { return input.miss(Label::Kind("an expression")) };
-    let span = start.span_to(input);
-    Ok((input, Tall { expr: Expr { span, ..expr }, height }))
+    let Some(mut expr) = expr else { return input.miss(Label::Kind("an expression")) };
+    expr.span = start.span_to(input);
+    Ok((input, Tall { expr, height }))
 }
 
-fn left_deep(op: BinaryOp, links: &mut impl Iterator<Item = Link>) -> Option<Expr> {
+fn left_deep(op: BinaryOp, links: &mut impl Iterator<Item = Link>) -> Option<Box<Expr>> {
     let (_, first) = links.next()?;
     Some(links.fold(first, |left, link| join(op, left, link)))
 }
@@ -289,7 +294,7 @@ fn balanced(op: BinaryOp, links: &mut impl Iterator<Item = Link>, count: usize) 
     Some((before, join(op, left, right)))
 }
 
-fn join(op: BinaryOp, left: Expr, (op_span, right): Link) -> Expr {
+fn join(op: BinaryOp, left: Box<Expr>, (op_span, right): Link) -> Box<Expr> {
     let span = left.span.to(right.span);
-    Expr { kind: ExprKind::Binary { op, op_span, left: Box::new(left), right: Box::new(right) }, span }
+    Box::new(Expr { kind: ExprKind::Binary { op, op_span, left, right }, span })
 }

@@ -7,11 +7,9 @@ use std::cell::{Cell, RefCell};
 
 use nom::combinator::cut;
 use nom::error::{ErrorKind, ParseError};
-use nom::multi::many0;
-use nom::sequence::{pair, preceded};
 use nom::{IResult, Needed, Parser};
 
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, MOST_DIAGNOSTICS, Severity};
 use crate::lex::token::{Sign, Token, TokenKind};
 use crate::span::Span;
 
@@ -32,8 +30,10 @@ pub(crate) struct Input<'a> {
 pub(crate) struct State<'a> {
     pub source: &'a str,
     pub tokens: &'a [Token],
-    /// Findings so far. Parsers add one only when nothing can make them try the same text again.
-    pub diagnostics: RefCell<Vec<Diagnostic>>,
+    /// Errors so far. Parsers report only when nothing can make them try the same text again.
+    pub errors: RefCell<Vec<Diagnostic>>,
+    /// Notes so far.
+    pub notes: RefCell<Vec<Diagnostic>>,
     /// What would have been right at the furthest token looked at.
     expected: RefCell<Expected>,
     /// Levels of recursion now open.
@@ -73,7 +73,8 @@ impl<'a> State<'a> {
         State {
             source,
             tokens,
-            diagnostics: RefCell::default(),
+            errors: RefCell::default(),
+            notes: RefCell::default(),
             expected: RefCell::default(),
             depth: Cell::new(0),
             tallest: Cell::new(0),
@@ -81,9 +82,13 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Adds a finding.
+    /// Adds a finding, unless there are plenty.
     pub fn report(&self, diagnostic: Diagnostic) {
-        self.diagnostics.borrow_mut().push(diagnostic);
+        let list = if diagnostic.severity == Severity::Error { &self.errors } else { &self.notes };
+        let mut list = list.borrow_mut();
+        if list.len() < MOST_DIAGNOSTICS {
+            list.push(diagnostic);
+        }
     }
 
     /// What would have been right at token `at`, in the order it was tried.
@@ -243,10 +248,15 @@ pub(crate) fn word<'a>(word: &'static str) -> impl Fn(Input<'a>) -> Found<'a, Sp
 pub(crate) fn comma_list<'a, O>(
     item: impl Parser<Input<'a>, Output = O, Error = Fault> + Copy,
 ) -> impl FnMut(Input<'a>) -> Found<'a, Vec<O>> {
+    // By hand: lists nest in expressions, and nom's combinators would cost several frames a level.
     move |input| {
-        let more = many0(preceded(sign(Sign::Comma), cut(item)));
-        let (input, (first, mut rest)) = pair(item, more).parse(input)?;
-        rest.insert(0, first);
-        Ok((input, rest))
+        let (mut input, first) = { item }.parse(input)?;
+        let mut items = vec![first];
+        while let Ok((after, _)) = sign(Sign::Comma)(input) {
+            let (after, item) = cut(item).parse(after)?;
+            items.push(item);
+            input = after;
+        }
+        Ok((input, items))
     }
 }

@@ -17,7 +17,7 @@ pub(crate) mod report;
 pub(crate) mod select;
 
 use crate::ast::Query;
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::{Diagnostic, MOST_DIAGNOSTICS, Severity};
 use crate::lex::lex;
 
 /// What became of a query's text.
@@ -41,10 +41,7 @@ impl Parsed {
     }
 }
 
-/// Most findings kept of one query; a megabyte of `|` need not become a megabyte of errors.
-const MOST_DIAGNOSTICS: usize = 100;
-
-/// Reads a query. Never fails and never panics, whatever the text: what is wrong is in the diagnostics.
+/// Reads a query. Of many errors or notes the first hundred are kept. Never fails and never panics, whatever the text: what is wrong is in the diagnostics.
 ///
 /// Every span of the result lies within `text` and on character boundaries. Time and memory are linear in its length,
 /// and no tree is higher than [`MAX_DEPTH`](crate::MAX_DEPTH).
@@ -52,10 +49,12 @@ pub fn parse(text: &str) -> Parsed {
     let lexed = lex(text);
     let state = input::State::new(text, &lexed.tokens);
     let query = query::whole_query(input::Input::start(&state));
-    let mut found = state.diagnostics.into_inner();
-    found.sort_by_key(|d| (std::cmp::Reverse(d.severity), d.span.start));
+    let (mut errors, mut notes) = (state.errors.into_inner(), state.notes.into_inner());
+    errors.sort_by_key(|d| d.span.start);
+    notes.sort_by_key(|d| d.span.start);
     let mut diagnostics = lexed.diagnostics;
-    diagnostics.extend(found);
+    diagnostics.extend(errors);
     diagnostics.truncate(MOST_DIAGNOSTICS);
+    diagnostics.extend(notes);
     Parsed { query: Query { comments: lexed.comments, ..query }, diagnostics }
 }

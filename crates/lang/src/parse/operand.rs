@@ -4,9 +4,9 @@ use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::{cut, opt};
 use nom::multi::many1;
-use nom::sequence::{delimited, pair, preceded};
+use nom::sequence::{pair, preceded};
 
-use super::expr::{Binding, MAX_DEPTH, Tall, at_least, too_deep};
+use super::expr::{Binding, MAX_DEPTH, Tall, element, required, too_deep};
 use super::input::{Found, Input, Label, comma_list, sign, word};
 use super::name::{self, is_reserved};
 use crate::ast::{Expr, ExprKind, Name};
@@ -24,7 +24,7 @@ pub(crate) fn operand(input: Input<'_>) -> Found<'_, Tall> {
     if segments.is_empty() {
         return Ok((after, primary));
     }
-    let kind = ExprKind::Member { base: Box::new(primary.expr), segments };
+    let kind = ExprKind::Member { base: primary.expr, segments };
     tall(input, after, kind, primary.height + 1)
 }
 
@@ -32,7 +32,7 @@ fn tall<'a>(start: Input<'a>, after: Input<'a>, kind: ExprKind, height: usize) -
     if height > MAX_DEPTH {
         return too_deep(start, start.peek().span);
     }
-    Ok((after, Tall { expr: Expr { kind, span: start.span_to(after) }, height }))
+    Ok((after, Tall { expr: Box::new(Expr { kind, span: start.span_to(after) }), height }))
 }
 
 fn primary(input: Input<'_>) -> Found<'_, Tall> {
@@ -74,10 +74,10 @@ fn field(input: Input<'_>) -> Found<'_, Tall> {
 }
 
 fn parenthesis(input: Input<'_>) -> Found<'_, Tall> {
-    let inner = cut(|input| at_least(input, Binding::Or));
-    let (after, inner) = delimited(sign(Sign::Open), inner, cut(sign(Sign::Close))).parse(input)?;
-    let span = input.span_to(after);
-    Ok((after, Tall { expr: Expr { span, ..inner.expr }, height: inner.height }))
+    let (after, mut inner) = required(input.skip(), Binding::Or)?;
+    let (after, _) = cut(sign(Sign::Close)).parse(after)?;
+    inner.expr.span = input.span_to(after);
+    Ok((after, inner))
 }
 
 /// `name(*)`, `name()`, `name(a, b)`
@@ -90,9 +90,9 @@ pub(crate) fn call(input: Input<'_>) -> Found<'_, Tall> {
     let args = opt(comma_list(argument));
     let (after, args) = pair(args, cut(sign(Sign::Close))).map(|(args, _)| args.unwrap_or_default()).parse(inside)?;
     let height = args.iter().map(|arg| arg.height).max().unwrap_or(0) + 1;
-    let args: Vec<Expr> = args.into_iter().map(|arg| arg.expr).collect();
+    let args: Vec<Expr> = args.into_iter().map(|arg| *arg.expr).collect();
     if args.len() == 1 && name.text.eq_ignore_ascii_case("exists") {
-        input.state.report(leak::EXISTS.note(token.span));
+        input.state.report(leak::EXISTS_CALL.note(token.span));
         name.text = "ispresent".to_string();
     }
     tall(input, after, ExprKind::Call { name, args, star }, height)
@@ -100,11 +100,6 @@ pub(crate) fn call(input: Input<'_>) -> Found<'_, Tall> {
 
 fn argument(input: Input<'_>) -> Found<'_, Tall> {
     alt((regex, element)).parse(input)
-}
-
-/// An expression as one of several.
-pub(crate) fn element(input: Input<'_>) -> Found<'_, Tall> {
-    at_least(input, Binding::Or)
 }
 
 /// A regular expression literal.
@@ -125,7 +120,7 @@ fn sql_case(input: Input<'_>) -> Found<'_, Tall> {
     let (mut args, mut height) = (Vec::new(), 1);
     for part in parts {
         height = height.max(part.height + 1);
-        args.push(part.expr);
+        args.push(*part.expr);
     }
     let token = input.peek();
     input.state.report(leak::SQL_CASE.note(input.span_to(after)));
@@ -149,7 +144,7 @@ fn is_prefix_exists(input: Input<'_>) -> bool {
 fn prefix_exists(input: Input<'_>) -> Found<'_, Tall> {
     let (after, inner) = cut(field).parse(input.skip())?;
     let token = input.peek();
-    input.state.report(leak::EXISTS.note(token.span));
+    input.state.report(leak::EXISTS_CALL.note(token.span));
     let name = Name { text: "ispresent".to_string(), span: token.span };
-    tall(input, after, ExprKind::Call { name, args: vec![inner.expr], star: false }, inner.height + 1)
+    tall(input, after, ExprKind::Call { name, args: vec![*inner.expr], star: false }, inner.height + 1)
 }

@@ -27,7 +27,7 @@ pub(crate) fn unexpected(input: Input<'_>, fault: Fault) {
 }
 
 /// ``"`a`, `b` or c"``
-fn list_of(labels: &[Label]) -> String {
+pub(crate) fn list_of(labels: &[Label]) -> String {
     let texts: Vec<String> = labels
         .iter()
         .map(|label| match label {
@@ -81,5 +81,6 @@ fn reason(place: Input<'_>, token: &Token, labels: &[Label]) -> Option<String> {
         token.kind,
         TokenKind::Word | TokenKind::Quoted | TokenKind::Text { .. } | TokenKind::Number | TokenKind::Param
     );
-    (wants(",") && begins_operand).then(|| "a comma is missing".to_string())
+    let missing = if wants("by") { "a comma or `by` is missing" } else { "a comma is missing" };
+    (wants(",") && begins_operand).then(|| missing.to_string())
 }

@@ -111,7 +111,7 @@ pub(crate) fn period(input: Input<'_>, keyword: Span) -> Found<'_, Expr> {
     let (after, value, span) = match at_least(input, Binding::Unary) {
         Ok((after, tall)) => {
             let span = tall.expr.span;
-            (after, tall.expr, span)
+            (after, *tall.expr, span)
         }
         Err(nom::Err::Error(_)) => (input, Expr { kind: ExprKind::Broken, span: keyword }, keyword),
         Err(other) => return Err(other),

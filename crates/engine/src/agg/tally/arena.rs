@@ -42,6 +42,11 @@ impl Arena {
         &rest[..u32::from_le_bytes(*length) as usize]
     }
 
+    /// True if it holds no text.
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
     /// Bytes of memory held.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

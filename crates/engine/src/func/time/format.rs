@@ -9,9 +9,10 @@ const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Writes epoch milliseconds `t`, as clocks in `zone` show it, by `format`. A code that is not one of ours is written
-/// as it stands. `None` for times beyond the years jiff knows.
+/// as it stands. `t` lies in the years 0000 to 9999.
 pub(super) fn write(t: i64, format: &[u8], zone: &TimeZone, out: &mut Vec<u8>) -> Option<()> {
-    let info = zone.to_offset_info(Timestamp::from_millisecond(t).ok()?);
+    // jiff ends a day before year 9999 does; no clock is changed in that day.
+    let info = zone.to_offset_info(Timestamp::from_millisecond(t).unwrap_or(Timestamp::MAX));
     let offset = i64::from(info.offset().seconds());
     let local = t + offset * 1000;
     let (day, of_day) = (local.div_euclid(86_400_000), local.rem_euclid(86_400_000));

@@ -1,7 +1,8 @@
 //! `parseDate`: dates read by a pattern of Java letters.
 
+use crate::value::time::days_from_civil;
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 
 /// A pattern, taken apart: letters `y M d H h m s S a E X Z`, text in quotes, and everything that is no letter.
 pub(super) struct Pattern(Vec<Piece>);
@@ -220,12 +221,16 @@ impl Found {
         // A leap second is the last moment of its minute, as when events are read.
         let (second, nano) = if self.second == 60 { (59, 999_999_999) } else { (self.second, self.nano) };
         let local = DateTime::new(self.year, self.month, self.day, hour, self.minute, second, nano).ok()?;
-        let time = match self.offset {
-            Some(seconds) => jiff::tz::Offset::from_seconds(seconds).ok()?.to_timestamp(local).ok()?,
-            None => zone.to_ambiguous_timestamp(local).compatible().ok()?,
+        let offset = match self.offset {
+            Some(seconds) => seconds,
+            None => match zone.to_ambiguous_timestamp(local).offset() {
+                AmbiguousOffset::Unambiguous { offset } => offset.seconds(),
+                AmbiguousOffset::Gap { before, .. } | AmbiguousOffset::Fold { before, .. } => before.seconds(),
+            },
         };
-        // Towards the past, so that a moment never moves into the next millisecond.
-        i64::try_from(time.as_nanosecond().div_euclid(1_000_000)).ok()
+        let days = days_from_civil(self.year.into(), self.month.into(), self.day.into());
+        let seconds = i64::from(hour) * 3600 + i64::from(self.minute) * 60 + i64::from(second) - i64::from(offset);
+        Some(days * 86_400_000 + seconds * 1000 + i64::from(nano / 1_000_000))
     }
 }
 

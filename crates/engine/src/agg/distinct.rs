@@ -1,0 +1,67 @@
+//! `count_distinct`.
+
+use super::cells::texts;
+use super::tally::Tally;
+use super::{Accumulator, Aggregate, Input, Settings, same_type};
+use crate::func::{Status, Type};
+use crate::value::column::Column;
+
+pub(super) const AGGREGATES: &[Aggregate] = &[
+    Aggregate {
+        name: "count_distinct",
+        aliases: &["countDistinct"],
+        params: &[("x", Type::Any)],
+        literal: &[],
+        optional: 0,
+        star: false,
+        needs_time: false,
+        result: Type::Number,
+        status: Status::Insights,
+        about: "Number of different values, told apart by their text: 404 and \"404\" are one. Exact.",
+        examples: &[("count_distinct(who)", "5"), ("count_distinct(x)", "5"), ("countDistinct(ok)", "2")],
+        new,
+    },
+    Aggregate {
+        name: "approx_count_distinct",
+        aliases: &[],
+        params: &[("x", Type::Any)],
+        literal: &[],
+        optional: 0,
+        star: false,
+        needs_time: false,
+        result: Type::Number,
+        status: Status::Extension,
+        about: "`count_distinct` for queries that allow an approximation; here it is exact, too.",
+        examples: &[("approx_count_distinct(who)", "5")],
+        new,
+    },
+];
+
+fn new(_: &Settings) -> Box<dyn Accumulator> {
+    Box::new(Distinct::default())
+}
+
+#[derive(Default)]
+struct Distinct {
+    tally: Tally<()>,
+}
+
+impl Accumulator for Distinct {
+    fn update(&mut self, input: &Input<'_>, groups: &[u32], n_groups: usize) {
+        if let Some(column) = input.args.first() {
+            texts(column, groups, n_groups, |_| true, |group, _, text, _| self.tally.add(group, None, text, ()));
+        }
+    }
+
+    fn merge(&mut self, others: Vec<(Box<dyn Accumulator>, Vec<u32>)>, _: usize) {
+        self.tally.merge(same_type::<Self>(others).map(|(other, map)| (other.tally, map)));
+    }
+
+    fn finish(self: Box<Self>, n_groups: usize) -> Column {
+        Column::Int(self.tally.counts(n_groups).into())
+    }
+
+    fn bytes(&self) -> usize {
+        self.tally.bytes()
+    }
+}

@@ -1,0 +1,73 @@
+//! One small state per group: the shape of all aggregates that need not remember every value.
+
+use super::{Accumulator, Input, same_type};
+use crate::value::Value;
+use crate::value::column::Column;
+
+/// What is remembered of a group.
+pub(super) trait State: Default + Send + 'static {
+    /// What all groups have in common: which variant of the aggregate it is, say.
+    type Variant: Send + 'static;
+
+    /// Adds rows; `states` has one entry per group.
+    fn update(states: &mut [Self], variant: &Self::Variant, input: &Input<'_>, groups: &[u32]);
+
+    /// Takes in what another worker remembers of the same group.
+    fn merge(&mut self, other: Self, variant: &Self::Variant);
+
+    /// The result.
+    fn finish(self, variant: &Self::Variant) -> Value;
+
+    /// Bytes of memory beside the state itself.
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// The accumulator made of such states.
+pub(super) struct PerGroup<S: State> {
+    states: Vec<S>,
+    variant: S::Variant,
+}
+
+impl<S: State> PerGroup<S> {
+    /// An accumulator without groups.
+    pub(super) fn boxed(variant: S::Variant) -> Box<dyn Accumulator> {
+        Box::new(PerGroup::<S> { states: Vec::new(), variant })
+    }
+
+    fn reach(&mut self, n_groups: usize) {
+        if self.states.len() < n_groups {
+            self.states.resize_with(n_groups, S::default);
+        }
+    }
+}
+
+impl<S: State> Accumulator for PerGroup<S> {
+    fn update(&mut self, input: &Input<'_>, groups: &[u32], n_groups: usize) {
+        self.reach(n_groups);
+        S::update(&mut self.states, &self.variant, input, groups);
+    }
+
+    fn merge(&mut self, others: Vec<(Box<dyn Accumulator>, Vec<u32>)>, n_groups: usize) {
+        self.reach(n_groups);
+        for (other, map) in same_type::<Self>(others) {
+            for (state, group) in other.states.into_iter().zip(map) {
+                self.states[group as usize].merge(state, &self.variant);
+            }
+        }
+    }
+
+    fn finish(mut self: Box<Self>, n_groups: usize) -> Column {
+        self.reach(n_groups);
+        self.states.into_iter().take(n_groups).map(|s| s.finish(&self.variant)).collect()
+    }
+
+    fn bytes(&self) -> usize {
+        /// States looked at; it is asked after every batch, and there can be millions.
+        const SAMPLE: usize = 256;
+        let step = self.states.len().div_ceil(SAMPLE).max(1);
+        let sampled: usize = self.states.iter().step_by(step).map(State::heap_bytes).sum();
+        self.states.capacity() * size_of::<S>() + sampled * step
+    }
+}

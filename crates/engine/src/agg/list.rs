@@ -1,0 +1,137 @@
+//! `values`, `topk`: lists of different texts.
+
+use super::cells::texts;
+use super::tally::{Item, Tally, Weight};
+use super::{Accumulator, Aggregate, Input, same_type};
+use crate::func::{Status, Type};
+use crate::value::column::Column;
+use crate::value::json::write_bytes;
+use crate::value::{Kind, Value, ValueRef, compare};
+use std::cmp::Reverse;
+
+pub(super) const AGGREGATES: &[Aggregate] = &[
+    Aggregate {
+        name: "values",
+        aliases: &["collect_values"],
+        params: &[("x", Type::Any)],
+        literal: &[],
+        optional: 0,
+        star: false,
+        needs_time: false,
+        result: Type::Nested,
+        status: Status::Insights,
+        about: "List of the different values as strings, in sort order; an empty list if there is none.",
+        examples: &[
+            ("values(x)", r#"["-","1","2","2.0","10"]"#),
+            ("collect_values(who)", r#"["ann","bob","eve","web9","web10"]"#),
+            ("values(missing)", "[]"),
+        ],
+        new: |_| Box::new(Values::default()),
+    },
+    Aggregate {
+        name: "topk",
+        aliases: &[],
+        params: &[("k", Type::Number), ("x", Type::Any)],
+        literal: &[0],
+        optional: 0,
+        star: false,
+        needs_time: false,
+        result: Type::Nested,
+        status: Status::Extension,
+        about: "List of the `k` most frequent values as strings, the most frequent first, ties in sort order. Exact.",
+        examples: &[("topk(2, who)", r#"["ann","bob"]"#), ("topk(1, ok)", r#"["true"]"#)],
+        new: |settings| Box::new(Top { k: settings.number.unwrap_or(0.0) as usize, tally: Tally::default() }),
+    },
+];
+
+#[derive(Default)]
+struct Values {
+    tally: Tally<()>,
+}
+
+impl Accumulator for Values {
+    fn update(&mut self, input: &Input<'_>, groups: &[u32], n_groups: usize) {
+        if let Some(column) = input.args.first() {
+            texts(column, groups, n_groups, |_| true, |group, _, text, _| self.tally.add(group, None, text, ()));
+        }
+    }
+
+    fn merge(&mut self, others: Vec<(Box<dyn Accumulator>, Vec<u32>)>, _: usize) {
+        self.tally.merge(same_type::<Self>(others).map(|(other, map)| (other.tally, map)));
+    }
+
+    fn finish(mut self: Box<Self>, n_groups: usize) -> Column {
+        let grouped = self.tally.grouped(n_groups);
+        (0..n_groups)
+            .map(|g| {
+                let mut listed: Vec<Vec<u8>> = grouped.group(g).map(text_of).collect();
+                listed.sort_unstable_by(|a, b| sort_order(a, b));
+                list(listed.iter())
+            })
+            .collect()
+    }
+
+    fn bytes(&self) -> usize {
+        self.tally.bytes()
+    }
+}
+
+struct Top {
+    k: usize,
+    tally: Tally<u64>,
+}
+
+impl Accumulator for Top {
+    fn update(&mut self, input: &Input<'_>, groups: &[u32], n_groups: usize) {
+        if let Some(column) = input.args.first() {
+            texts(column, groups, n_groups, |_| true, |group, _, text, rows| self.tally.add(group, None, text, rows));
+        }
+    }
+
+    fn merge(&mut self, others: Vec<(Box<dyn Accumulator>, Vec<u32>)>, _: usize) {
+        self.tally.merge(same_type::<Self>(others).map(|(other, map)| (other.tally, map)));
+    }
+
+    fn finish(mut self: Box<Self>, n_groups: usize) -> Column {
+        let grouped = self.tally.grouped(n_groups);
+        (0..n_groups)
+            .map(|g| {
+                let mut items: Vec<Item<'_, u64>> = grouped.group(g).collect();
+                // Texts are compared only of what is as frequent as the last one wanted.
+                if self.k < items.len() {
+                    let (_, last, _) = items.select_nth_unstable_by_key(self.k, |item| Reverse(item.weight));
+                    let least = last.weight;
+                    items.retain(|item| item.weight >= least);
+                }
+                let mut listed: Vec<(u64, Vec<u8>)> = items.into_iter().map(|item| (item.weight, text_of(item))).collect();
+                listed.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| sort_order(&a.1, &b.1)));
+                list(listed.iter().take(self.k).map(|(_, text)| text))
+            })
+            .collect()
+    }
+
+    fn bytes(&self) -> usize {
+        self.tally.bytes()
+    }
+}
+
+fn text_of<W: Weight>(item: Item<'_, W>) -> Vec<u8> {
+    item.with_text(<[u8]>::to_vec)
+}
+
+/// As strings: the order must not depend on which kind of equal texts was met.
+fn sort_order(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
+    compare::total(ValueRef::Text(Kind::String, a), ValueRef::Text(Kind::String, b))
+}
+
+fn list<'a>(texts: impl Iterator<Item = &'a Vec<u8>>) -> Value {
+    let mut json = vec![b'['];
+    for (i, text) in texts.enumerate() {
+        if i > 0 {
+            json.push(b',');
+        }
+        write_bytes(text, &mut json);
+    }
+    json.push(b']');
+    Value::Text(Kind::List, json.into())
+}

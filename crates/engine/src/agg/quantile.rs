@@ -1,0 +1,194 @@
+//! `pct`, `median`: exact nearest rank, from the counts of all different values.
+
+use super::cells::texts;
+use super::tally::{Item, Tally};
+use super::{Accumulator, Aggregate, Input, Settings, same_type};
+use crate::func::{Status, Type};
+use crate::value::column::Column;
+use crate::value::number::Number;
+use crate::value::{Value, ValueRef};
+use std::cmp::Ordering;
+
+pub(super) const AGGREGATES: &[Aggregate] = &[
+    Aggregate {
+        name: "pct",
+        aliases: &[],
+        params: &[("x", Type::Number), ("p", Type::Number)],
+        literal: &[1],
+        optional: 0,
+        star: false,
+        needs_time: false,
+        result: Type::Number,
+        status: Status::Insights,
+        about: "Percentile `p` (0 to 100) by nearest rank: of the n numbers ascending, number ⌈p·n/100⌉, as it was spelled. Exact.",
+        examples: &[("pct(x, 50)", "2"), ("pct(x, 51)", "2.0"), ("pct(x, 0)", "1"), ("pct(x, 99.9)", "10"), ("pct(who, 50)", "")],
+        new: |settings| boxed(settings.number),
+    },
+    Aggregate {
+        name: "median",
+        aliases: &[],
+        params: &[("x", Type::Number)],
+        literal: &[],
+        optional: 0,
+        star: false,
+        needs_time: false,
+        result: Type::Number,
+        status: Status::Extension,
+        about: "`pct(x, 50)`.",
+        examples: &[("median(x)", "2")],
+        new: |_| boxed(Some(50.0)),
+    },
+    Aggregate {
+        name: "approx_pct",
+        aliases: &[],
+        params: &[("x", Type::Number), ("p", Type::Number)],
+        literal: &[1],
+        optional: 0,
+        star: false,
+        needs_time: false,
+        result: Type::Number,
+        status: Status::Extension,
+        about: "`pct` for queries that allow an approximation; here it is exact, too.",
+        examples: &[("approx_pct(x, 50)", "2")],
+        new: |settings: &Settings| boxed(settings.number),
+    },
+];
+
+fn boxed(percentile: Option<f64>) -> Box<dyn Accumulator> {
+    Box::new(Quantile { percentile: percentile.unwrap_or(f64::NAN).clamp(0.0, 100.0), tally: Tally::default() })
+}
+
+struct Quantile {
+    percentile: f64,
+    tally: Tally<u64>,
+}
+
+impl Accumulator for Quantile {
+    fn update(&mut self, input: &Input<'_>, groups: &[u32], n_groups: usize) {
+        if let Some(column) = input.args.first() {
+            let is_number = |v: ValueRef<'_>| v.number().is_some();
+            texts(column, groups, n_groups, is_number, |group, kind, text, rows| self.tally.add(group, Some(kind), text, rows));
+        }
+    }
+
+    fn merge(&mut self, others: Vec<(Box<dyn Accumulator>, Vec<u32>)>, _: usize) {
+        self.tally.merge(same_type::<Self>(others).map(|(other, map)| (other.tally, map)));
+    }
+
+    fn finish(mut self: Box<Self>, n_groups: usize) -> Column {
+        let grouped = self.tally.grouped(n_groups);
+        (0..n_groups)
+            .map(|g| {
+                let mut ranked: Vec<Ranked<'_>> = grouped.group(g).map(Ranked::new).collect();
+                let n = ranked.iter().map(|r| r.item.weight).sum();
+                at_rank(&mut ranked, rank(self.percentile, n))
+                    .map_or(Value::Null, |r| r.item.with_text(|t| Value::Text(r.item.kind(), t.into())))
+            })
+            .collect()
+    }
+
+    fn bytes(&self) -> usize {
+        self.tally.bytes()
+    }
+}
+
+/// A value with its number read once.
+#[derive(Clone, Copy)]
+struct Ranked<'a> {
+    number: Read,
+    item: Item<'a, u64>,
+}
+
+#[derive(Clone, Copy)]
+enum Read {
+    Int(i64),
+    Float(f64),
+    /// Too large: read again where it is needed.
+    Big,
+}
+
+impl<'a> Ranked<'a> {
+    fn new(item: Item<'a, u64>) -> Ranked<'a> {
+        let number = item.with_text(|t| match ValueRef::Text(item.kind(), t).number() {
+            Some(Number::Int(n)) => Read::Int(n),
+            Some(Number::Float(x)) => Read::Float(x),
+            Some(Number::Big(_)) | None => Read::Big,
+        });
+        Ranked { number, item }
+    }
+
+    fn with_number<R>(&self, f: impl FnOnce(Number<'_>) -> R) -> R {
+        match self.number {
+            Read::Int(n) => f(Number::Int(n)),
+            Read::Float(x) => f(Number::Float(x)),
+            Read::Big => self.item.with_text(|t| f(Number::Big(std::str::from_utf8(t).unwrap_or("0")))),
+        }
+    }
+
+    /// By number, then by text, then by kind.
+    fn cmp(&self, other: &Ranked<'_>) -> Ordering {
+        self.with_number(|a| other.with_number(|b| a.compare(b)))
+            .then_with(|| self.item.with_text(|a| other.item.with_text(|b| a.cmp(b))))
+            .then_with(|| self.item.kind().cmp(&other.item.kind()))
+    }
+}
+
+/// Rank, from 1, of a percentile of `n` values: ⌈p·n/100⌉, at least 1.
+///
+/// `p` is taken as the decimal number it is written as: 99.7 as a float is a little more, which must not count.
+fn rank(p: f64, n: u64) -> u64 {
+    let text = p.to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let exact = || {
+        let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
+        let divisor = 10u128.checked_pow(fraction.len() as u32)?.checked_mul(100)?;
+        Some(digits.checked_mul(n.into())?.div_ceil(divisor) as u64)
+    };
+    // More than 30 decimals: so close to 0 that no rounding can matter.
+    exact().unwrap_or_else(|| (p / 100.0 * n as f64).ceil() as u64).max(1)
+}
+
+/// The value of a rank, from 1, counting every value as often as it occurs. Reorders `values`.
+fn at_rank<'r, 'a>(mut values: &'r mut [Ranked<'a>], mut rank: u64) -> Option<&'r Ranked<'a>> {
+    loop {
+        let middle = values.len() / 2;
+        if middle == 0 {
+            return values.first();
+        }
+        values.select_nth_unstable_by(middle, Ranked::cmp);
+        let (below, above) = values.split_at_mut(middle);
+        let before: u64 = below.iter().map(|r| r.item.weight).sum();
+        if rank <= before {
+            values = below;
+        } else {
+            rank -= before;
+            values = above;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rank;
+
+    #[test]
+    fn ranks() {
+        for (p, n, expected) in [
+            (0.0, 4, 1),
+            (50.0, 4, 2),
+            (51.0, 4, 3),
+            (95.0, 4, 4),
+            (100.0, 4, 4),
+            (99.7, 1000, 997),
+            (99.9, 1000, 999),
+            (0.1, 1000, 1),
+            (0.1, 1001, 2),
+            (1e-9, 1_000_000_000_000, 10),
+            (5e-324, u64::MAX, 1),
+            (33.333333333333336, u64::MAX, 6_148_914_691_236_517_698),
+            (100.0, u64::MAX, u64::MAX),
+        ] {
+            assert_eq!(rank(p, n), expected, "{p} {n}");
+        }
+    }
+}

@@ -1,0 +1,456 @@
+//! Commands that look at rows in their order: `accum`, `autoregress`, `filldown`, `sessionize`, `addtotals`,
+//! `fillmissing`, `outlier`, `burst`, `sequence`. Not preceded by `sort` or `stats`, they work in ascending time and
+//! leave the rows so (language reference, §5).
+
+use super::lower::Lowering;
+use super::scope::Scope;
+use super::{AggCall, Call, CompareOp, Expr, Op, Slot, SortKey};
+use crate::source::Field;
+use crate::value::Value;
+use crate::{agg, func};
+use backsight_lang::ast::{self, Duration, ExprKind, Path, Unit};
+use backsight_lang::span::Span;
+
+/// What an [`Op::Ordered`] does over all rows, in their order.
+#[derive(Clone, Debug)]
+pub enum Ordered {
+    /// The running sum of a column.
+    Accum {
+        /// What is summed.
+        input: Slot,
+        /// Where the sum goes.
+        output: Slot,
+    },
+    /// Values some rows before.
+    Autoregress {
+        /// Whose values.
+        input: Slot,
+        /// How many rows before, and where that goes.
+        outputs: Vec<(usize, Slot)>,
+    },
+    /// Nulls replaced by the last value above: from, to.
+    FillDown(Vec<(Slot, Slot)>),
+    /// Session numbers.
+    Sessionize {
+        /// Who.
+        keys: Vec<Slot>,
+        /// When.
+        time: Slot,
+        /// A longer pause, in milliseconds, starts a session.
+        gap: i64,
+        /// Where the number goes.
+        output: Slot,
+    },
+    /// Totals of rows and of columns.
+    Totals {
+        /// The columns added up.
+        inputs: Vec<Slot>,
+        /// Only those that hold numbers (no list was given).
+        numbers_only: bool,
+        /// Where a row's total goes.
+        row: Option<Slot>,
+        /// Whether a row of column totals is added.
+        column: bool,
+    },
+    /// Rows for the bins that are missing between the first and the last, per combination of the other keys.
+    FillMissing {
+        /// The column of bins.
+        bin: Slot,
+        /// The period.
+        period: Duration,
+        /// The other keys.
+        keys: Vec<Slot>,
+        /// Constant cells of the new rows; all others are null.
+        with: Vec<(Slot, Value)>,
+        /// The query's time range, where it has one: bins are added over all of it.
+        range: (Option<i64>, Option<i64>),
+    },
+    /// Values far outside the middle half.
+    Outlier {
+        /// From, to, and the slot of the mark.
+        columns: Vec<(Slot, Slot, Option<Slot>)>,
+        /// Distance from the quartiles, in ranges between them.
+        param: f64,
+        /// Look below, too.
+        lower: bool,
+        /// Drop the rows instead of clamping the values.
+        remove: bool,
+    },
+    /// Windows of time in which a key reaches a bound; replaces the rows.
+    Burst {
+        /// Who.
+        keys: Vec<Slot>,
+        /// When.
+        time: Slot,
+        /// Length of the window, milliseconds.
+        within: i64,
+        /// What is measured in a window.
+        value: AggCall,
+        /// How it is compared.
+        op: CompareOp,
+        /// With what.
+        bound: Value,
+    },
+    /// Steps that follow each other; replaces the rows.
+    Sequence {
+        /// Who.
+        keys: Vec<Slot>,
+        /// When.
+        time: Slot,
+        /// All steps within this many milliseconds.
+        within: i64,
+        /// The column that is 1 where the step's condition holds, and how many such events it takes.
+        steps: Vec<(Slot, u64)>,
+    },
+}
+
+impl Ordered {
+    /// The slots read.
+    pub fn reads(&self) -> Vec<Slot> {
+        match self {
+            Ordered::Accum { input, .. } | Ordered::Autoregress { input, .. } => vec![*input],
+            Ordered::FillDown(columns) => columns.iter().map(|(from, _)| *from).collect(),
+            Ordered::Sessionize { keys, time, .. } => keys.iter().copied().chain([*time]).collect(),
+            Ordered::Totals { inputs, .. } => inputs.clone(),
+            Ordered::FillMissing { bin, keys, with, .. } => {
+                keys.iter().copied().chain([*bin]).chain(with.iter().map(|(s, _)| *s)).collect()
+            }
+            Ordered::Outlier { columns, .. } => columns.iter().map(|(from, ..)| *from).collect(),
+            Ordered::Burst { keys, time, value, .. } => {
+                keys.iter().copied().chain([*time]).chain(value.args.iter().copied()).chain(value.time).collect()
+            }
+            Ordered::Sequence { keys, time, steps, .. } => {
+                keys.iter().copied().chain([*time]).chain(steps.iter().map(|(s, _)| *s)).collect()
+            }
+        }
+    }
+
+    /// The slots written.
+    pub fn writes(&self) -> Vec<Slot> {
+        match self {
+            Ordered::Accum { output, .. } | Ordered::Sessionize { output, .. } => vec![*output],
+            Ordered::Autoregress { outputs, .. } => outputs.iter().map(|(_, s)| *s).collect(),
+            Ordered::FillDown(columns) => columns.iter().map(|(_, to)| *to).collect(),
+            Ordered::Totals { row, .. } => row.iter().copied().collect(),
+            Ordered::Outlier { columns, .. } => columns.iter().flat_map(|(_, to, mark)| [Some(*to), *mark]).flatten().collect(),
+            Ordered::FillMissing { .. } | Ordered::Burst { .. } | Ordered::Sequence { .. } => Vec::new(),
+        }
+    }
+
+    /// True where the op's rows are new ones with a numbering of their own.
+    pub fn renumbers(&self) -> bool {
+        matches!(self, Ordered::Burst { .. } | Ordered::Sequence { .. })
+    }
+}
+
+impl Lowering<'_> {
+    /// Rows in ascending time, null times last, unless `sort` or `stats` ordered them.
+    fn settle_ascending(&mut self) {
+        if self.scope.default_order && !self.scope.sorted {
+            self.scope.default_order = false;
+            let time = self.scope.field(Field::Timestamp);
+            let present = func::find("ispresent").expect("a function of the table");
+            let is_present = Expr::Call(Call { function: present, args: vec![Expr::Slot(time)], prepared: vec![None] });
+            let absent = self.materialize(Expr::Not(Box::new(is_present)));
+            let ascending = |slot| SortKey { slot, descending: false, by_text: false };
+            self.scope.order = vec![ascending(absent), ascending(time)];
+        }
+        self.settle(None);
+    }
+
+    fn path_slot(&mut self, path: &Path) -> Slot {
+        self.slot_of(&ast::Expr { kind: ExprKind::Path(path.clone()), span: path.span })
+    }
+
+    fn path_slots(&mut self, paths: &[Path]) -> Vec<Slot> {
+        paths.iter().map(|p| self.path_slot(p)).collect()
+    }
+
+    /// Binds and shows a name that a command made.
+    fn append(&mut self, name: &str, slot: Slot) {
+        self.scope.create(name, slot);
+        self.scope.shown.append(&[(name.to_owned(), slot)]);
+    }
+
+    pub(super) fn accum(&mut self, field: &Path, alias: Option<&ast::Name>) {
+        let input = self.path_slot(field);
+        self.settle_ascending();
+        let output = self.scope.slot();
+        self.ops.push(Op::Ordered(Ordered::Accum { input, output }));
+        let name = alias.map_or_else(|| format!("accum_{}", field.text()), |a| a.text.clone());
+        self.append(&name, output);
+    }
+
+    pub(super) fn autoregress(&mut self, field: &Path, alias: Option<&ast::Name>, lags: Option<(u64, u64)>, span: Span) {
+        let (first, last) = lags.unwrap_or((1, 1));
+        if first == 0 || last < first || last > 10_000 {
+            return self.error("E030", span, "expected lags of at least 1, such as `p=1-3`");
+        }
+        let input = self.path_slot(field);
+        self.settle_ascending();
+        let outputs: Vec<(usize, Slot)> = (first..=last).map(|k| (k as usize, self.scope.slot())).collect();
+        self.ops.push(Op::Ordered(Ordered::Autoregress { input, outputs: outputs.clone() }));
+        for (k, slot) in outputs {
+            let name = match alias {
+                Some(a) if first == last => a.text.clone(),
+                Some(a) => format!("{}_p{k}", a.text),
+                None => format!("{}_p{k}", field.text()),
+            };
+            self.append(&name, slot);
+        }
+    }
+
+    pub(super) fn filldown(&mut self, names: &[ast::GlobName]) {
+        let shown = self.scope.shown();
+        let mut wanted: Vec<(String, Slot)> = Vec::new();
+        for name in names {
+            match &name.path {
+                Some(path) => wanted.push((path.text(), self.path_slot(path))),
+                None => wanted.extend(shown.iter().filter(|(n, _)| wildcard(&name.text, n)).cloned()),
+            }
+        }
+        if names.is_empty() {
+            wanted = shown.clone();
+        }
+        wanted.dedup();
+        self.settle_ascending();
+        let columns: Vec<(Slot, Slot)> = wanted.iter().map(|(_, from)| (*from, self.scope.slot())).collect();
+        self.ops.push(Op::Ordered(Ordered::FillDown(columns.clone())));
+        for ((name, _), (_, to)) in wanted.iter().zip(columns) {
+            self.scope.create(name, to);
+            if shown.iter().any(|(n, _)| n == name) {
+                self.scope.shown.replace(name, to);
+            }
+        }
+    }
+
+    pub(super) fn sessionize(&mut self, fields: &[Path], maxspan: Option<&ast::Expr>, alias: Option<&ast::Name>, word: Span) {
+        let gap = match maxspan {
+            None => Some(30 * 60_000),
+            Some(e) => self.period(e).and_then(Duration::millis),
+        };
+        let Some(gap) = gap else {
+            return self.error("E034", maxspan.map_or(word, |e| e.span), "expected a period such as 5m");
+        };
+        let keys = self.path_slots(fields);
+        let Some(time) = self.time_or_error(word) else { return };
+        self.settle_ascending();
+        let output = self.scope.slot();
+        self.ops.push(Op::Ordered(Ordered::Sessionize { keys, time, gap, output }));
+        let name = alias.map_or("session_id", |a| &a.text).to_owned();
+        self.append(&name, output);
+    }
+
+    fn time_or_error(&mut self, span: Span) -> Option<Slot> {
+        let time = self.scope.system(Field::Timestamp);
+        if time.is_none() {
+            self.error("E014", span, "`@timestamp` is not available after `stats`");
+        }
+        time
+    }
+
+    pub(super) fn addtotals(&mut self, options: &[ast::Setting], fields: &[Path]) {
+        let (mut name, mut row, mut column) = ("Total".to_owned(), true, false);
+        for option in options {
+            match option.key.text.as_str() {
+                "fieldname" => name = option.value.text.clone(),
+                "row" => row = truth(&option.value.text),
+                _ => column = truth(&option.value.text),
+            }
+        }
+        let shown = self.scope.shown();
+        let inputs = if fields.is_empty() { shown.iter().map(|(_, s)| *s).collect() } else { self.path_slots(fields) };
+        self.settle(None);
+        let output = row.then(|| self.scope.slot());
+        self.ops.push(Op::Ordered(Ordered::Totals { inputs, numbers_only: fields.is_empty(), row: output, column }));
+        if let Some(slot) = output {
+            self.append(&name, slot);
+        }
+    }
+
+    pub(super) fn fillmissing(&mut self, with: &[(ast::Expr, Path)], word: Span) {
+        let Some((bin, period)) = self.scope.bin_period() else {
+            return self.error("E002", word, "expected a `stats … by bin(…)` before `fillmissing`, found none");
+        };
+        let keys = self.scope.keys.iter().copied().filter(|s| *s != bin).collect();
+        let with = with.iter().map(|(e, p)| (self.path_slot(p), self.literal(e).unwrap_or_default())).collect();
+        self.settle(None);
+        let range = (self.settings.clock.start, self.settings.clock.end);
+        self.ops.push(Op::Ordered(Ordered::FillMissing { bin, period, keys, with, range }));
+        // The new rows stand at the end until the order is made again.
+        self.scope.sorted = false;
+    }
+
+    pub(super) fn outlier(&mut self, options: &[ast::Setting], fields: &[Path]) {
+        let (mut remove, mut param, mut lower, mut mark) = (false, 2.5, false, false);
+        for option in options {
+            let value = option.value.text.as_str();
+            match option.key.text.as_str() {
+                "action" => remove = value.eq_ignore_ascii_case("remove") || value.eq_ignore_ascii_case("rm"),
+                "param" => match value.parse() {
+                    Ok(p) => param = p,
+                    Err(_) => self.error("E002", option.value.span, format!("expected a number, found `{value}`")),
+                },
+                "uselower" => lower = truth(value),
+                _ => mark = truth(value),
+            }
+        }
+        self.settle(None);
+        let mut columns = Vec::new();
+        for path in fields {
+            let from = self.path_slot(path);
+            let to = self.scope.slot();
+            let flag = mark.then(|| self.scope.slot());
+            columns.push((path.text(), from, to, flag));
+        }
+        let slots = columns.iter().map(|(_, from, to, flag)| (*from, *to, *flag)).collect();
+        self.ops.push(Op::Ordered(Ordered::Outlier { columns: slots, param, lower, remove }));
+        for (name, _, to, flag) in columns {
+            self.scope.create(&name, to);
+            self.scope.shown.replace(&name, to);
+            if let Some(flag) = flag {
+                self.append(&format!("{name}_outlier"), flag);
+            }
+        }
+    }
+
+    pub(super) fn burst(&mut self, keys: &[Path], within: &ast::Expr, value: &ast::Expr, op: ast::BinaryOp, bound: &ast::Expr) {
+        let Some(span) = self.period(within).and_then(Duration::millis) else {
+            return self.error("E034", within.span, "expected a period such as 5m");
+        };
+        let Some(call) = self.window_value(value) else { return };
+        let Some(op) = CompareOp::of(op) else { return };
+        let Some(limit) = self.literal(bound).filter(|v| v.as_ref().number().is_some()) else {
+            return self.error("E002", bound.span, "expected a number to compare with");
+        };
+        let names: Vec<String> = keys.iter().map(Path::text).collect();
+        let keys = self.path_slots(keys);
+        let Some(time) = self.time_or_error(within.span) else { return };
+        self.settle_ascending();
+        self.ops.push(Op::Ordered(Ordered::Burst { keys, time, within: span, value: call, op, bound: limit }));
+        self.events_of(names, &["burst_start", "burst_end", "events", "peak"]);
+    }
+
+    /// `count` or an aggregate call.
+    fn window_value(&mut self, value: &ast::Expr) -> Option<AggCall> {
+        let (name, args, star) = match &value.kind {
+            ExprKind::Call { name, args, star } => (name.clone(), args.as_slice(), *star),
+            ExprKind::Path(path) => (ast::Name { text: path.text(), span: path.span }, &[][..], true),
+            _ => (ast::Name { text: String::new(), span: value.span }, &[][..], false),
+        };
+        match agg::find(&name.text) {
+            Some(aggregate) => self.aggregate(aggregate, value, &name, args, star),
+            None => {
+                self.error("E002", value.span, "expected an aggregate such as `count`");
+                None
+            }
+        }
+    }
+
+    pub(super) fn sequence(&mut self, keys: &[Path], within: &ast::Expr, steps: &[ast::Step]) {
+        let Some(span) = self.period(within).and_then(Duration::millis) else {
+            return self.error("E034", within.span, "expected a period such as 5m");
+        };
+        let names: Vec<String> = keys.iter().map(Path::text).collect();
+        let keys = self.path_slots(keys);
+        let conditions = steps.iter().map(|s| (self.condition_slot(&s.condition), s.at_least)).collect();
+        let Some(time) = self.time_or_error(within.span) else { return };
+        self.settle_ascending();
+        self.ops.push(Op::Ordered(Ordered::Sequence { keys, time, within: span, steps: conditions }));
+        let times: Vec<String> = steps.iter().map(|s| format!("{}_time", s.name.text)).collect();
+        let mut columns = vec!["seq_start", "seq_end", "events"];
+        columns.extend(times.iter().map(String::as_str));
+        self.events_of(names, &columns);
+    }
+
+    /// A column that is 1 where a condition is true.
+    fn condition_slot(&mut self, e: &ast::Expr) -> Slot {
+        let condition = self.row_expr(e);
+        self.materialize(Expr::And(vec![condition]))
+    }
+
+    /// The scope after a command that gives one row per event group: keys, then its own columns, ordered by the first
+    /// of those, then the keys.
+    fn events_of(&mut self, keys: Vec<String>, columns: &[&str]) {
+        let n = keys.len();
+        let pairs: Vec<(String, Slot)> =
+            keys.into_iter().chain(columns.iter().map(|c| (*c).to_owned())).enumerate().map(|(slot, name)| (name, slot)).collect();
+        let total = pairs.len();
+        let mut scope = Scope::of_slots(pairs, total);
+        let key = |slot| SortKey { slot, descending: false, by_text: true };
+        scope.order = std::iter::once(n).chain(0..n).map(key).collect();
+        self.reshape(scope);
+    }
+
+    pub(super) fn count_frequent(&mut self, fields: &[Path]) {
+        let names: Vec<String> = fields.iter().map(Path::text).collect();
+        let keys = self.path_slots(fields);
+        let n = keys.len();
+        let aggregate = agg::find("count").expect("an aggregate of the table");
+        let call = AggCall { aggregate, args: Vec::new(), time: None, settings: agg::Settings { star: true, ..Default::default() } };
+        self.ops.push(Op::Group { keys, aggs: vec![call], slots: n + 1 });
+        self.events_of(names, &["_approxcount"]);
+        self.scope.order[0] = SortKey { slot: n, descending: true, by_text: false };
+    }
+
+    pub(super) fn firstseen(&mut self, fields: &[Path], after: Option<i64>) {
+        let names: Vec<String> = fields.iter().map(Path::text).collect();
+        let keys = self.path_slots(fields);
+        let n = keys.len();
+        let Some(time) = self.scope.system(Field::Timestamp) else {
+            let span = fields.first().map_or(Span::default(), |f| f.span);
+            return self.error("E014", span, "`@timestamp` is not available after `stats`");
+        };
+        let call = |name: &str, args: Vec<Slot>, star| AggCall {
+            aggregate: agg::find(name).expect("an aggregate of the table"),
+            args,
+            time: None,
+            settings: agg::Settings { star, ..Default::default() },
+        };
+        let aggs = vec![call("min", vec![time], false), call("max", vec![time], false), call("count", Vec::new(), true)];
+        self.ops.push(Op::Group { keys, aggs, slots: n + 3 });
+        if let Some(after) = after {
+            let bound = Expr::Literal(Value::Time(after));
+            self.ops.push(Op::Filter(Expr::Compare(CompareOp::Ge, Box::new(Expr::Slot(n)), Box::new(bound))));
+        }
+        self.events_of(names, &["first_time", "last_time", "events"]);
+    }
+}
+
+/// `true`, `t`, `1`, `yes`, any case.
+fn truth(text: &str) -> bool {
+    ["true", "t", "1", "yes"].iter().any(|t| text.eq_ignore_ascii_case(t))
+}
+
+/// `*` stands for any characters.
+fn wildcard(pattern: &str, text: &str) -> bool {
+    let pieces: Vec<&str> = pattern.split('*').collect();
+    let [first, middle @ .., last] = pieces.as_slice() else { return pattern == text };
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    for piece in middle {
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// The period of a `bin()` or `bin`-like call of a group key.
+pub(super) fn bin_period(e: &Expr) -> Option<Duration> {
+    match e {
+        Expr::Call(call) if matches!(call.function.name, "bin" | "datefloor" | "dateceil") => {
+            call.prepared.iter().flatten().find_map(|p| match p {
+                func::Prepared::Period(d) => Some(*d),
+                _ => None,
+            })
+        }
+        Expr::Arithmetic(_, a, _) => bin_period(a),
+        _ => None,
+    }
+}
+
+/// Whether a period has no fixed length in milliseconds.
+pub(crate) fn is_calendar(d: Duration) -> bool {
+    matches!(d.unit, Unit::Month | Unit::Quarter | Unit::Year)
+}

@@ -1,0 +1,117 @@
+//! What a file holds on disk, as bytes: mapped into memory where it is large, else read.
+//!
+//! A mapped file that is cut short by someone else while it is being read would end the process (SIGBUS). Its size is
+//! therefore asked again before each piece is touched ([`Stored::check`]), which leaves a window of microseconds.
+
+use backsight_engine::error::Error;
+use bytes::Bytes;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+/// Files from this size on are mapped. A smaller one costs less to read than its page faults.
+const MAP_FROM: u64 = 1 << 20;
+
+/// The bytes of a pipe that are kept in memory; more go to a temporary file.
+const PIPE_IN_MEMORY: usize = 64 << 20;
+
+/// All bytes of a file as stored.
+#[derive(Debug)]
+pub struct Stored {
+    bytes: Bytes,
+    /// The file behind the map, if the bytes are one.
+    mapped: Option<File>,
+}
+
+impl Stored {
+    /// Maps or reads a regular file.
+    pub fn open(path: &Path) -> std::io::Result<Stored> {
+        let mut file = File::open(path)?;
+        let size = file.metadata()?.len();
+        if size >= MAP_FROM {
+            return Stored::map(file);
+        }
+        // Not `size` bytes exactly: the file may grow, and files of /proc claim to be empty.
+        let mut bytes = Vec::with_capacity(size as usize + 1);
+        file.read_to_end(&mut bytes)?;
+        Ok(Stored { bytes: bytes.into(), mapped: None })
+    }
+
+    fn map(file: File) -> std::io::Result<Stored> {
+        // SAFETY: the map is only read, and `check` keeps to the size the file has. That other processes may change its
+        // bytes meanwhile is accepted: bytes are all that is made of them, nothing is checked once and trusted later.
+        let map = unsafe { memmap2::Mmap::map(&file)? };
+        Ok(Stored { bytes: Bytes::from_owner(map), mapped: Some(file) })
+    }
+
+    /// Reads a pipe to its end, into memory or, if it is long, a temporary file without a name.
+    pub fn drain(mut pipe: impl Read) -> std::io::Result<Stored> {
+        let mut bytes = Vec::new();
+        pipe.by_ref().take(PIPE_IN_MEMORY as u64).read_to_end(&mut bytes)?;
+        if bytes.len() < PIPE_IN_MEMORY {
+            return Ok(Stored { bytes: bytes.into(), mapped: None });
+        }
+        let mut file = tempfile::tempfile()?;
+        file.write_all(&bytes)?;
+        drop(bytes);
+        std::io::copy(&mut pipe, &mut file)?;
+        file.seek(SeekFrom::Start(0))?;
+        Stored::map(file)
+    }
+
+    /// All bytes. Touch none beyond what [`Stored::check`] says.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// How many of the first `end` bytes can be touched safely, now.
+    pub fn check(&self, end: usize) -> usize {
+        let end = end.min(self.bytes.len());
+        let Some(file) = &self.mapped else { return end };
+        match file.metadata() {
+            Ok(now) => end.min(usize::try_from(now.len()).unwrap_or(usize::MAX)),
+            Err(_) => 0,
+        }
+    }
+}
+
+/// The error for a file the system does not let us read.
+pub fn io_error(file: &str, error: std::io::Error) -> Error {
+    Error::Io { what: format!("cannot read {file}"), source: error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_files_are_read_and_large_ones_mapped() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for size in [0, 1, MAP_FROM as usize - 1, MAP_FROM as usize] {
+            let path = dir.path().join(size.to_string());
+            let bytes: Vec<u8> = (0..size).map(|i| i as u8).collect();
+            std::fs::write(&path, &bytes).expect("written");
+            let stored = Stored::open(&path).expect("open");
+            assert_eq!(stored.bytes(), &bytes[..]);
+            assert_eq!(stored.mapped.is_some(), size as u64 >= MAP_FROM);
+            assert_eq!(stored.check(usize::MAX), size);
+        }
+    }
+
+    #[test]
+    fn a_mapped_file_that_shrinks_is_noticed() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        file.as_file().set_len(MAP_FROM).expect("sized");
+        let stored = Stored::open(file.path()).expect("open");
+        file.as_file().set_len(10).expect("cut");
+        assert_eq!(stored.check(4096), 10);
+    }
+
+    #[test]
+    fn pipes_are_drained() {
+        let long = vec![7u8; PIPE_IN_MEMORY + 10];
+        let stored = Stored::drain(&long[..]).expect("drained");
+        assert!(stored.mapped.is_some() && stored.bytes() == &long);
+        assert_eq!(Stored::drain(&b"abc"[..]).expect("drained").bytes(), &b"abc"[..]);
+    }
+}

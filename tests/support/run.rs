@@ -1,0 +1,190 @@
+//! Runs cases: in this process through the libraries, and through the binary.
+
+use super::answer::Answer;
+use super::case::{Case, Expected};
+use super::check::{Ended, diff};
+use backsight_engine::error::Error;
+use backsight_engine::plan::{CompileSettings, SourceRef};
+use backsight_engine::source::{Catalog, Flow, Source};
+use backsight_engine::{Ctl, compile, run};
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One way to run a case. The answer must be the same in all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// As printed with a failure.
+    pub name: &'static str,
+    /// Threads of the run.
+    threads: usize,
+    /// Bytes of a piece of work.
+    morsel: usize,
+    /// Literals of filters reach the source.
+    pushdown: bool,
+    /// How the input lies on the disk.
+    form: Form,
+}
+
+/// How the input of a case lies on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As the case spells it.
+    Plain,
+    /// One gzip member a file, under the same name.
+    Gzip,
+    /// Two gzip members a file, cut in the middle of the bytes.
+    GzipMembers,
+}
+
+const PLAIN: Setup =
+    Setup { name: "1 thread, plain", threads: 1, morsel: 4 << 20, pushdown: true, form: Form::Plain };
+
+/// All ways to run a case. The first is what blessing writes down. A Parquet form of the input belongs here as soon as
+/// there is a writer for it.
+pub const SETUPS: &[Setup] = &[
+    PLAIN,
+    Setup { name: "1 thread, morsels of 64 bytes", morsel: 64, ..PLAIN },
+    Setup { name: "3 threads, morsels of 64 bytes", threads: 3, morsel: 64, ..PLAIN },
+    Setup { name: "3 threads, gzip", threads: 3, form: Form::Gzip, ..PLAIN },
+    Setup { name: "2 gzip members, morsels of 64 bytes", threads: 2, morsel: 64, form: Form::GzipMembers, ..PLAIN },
+    Setup { name: "push-down off", pushdown: false, ..PLAIN },
+];
+
+/// Runs a case through the libraries.
+pub fn in_process(case: &Case, setup: &Setup) -> Ended {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let paths = write_input(case, folder.path(), setup.form);
+    let options = backsight_io::Options { morsel: setup.morsel, ..backsight_io::Options::default() };
+    let caught = catch_unwind(AssertUnwindSafe(|| answer(case, setup, Paths { paths, options })));
+    match caught {
+        Ok(Ok(answer)) => Ended::Answered(answer),
+        Ok(Err(Error::Query(diagnostics))) => match diagnostics.first() {
+            Some(first) => Ended::Refused {
+                message: first.message.clone(),
+                span: case.query.get(first.span.start..first.span.end).unwrap_or("(not in the query)").into(),
+            },
+            None => Ended::Failed("refused without a diagnostic".into()),
+        },
+        Ok(Err(error)) => Ended::Failed(error.to_string()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            Ended::Failed(format!("panicked: {}", text.unwrap_or_else(|| "(message above)".into())))
+        }
+    }
+}
+
+fn answer(case: &Case, setup: &Setup, catalog: Paths) -> Result<Answer, Error> {
+    let settings = CompileSettings { pushdown: setup.pushdown, ..CompileSettings::default() };
+    let compiled = compile(&case.query, &settings)?;
+    let ctl = Ctl::new(setup.threads).expect("threads");
+    let columns: Vec<String> = compiled.plan.columns().iter().map(|c| c.to_string()).collect();
+    let mut rows = Vec::new();
+    let outcome = run(&compiled.plan, &catalog, &settings.clock, &ctl, &mut |batch| {
+        for row in 0..batch.rows {
+            let text = |cell: Option<std::borrow::Cow<'_, [u8]>>| String::from_utf8_lossy(&cell.unwrap_or_default()).into();
+            rows.push(batch.columns.iter().map(|column| text(column.get(row).text())).collect::<Vec<String>>());
+        }
+        Ok(Flow::More)
+    })?;
+    assert_eq!(outcome.rows, rows.len() as u64, "the outcome counts the rows that were given");
+    Ok(Answer { columns, rows })
+}
+
+/// The files of a case as the default source; a `source` command names files beside them.
+struct Paths {
+    paths: Vec<PathBuf>,
+    options: backsight_io::Options,
+}
+
+impl Catalog for Paths {
+    fn open(&self, wanted: &[SourceRef]) -> Result<Arc<dyn Source + Send>, Error> {
+        let beside = |name: &String| self.paths.first().and_then(|p| p.parent()).map_or(name.into(), |f| f.join(name));
+        let named: Vec<PathBuf> = wanted
+            .iter()
+            .map(|source| match source {
+                SourceRef::Name(name) | SourceRef::Prefix(name) | SourceRef::Format(name) => beside(name),
+            })
+            .collect();
+        let paths = if wanted.is_empty() { &self.paths } else { &named };
+        Ok(Arc::new(backsight_io::open(paths, self.options.clone())?))
+    }
+}
+
+/// Runs a case through the binary.
+pub fn through_binary(case: &Case) -> Ended {
+    let output = spawn(case, &["--format", "csv", "--csv-raw", "--quiet"]);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    match output.status.code() {
+        Some(0) => match parse_csv(&output.stdout) {
+            Ok(answer) => Ended::Answered(answer),
+            Err(e) => Ended::Failed(format!("no CSV: {e}")),
+        },
+        Some(2) if !output.stdout.is_empty() => Ended::Failed("refused, but printed an answer".into()),
+        Some(2) => match (&case.expected, stderr.split_once("]: ")) {
+            // Text and span are checked in the process; here it counts that the message reaches the terminal.
+            (Expected::Error { message, span }, Some((_, text))) => Ended::Refused {
+                message: text.lines().next().unwrap_or("").to_string(),
+                span: span.clone().filter(|_| text.contains(message.as_str())).unwrap_or_default(),
+            },
+            _ => Ended::Refused { message: stderr, span: String::new() },
+        },
+        code => Ended::Failed(format!("exit status {code:?}: {stderr}")),
+    }
+}
+
+/// What the binary prints about a query it refuses, against what a case expects; nothing if they are the same.
+pub fn printed_error(case: &Case, expected: &str) -> Result<(), (String, String)> {
+    let output = spawn(case, &["--quiet"]);
+    let actual = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.code() == Some(2) && output.stdout.is_empty() && actual == expected {
+        return Ok(());
+    }
+    let status = if output.status.code() == Some(2) { "" } else { "  exit status is not 2\n" };
+    Err((actual.clone(), format!("{status}{}", diff(expected, &actual))))
+}
+
+fn spawn(case: &Case, args: &[&str]) -> std::process::Output {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let paths = write_input(case, folder.path(), Form::Plain);
+    let names = paths.iter().map(|p| p.file_name().expect("a file"));
+    let mut command = assert_cmd::Command::cargo_bin("backsight").expect("the binary is built");
+    command.current_dir(folder.path()).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    command.arg("query").args(args).args(&case.args).arg("--").arg(&case.query).args(names);
+    command.output().expect("the binary runs")
+}
+
+fn write_input(case: &Case, folder: &Path, form: Form) -> Vec<PathBuf> {
+    let write = |(name, text): &(String, String)| {
+        let path = folder.join(name);
+        let bytes = match form {
+            Form::Plain => text.clone().into_bytes(),
+            Form::Gzip => gzip(text.as_bytes()),
+            Form::GzipMembers => {
+                let (first, second) = text.as_bytes().split_at(text.len() / 2);
+                [gzip(first), gzip(second)].concat()
+            }
+        };
+        std::fs::write(&path, bytes).expect("a temporary file");
+        path
+    };
+    case.input.iter().map(write).collect()
+}
+
+/// A gzip member.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+fn parse_csv(text: &[u8]) -> Result<Answer, csv::Error> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text);
+    let mut lines = reader.byte_records().map(|record| {
+        let cells = |r: csv::ByteRecord| r.iter().map(|c| String::from_utf8_lossy(c).into_owned()).collect();
+        record.map(cells)
+    });
+    let columns = lines.next().transpose()?.unwrap_or_default();
+    Ok(Answer { columns, rows: lines.collect::<Result<_, _>>()? })
+}
