@@ -100,7 +100,7 @@ impl Highlighter for Whole {}
 impl Validator for Whole {
     fn validate(&self, ctx: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
         let text = ctx.input();
-        let complete = text.trim_start().starts_with('\\') || text.trim().is_empty() || !text.trim_end().ends_with(['|', ',']);
+        let complete = text.trim_start().starts_with('\\') || text.trim().is_empty() || backsight_lang::is_complete(text);
         Ok(if complete { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
     }
 }

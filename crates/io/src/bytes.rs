@@ -75,6 +75,12 @@ impl Stored {
     }
 }
 
+impl From<Vec<u8>> for Stored {
+    fn from(bytes: Vec<u8>) -> Stored {
+        Stored { bytes: bytes.into(), mapped: None }
+    }
+}
+
 /// The error for a file the system does not let us read.
 pub fn io_error(file: &str, error: std::io::Error) -> Error {
     Error::Io { what: format!("cannot read {file}"), source: error }

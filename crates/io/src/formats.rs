@@ -68,6 +68,45 @@ pub fn sniff(head: &[u8]) -> &'static Format {
     FORMATS.iter().find(|f| (f.sniff)(head)).expect("the last format takes everything")
 }
 
+/// Content that is no log or cannot be read as one, by its first bytes. Damage where logs may well be in it.
+const NO_LOGS: &[(&[u8], &str, Weight)] = &[
+    (b"PK\x03\x04", "a zip archive, which cannot be read yet", Weight::Damage),
+    (b"\x28\xb5\x2f\xfd", "zstd compression, which cannot be read yet", Weight::Damage),
+    (b"BZh", "bzip2 compression, which cannot be read yet", Weight::Damage),
+    (b"\xfd7zXZ\0", "xz compression, which cannot be read yet", Weight::Damage),
+    (b"\x04\x22\x4d\x18", "lz4 compression, which cannot be read yet", Weight::Damage),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive, which cannot be read", Weight::Damage),
+    (b"ORC", "an ORC file, which cannot be read", Weight::Damage),
+    (b"Obj\x01", "an Avro file, which cannot be read", Weight::Damage),
+    (b"ARROW1\0\0", "an Arrow file, which cannot be read", Weight::Damage),
+    (b"SQLite format 3\0", "an SQLite database", Weight::Notice),
+    (b"\x7fELF", "a program", Weight::Notice),
+    (b"MZ", "a program", Weight::Notice),
+    (b"%PDF-", "a PDF document", Weight::Notice),
+    (b"\x89PNG", "an image", Weight::Notice),
+    (b"\xff\xd8\xff", "an image", Weight::Notice),
+    (b"GIF8", "an image", Weight::Notice),
+];
+
+/// Says what the content is if it is no log; `head` are its first bytes, decompressed.
+pub fn no_log(head: &[u8]) -> Option<(&'static str, Weight)> {
+    let known = NO_LOGS.iter().find(|(magic, ..)| head.starts_with(magic) && is_binary(head));
+    if let Some((_, what, weight)) = known {
+        return Some((what, *weight));
+    }
+    (is_binary(head) && !FORMATS.iter().any(|f| f.name != FALLBACK && (f.sniff)(head))).then_some(("binary data", Weight::Notice))
+}
+
+/// The format of last resort.
+const FALLBACK: &str = "ndjson";
+
+/// True for bytes of which more than one in ten is a control character no text has. A stray zero in a log is no reason to
+/// refuse it.
+fn is_binary(head: &[u8]) -> bool {
+    let odd = head.iter().filter(|b| matches!(b, 0..=8 | 14..=26 | 28..=31)).count();
+    odd * 10 > head.len()
+}
+
 /// One pass over one file: what a format needs to know.
 #[derive(Clone, Debug)]
 pub struct Pass<'a> {
@@ -102,7 +141,7 @@ pub trait Queue<'a>: Send {
 /// A piece of a file of records: whole records, first to last byte.
 #[derive(Clone, Debug)]
 pub struct Chunk {
-    /// The bytes.
+    /// The bytes. Not more than [`crate::RECORD_LIMIT_MAX`] plus a morsel.
     pub data: Buffer,
     /// Offset of the first byte in the (decompressed) file.
     pub offset: u64,
@@ -110,10 +149,23 @@ pub struct Chunk {
 
 /// A format of records, opened on one file for one pass. Read by several workers at once.
 pub trait Records: Send + Sync {
-    /// Looks for the end of the last whole record in `window`, which starts at a record's first byte (or goes on where
-    /// the last cut was). 0: none ends here, show more.
-    fn cut(&self, window: &[u8]) -> usize;
+    /// Finds where records end; walks over the file once, from its first byte.
+    fn splitter(&self) -> Box<dyn Splitter>;
 
-    /// Reads whole records and gives rows to `out`, as [`Morsel::read`] does.
+    /// Reads a chunk of whole records and gives rows to `out`, as [`Morsel::read`] does.
     fn read(&self, chunk: Chunk, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error>;
+}
+
+/// Finds the borders between records, front to back.
+pub trait Splitter: Send {
+    /// The end of the last whole record in `window`, which begins where the last cut was made; 0 if none ends in it:
+    /// then the same bytes are shown again with more behind them.
+    fn cut(&mut self, window: &[u8]) -> usize;
+
+    /// Gives up the record `window` begins in: the bytes up to where the next one begins; `None` if that is not in
+    /// `window`, of which nothing is shown again.
+    fn skip(&mut self, window: &[u8]) -> Option<usize>;
+
+    /// True if `tail`, bytes at the end of the file or before damage in which no record ends, are a record all the same.
+    fn is_whole(&self, tail: &[u8], damaged: bool) -> bool;
 }

@@ -34,6 +34,7 @@ pub mod files;
 pub mod formats;
 pub mod json;
 pub mod parquet;
+pub mod partitions;
 pub mod records;
 pub mod rows;
 pub mod system;

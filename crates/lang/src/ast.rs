@@ -366,10 +366,14 @@ pub enum Segment {
 impl Path {
     /// The path as text: segments joined by dots, without backticks.
     pub fn text(&self) -> String {
-        let parts: Vec<String> = self.segments.iter().map(|s| match s {
-            Segment::Name { text, .. } => text.clone(),
-            Segment::Index(n) => n.to_string(),
-        }).collect();
+        let parts: Vec<String> = self
+            .segments
+            .iter()
+            .map(|s| match s {
+                Segment::Name { text, .. } => text.clone(),
+                Segment::Index(n) => n.to_string(),
+            })
+            .collect();
         parts.join(".")
     }
 }

@@ -23,6 +23,8 @@ pub struct Command {
     pub syntax: &'static str,
     /// A query that uses it and parses.
     pub example: &'static str,
+    /// Words with a meaning inside this command; elsewhere they are names.
+    pub keywords: &'static [&'static str],
     /// It may only stand before all other commands.
     pub(crate) leads: bool,
     /// How it is read.
@@ -50,7 +52,7 @@ pub(crate) enum Form {
 /// Reads what follows a command word.
 pub(crate) type StageParser = for<'a> fn(Input<'a>) -> Found<'a, StageKind>;
 
-/// A Logs Insights command of the first tier without aliases; rows say what differs.
+/// A Logs Insights command of the first tier without aliases or keywords; rows say what differs.
 const fn command(
     name: &'static str,
     about: &'static str,
@@ -58,8 +60,8 @@ const fn command(
     example: &'static str,
     parse: StageParser,
 ) -> Command {
-    let (aliases, status, form) = (&[], Status::LogsInsights, Form::Stage(parse));
-    Command { name, aliases, status, tier: 1, about, syntax, example, leads: false, form }
+    let (status, form) = (Status::LogsInsights, Form::Stage(parse));
+    Command { name, aliases: &[], status, tier: 1, about, syntax, example, keywords: &[], leads: false, form }
 }
 
 impl Command {
@@ -69,6 +71,10 @@ impl Command {
 
     const fn alias(self, aliases: &'static [&'static str]) -> Command {
         Command { aliases, ..self }
+    }
+
+    const fn keywords(self, keywords: &'static [&'static str]) -> Command {
+        Command { keywords, ..self }
     }
 
     const fn extension(self) -> Command {
@@ -112,14 +118,16 @@ pub static COMMANDS: &[Command] = &[
         "stats aggregate [as name], … [by e [as name], …] [offset period]",
         "stats count(*) as n, pct(latency, 95) as p95 by ip, bin(5m)",
         select::stats,
-    ),
+    )
+    .keywords(&["offset"]),
     command(
         "sort",
         "Orders the rows; ascending unless `desc` is written.",
         "sort e [asc|desc], …",
         "sort n desc, ip",
         select::sort,
-    ),
+    )
+    .keywords(&["asc", "desc", "by"]),
     command(
         "limit",
         "Keeps the first rows; `any` takes the first found.",
@@ -127,6 +135,7 @@ pub static COMMANDS: &[Command] = &[
         "limit 20",
         select::limit,
     )
+    .keywords(&["any"])
     .alias(&["head"]),
     command(
         "parse",
@@ -134,7 +143,8 @@ pub static COMMANDS: &[Command] = &[
         "parse [e] \"…*…\"|/regex/ [multi] [as name, …] or parse [e] logfmt|csv as name, …",
         "parse @message /user=(?<user>\\w+)/",
         extract::parse,
-    ),
+    )
+    .keywords(&["multi", "logfmt", "csv"]),
     command(
         "display",
         "Shows exactly these columns.",
@@ -155,14 +165,16 @@ pub static COMMANDS: &[Command] = &[
         "unnest e into name",
         "unnest resources into r | stats count(*) by r.type",
         extract::unnest,
-    ),
+    )
+    .keywords(&["into"]),
     command(
         "source",
         "Names what is read, and the time range.",
-        "source \"name\" … [start=time] [end=time]",
+        "source \"name\"|logGroups(namePrefix: [ … ])|dataSource([ … ]) … [start=time] [end=time]",
         "source 'logs/2024/*.json.gz' start=2024-05-01 end=2024-05-02 | filter status = 403",
         combine::source,
     )
+    .keywords(&["start", "end", "logGroups", "dataSource"])
     .leading(),
     command(
         "pattern",
@@ -187,6 +199,7 @@ pub static COMMANDS: &[Command] = &[
         "lookup users userId as uid output name, department",
         combine::lookup,
     )
+    .keywords(&["output", "outputnew"])
     .tier(2),
     command(
         "cidrlookup",
@@ -195,6 +208,7 @@ pub static COMMANDS: &[Command] = &[
         "cidrlookup nets srcAddr output region, owner",
         combine::cidr_lookup,
     )
+    .keywords(&["output", "outputnew"])
     .tier(2),
     command(
         "join",
@@ -203,6 +217,7 @@ pub static COMMANDS: &[Command] = &[
         "join type=left left=api right=fn where api.requestId=fn.requestId (source 'lambda.json')",
         combine::join,
     )
+    .keywords(&["type", "left", "right", "inner", "where"])
     .tier(2),
     command(
         "json",
@@ -211,6 +226,7 @@ pub static COMMANDS: &[Command] = &[
         "json field=detail \"user.id\" as userId",
         extract::json,
     )
+    .keywords(&["field"])
     .tier(2),
     command(
         "filterIndex",
@@ -227,6 +243,7 @@ pub static COMMANDS: &[Command] = &[
         "stats sum(a) as a, sum(b) as b by k | addtotals fieldname=All col=true a, b",
         follow::add_totals,
     )
+    .keywords(&["fieldname", "row", "col"])
     .tier(2),
     command(
         "accum",
@@ -243,6 +260,7 @@ pub static COMMANDS: &[Command] = &[
         "fields bytes | sort @timestamp | autoregress bytes p=1-2",
         follow::autoregress,
     )
+    .keywords(&["p"])
     .tier(2),
     command(
         "filldown",
@@ -259,6 +277,7 @@ pub static COMMANDS: &[Command] = &[
         "stats count(*) as n by bin(1m) | fillmissing with 0 for n",
         follow::fill_missing,
     )
+    .keywords(&["with", "for"])
     .tier(2),
     command(
         "sessionize",
@@ -267,6 +286,7 @@ pub static COMMANDS: &[Command] = &[
         "sessionize userId, deviceId maxspan 1h as session | stats count(*) by session",
         follow::sessionize,
     )
+    .keywords(&["maxspan"])
     .tier(2),
     command(
         "countFrequent",
@@ -292,6 +312,7 @@ pub static COMMANDS: &[Command] = &[
         "diff previousDay",
         extract::diff,
     )
+    .keywords(&["previousDay", "previousWeek", "previousMonth"])
     .tier(3),
     command(
         "logcompare",
@@ -300,6 +321,7 @@ pub static COMMANDS: &[Command] = &[
         "logcompare timeshift 7d",
         follow::log_compare,
     )
+    .keywords(&["timeshift"])
     .tier(3),
     command(
         "outlier",
@@ -308,6 +330,7 @@ pub static COMMANDS: &[Command] = &[
         "outlier action=remove param=3.0 latency",
         follow::outlier,
     )
+    .keywords(&["action", "param", "uselower", "mark"])
     .tier(3),
     command(
         "appendcols",
@@ -316,6 +339,7 @@ pub static COMMANDS: &[Command] = &[
         "stats count(*) as n by svc | appendcols ( source 'b.json' | stats avg(latency) as l by svc )",
         combine::append_columns,
     )
+    .keywords(&["override", "max"])
     .tier(3),
     command(
         "relevantfields",
@@ -324,6 +348,7 @@ pub static COMMANDS: &[Command] = &[
         "relevantfields path, userAgent where status = 403",
         follow::relevant_fields,
     )
+    .keywords(&["where"])
     .tier(3),
     command(
         "unmask",
@@ -348,6 +373,7 @@ pub static COMMANDS: &[Command] = &[
         "filter status in [401, 403] | burst by ip within 5m count >= 100",
         follow::burst,
     )
+    .keywords(&["within"])
     .extension(),
     command(
         "sequence",
@@ -356,6 +382,7 @@ pub static COMMANDS: &[Command] = &[
         "sequence by ip within 15m [ fail: status = 401 at least 10 ; ok: status = 200 ]",
         follow::sequence,
     )
+    .keywords(&["within", "at", "least"])
     .extension()
     .tier(2),
     command(
@@ -365,6 +392,7 @@ pub static COMMANDS: &[Command] = &[
         "firstseen userIdentity.arn, awsRegion after last-7d",
         follow::first_seen,
     )
+    .keywords(&["after"])
     .extension()
     .tier(2),
     command(
@@ -392,6 +420,7 @@ pub static COMMANDS: &[Command] = &[
         "table bad from \"iocs.csv\" filter ip in table bad",
         no_stage,
     )
+    .keywords(&["from"])
     .extension()
     .prelude(),
 ];
@@ -432,7 +461,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// A stage command that other languages have and that is read as one of ours.
-static ORDER: Command = command("order", "`order by` of SQL: `sort`.", "order by e", "order by a", select::order);
+static ORDER: Command =
+    command("order", "`order by` of SQL: `sort`.", "order by e [asc|desc]", "order by a", select::order)
+        .keywords(&["by", "asc", "desc"]);
 
 /// The command spelled `word`, in any case.
 pub fn find(word: &str) -> Option<&'static Command> {
@@ -454,5 +485,60 @@ pub(crate) fn unknown(word: &str, span: Span) -> Diagnostic {
     match nearest(word, COMMANDS.iter().flat_map(Command::spellings)) {
         Some(best) => diagnostic.help(format!("did you mean `{best}`?")),
         None => diagnostic,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ast::Stage;
+    use crate::{format, parse};
+
+    #[test]
+    fn every_example_uses_its_command_and_parses() {
+        for command in COMMANDS {
+            let parsed = parse(command.example);
+            assert_eq!(parsed.diagnostics, [], "{}", command.name);
+            let word = |stage: &Stage| stage.word.text(command.example).eq_ignore_ascii_case(command.name);
+            let declared = command.name == "let" && !parsed.query.lets.is_empty()
+                || command.name == "table" && !parsed.query.tables.is_empty();
+            assert!(declared || parsed.query.stages.iter().any(word), "{}", command.name);
+            let text = format(&parsed.query, command.example);
+            assert!(parse(&text).query.same(&parsed.query), "{text}");
+        }
+    }
+
+    #[test]
+    fn spellings_are_unique_and_keywords_are_in_the_syntax() {
+        let mut spellings: Vec<String> =
+            COMMANDS.iter().flat_map(Command::spellings).map(str::to_ascii_lowercase).collect();
+        let count = spellings.len();
+        spellings.sort();
+        spellings.dedup();
+        assert_eq!(spellings.len(), count);
+        for command in COMMANDS {
+            for keyword in command.keywords {
+                assert!(command.syntax.contains(keyword) || *keyword == "by", "{}: {keyword}", command.name);
+            }
+        }
+    }
+
+    #[test]
+    fn suggestions() {
+        let cases = [
+            ("filtr", Some("did you mean `filter`?")),
+            ("FIELD", Some("did you mean `fields`?")),
+            ("countfrequnt", Some("did you mean `countFrequent`?")),
+            ("tail", Some("use `sort @timestamp desc | limit 20`")),
+            ("Select", Some("use `fields`")),
+            ("group", Some("use `stats`")),
+            ("summarize", Some("use `stats`")),
+            ("xyzzy", None),
+        ];
+        for (word, help) in cases {
+            let found = unknown(word, Span::default());
+            assert_eq!(found.message, format!("unknown command `{word}`"));
+            assert_eq!(found.help.as_deref(), help, "{word}");
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! What a line editor wants to know of a text that is still being typed: what each token is, and whether more must follow.
 
-use crate::commands;
+use crate::commands::{self, Command, Form};
 use crate::lex::lex;
-use crate::lex::token::{RESERVED, RESERVED_IN_SORT, Sign, Token, TokenKind, is_one_of};
+use crate::lex::token::{RESERVED, Sign, Token, TokenKind, is_one_of};
 use crate::span::Span;
 
 /// What a piece of a query is, for colours.
@@ -32,45 +32,18 @@ pub enum Class {
     Error,
 }
 
-/// Words that are keywords in some command; elsewhere they are names.
-const IN_COMMANDS: &[(&str, &[&str])] = &[
-    ("stats", &["offset"]),
-    ("limit", &["any"]),
-    ("head", &["any"]),
-    ("parse", &["multi", "logfmt", "csv"]),
-    ("json", &["field"]),
-    ("unnest", &["into"]),
-    ("lookup", &["output", "outputnew"]),
-    ("cidrlookup", &["output", "outputnew"]),
-    ("join", &["type", "left", "right", "inner", "where"]),
-    ("source", &["start", "end", "logGroups", "dataSource"]),
-    ("addtotals", &["fieldname", "row", "col"]),
-    ("autoregress", &["p"]),
-    ("fillmissing", &["with", "for"]),
-    ("sessionize", &["maxspan"]),
-    ("outlier", &["action", "param", "uselower", "mark"]),
-    ("appendcols", &["override", "max"]),
-    ("logcompare", &["timeshift"]),
-    ("relevantfields", &["where"]),
-    ("burst", &["within"]),
-    ("sequence", &["within", "at", "least"]),
-    ("firstseen", &["after"]),
-    ("diff", &["previousDay", "previousWeek", "previousMonth"]),
-    ("table", &["from"]),
-];
-
 /// The pieces of `text` in order, without the white space between them. Every span lies on character boundaries.
 pub fn tokens(text: &str) -> Vec<(Span, Class)> {
     let lexed = lex(text);
     let mut classes: Vec<(Span, Class)> = lexed.comments.iter().map(|c| (c.span, Class::Comment)).collect();
-    let mut command = "";
+    let mut command = None;
     for (at, token) in lexed.tokens.iter().enumerate() {
         if matches!(token.kind, TokenKind::End) {
             continue;
         }
         let class = classify(text, &lexed.tokens, at, command);
         if class == Class::Command {
-            command = token.span.text(text);
+            command = commands::find_or_foreign(token.span.text(text));
         }
         classes.push((token.span, class));
     }
@@ -78,7 +51,7 @@ pub fn tokens(text: &str) -> Vec<(Span, Class)> {
     classes
 }
 
-fn classify(text: &str, tokens: &[Token], at: usize, command: &str) -> Class {
+fn classify(text: &str, tokens: &[Token], at: usize, command: Option<&Command>) -> Class {
     let Some(token) = tokens.get(at) else { return Class::Error };
     match &token.kind {
         _ if token.faulty => Class::Error,
@@ -93,7 +66,7 @@ fn classify(text: &str, tokens: &[Token], at: usize, command: &str) -> Class {
     }
 }
 
-fn classify_word(text: &str, tokens: &[Token], at: usize, command: &str) -> Class {
+fn classify_word(text: &str, tokens: &[Token], at: usize, command: Option<&Command>) -> Class {
     let sign_at = |at: Option<usize>| match at.and_then(|at| tokens.get(at)).map(|token| &token.kind) {
         Some(TokenKind::Sign(sign)) => Some(*sign),
         _ => None,
@@ -104,15 +77,17 @@ fn classify_word(text: &str, tokens: &[Token], at: usize, command: &str) -> Clas
         return Class::Name;
     }
     // A prelude needs no `|` behind it, and a sub-query begins at its parenthesis.
-    let in_prelude = is_one_of(command, &["let", "table"]) && !matches!(before, Some(Sign::Eq));
+    let in_prelude = command.is_some_and(|c| matches!(c.form, Form::Prelude)) && before != Some(Sign::Eq);
     let may_begin = at == 0 || matches!(before, Some(Sign::Pipe | Sign::Semicolon | Sign::Open)) || in_prelude;
     if may_begin && behind != Some(Sign::Open) && commands::find_or_foreign(word).is_some() {
         return Class::Command;
     }
-    let reserved = is_one_of(word, RESERVED) || is_one_of(word, RESERVED_IN_SORT);
-    let of_command = IN_COMMANDS.iter().any(|(c, words)| c.eq_ignore_ascii_case(command) && is_one_of(word, words));
+    let of_command = command.is_some_and(|command| is_one_of(word, command.keywords));
+    let behind_in =
+        at.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|t| is_one_of(t.span.text(text), &["in"]));
     match behind {
-        _ if reserved || of_command => Class::Keyword,
+        _ if is_one_of(word, RESERVED) || of_command => Class::Keyword,
+        _ if behind_in && is_one_of(word, &["table"]) => Class::Keyword,
         Some(Sign::Open) => Class::Function,
         _ => Class::Name,
     }
@@ -171,8 +146,8 @@ mod tests {
             ("filter x in (source 'y' | fields z)", "CnK.Cs.Cn."),
             ("source a start=-1d | fields start", "CnK.s.Cn"),
             ("fields a.by, \"open", "Cn.n.!"),
-            ("filter ip in table bad", "CnKnn"),
-            ("order by a", "CKn"),
+            ("filter ip in table bad", "CnKKn"),
+            ("order by a desc | fields desc", "CKnK.Cn"),
         ];
         for (text, expected) in cases {
             let found: String = tokens(text).into_iter().map(|(_, class)| letter(class)).collect();
@@ -182,11 +157,32 @@ mod tests {
 
     #[test]
     fn whole_and_open_queries() {
-        let whole = ["", "fields a", "fields a;", "count(*)", "fields 'x", "limit", "filldown cpu*", "fields a)", "# c", "stats count(*) by a # by"];
+        let whole = [
+            "",
+            "fields a",
+            "fields a;",
+            "count(*)",
+            "fields 'x",
+            "limit",
+            "filldown cpu*",
+            "fields a)",
+            "# c",
+            "stats count(*) by a # by",
+        ];
         for text in whole {
             assert!(is_complete(text), "{text}");
         }
-        let open = ["fields a |", "fields a,", "filter a in [1,", "f(", "filter a =", "filter a and", "stats x BY", "fields a | # c", "a -"];
+        let open = [
+            "fields a |",
+            "fields a,",
+            "filter a in [1,",
+            "f(",
+            "filter a =",
+            "filter a and",
+            "stats x BY",
+            "fields a | # c",
+            "a -",
+        ];
         for text in open {
             assert!(!is_complete(text), "{text}");
         }

@@ -111,7 +111,9 @@ impl Shape {
                 s.option("field", parse.field.as_ref(), Shape::expr);
                 match &parse.how {
                     ParseHow::Glob(text) => s.list("glob", |s| s.text(text)),
-                    ParseHow::Regex { regex, multi, span: _ } => s.list(if *multi { "multi" } else { "regex" }, |s| s.regex(regex)),
+                    ParseHow::Regex { regex, multi, span: _ } => {
+                        s.list(if *multi { "multi" } else { "regex" }, |s| s.regex(regex))
+                    }
                     ParseHow::Logfmt => s.atom("logfmt"),
                     ParseHow::Csv => s.atom("csv"),
                 }

@@ -20,15 +20,42 @@ fn shared(path: &str) -> Option<String> {
 }
 
 const TOPICS: &[&str] = &[
-    "bin", "datetime", "dedup", "display", "errors", "filter", "ip", "json-nesting", "multi-stats", "nulls", "parse",
-    "pattern", "seed", "sequences", "sort", "stats", "strings", "types-coercion",
+    "bin",
+    "datetime",
+    "dedup",
+    "display",
+    "errors",
+    "filter",
+    "ip",
+    "json-nesting",
+    "multi-stats",
+    "nulls",
+    "parse",
+    "pattern",
+    "seed",
+    "sequences",
+    "sort",
+    "stats",
+    "strings",
+    "types-coercion",
 ];
 
 /// Codes of errors that parsing finds; the others are the planner's.
 const OURS: &[&str] = &[
-    "unknown command", "unterminated", "wildcard", "`limit` needs", "unknown time unit", "comparison with null",
-    "`in` needs", "chained", "a string is not a condition", "arithmetic on a string", "empty command", "expected",
-    "unexpected character", "`stats` needs at least one aggregate",
+    "unknown command",
+    "unterminated",
+    "wildcard",
+    "`limit` needs",
+    "unknown time unit",
+    "comparison with null",
+    "`in` needs",
+    "chained",
+    "a string is not a condition",
+    "arithmetic on a string",
+    "empty command",
+    "expected",
+    "unexpected character",
+    "`stats` needs at least one aggregate",
 ];
 
 #[test]

@@ -60,7 +60,12 @@ pub(super) fn nulls(column: &Column) -> Nulls<'_> {
 /// Calls `each` with the state of the row's group and the number, for all cells that are numbers, spell one, or are
 /// booleans (1 or 0).
 #[inline]
-pub(super) fn operands<'a, S>(states: &mut [S], column: &'a Column, groups: &[u32], mut each: impl FnMut(&mut S, Number<'a>)) {
+pub(super) fn operands<'a, S>(
+    states: &mut [S],
+    column: &'a Column,
+    groups: &[u32],
+    mut each: impl FnMut(&mut S, Number<'a>),
+) {
     // The common case by hand: text of which some rows are numeric strings.
     match (states, column) {
         ([one], Column::Text(a, Kinds::All(Kind::String))) => valid(a, |i| {

@@ -159,7 +159,6 @@ fn equals(new: ValueRef<'_>, old: ValueRef<'_>) -> Ordering {
     }
 }
 
-
 impl State for Extreme {
     type Variant = What;
 

@@ -25,7 +25,9 @@ pub(super) const AGGREGATES: &[Aggregate] = &[Aggregate {
         ("histogram(x, 2)", r#"{"1":3,"5.5":1}"#),
         ("histogram(who, 2)", ""),
     ],
-    new: |settings| Box::new(Histogram { ranges: settings.number.unwrap_or(1.0).clamp(1.0, MOST) as u64, tally: Tally::default() }),
+    new: |settings| {
+        Box::new(Histogram { ranges: settings.number.unwrap_or(1.0).clamp(1.0, MOST) as u64, tally: Tally::default() })
+    },
 }];
 
 /// Ranges are listed one by one: a slip of the keyboard must not fill the memory.
@@ -40,7 +42,9 @@ impl Accumulator for Histogram {
     fn update(&mut self, input: &Input<'_>, groups: &[u32], n_groups: usize) {
         if let Some(column) = input.args.first() {
             let is_number = |v: ValueRef<'_>| v.number().is_some();
-            texts(column, groups, n_groups, is_number, |group, kind, text, rows| self.tally.add(group, Some(kind), text, rows));
+            texts(column, groups, n_groups, is_number, |group, kind, text, rows| {
+                self.tally.add(group, Some(kind), text, rows)
+            });
         }
     }
 
@@ -91,11 +95,8 @@ fn of_integers(values: &[(i64, u64)], ranges: u64) -> Value {
         counts[range.clamp(0, n - 1) as usize] += rows;
     }
     map(counts, |i| {
-        let above = i as i128 * width;
-        match above % n {
-            0 => (least + above / n).to_string(),
-            _ => float_text(least as f64 + above as f64 / n as f64),
-        }
+        let bound = least * n + i as i128 * width;
+        if bound % n == 0 { (bound / n).to_string() } else { float_text(bound as f64 / n as f64) }
     })
 }
 
@@ -108,10 +109,11 @@ fn of_floats(values: &[(f64, u64)], ranges: u64) -> Value {
         return Value::Null;
     }
     let mut counts = vec![0; ranges as usize];
+    let last = counts.len() - 1;
     for (value, rows) in values {
         // Not a number where the range has no width; that converts to 0.
         let range = (value / 2.0 - least / 2.0) / half * n;
-        counts[(range as usize).min(counts.len() - 1)] += rows;
+        counts[(range as usize).min(last)] += rows;
     }
     map(counts, |i| float_text(least + (half * (i as f64 / n)) * 2.0))
 }
@@ -145,7 +147,10 @@ mod tests {
         assert_eq!(text(&of_integers(&[(5, 9)], 4)), r#"{"5":9}"#);
         assert_eq!(text(&of_integers(&[], 4)), "");
         assert_eq!(text(&of_floats(&[(0.5, 9)], 4)), r#"{"0.5":9}"#);
-        assert_eq!(text(&of_floats(&[(-f64::MAX, 1), (0.0, 1), (f64::MAX, 1)], 2)), r#"{"-1.7976931348623157e+308":1,"0":2}"#);
+        assert_eq!(
+            text(&of_floats(&[(-f64::MAX, 1), (0.0, 1), (f64::MAX, 1)], 2)),
+            r#"{"-1.7976931348623157e+308":1,"0":2}"#
+        );
         assert_eq!(text(&of_floats(&[(0.0, 1), (0.25, 2), (1.0, 4)], 4)), r#"{"0":1,"0.25":2,"0.5":0,"0.75":4}"#);
     }
 }

@@ -103,7 +103,8 @@ impl Accumulator for Top {
                     let least = last.weight;
                     items.retain(|item| item.weight >= least);
                 }
-                let mut listed: Vec<(u64, Vec<u8>)> = items.into_iter().map(|item| (item.weight, text_of(item))).collect();
+                let mut listed: Vec<(u64, Vec<u8>)> =
+                    items.into_iter().map(|item| (item.weight, text_of(item))).collect();
                 listed.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| sort_order(&a.1, &b.1)));
                 list(listed.iter().take(self.k).map(|(_, text)| text))
             })

@@ -1,4 +1,25 @@
 //! Aggregates: one table row each, and the state they keep for all groups at once.
+//!
+//! There are two kinds. Those that need little of a group (`group`: counts, sums, extremes) keep one small state for
+//! each; those that need every different value (`tally`: distinct counts, percentiles, lists) keep one table for all.
+
+mod cells;
+mod count;
+mod distinct;
+mod exact;
+mod extreme;
+mod group;
+mod held;
+mod histogram;
+mod list;
+mod moments;
+mod order;
+mod quantile;
+mod rate;
+mod sum;
+mod tally;
+#[cfg(test)]
+mod tests;
 
 use crate::func::{Status, Type};
 use crate::value::column::{Column, Positions};
@@ -28,7 +49,7 @@ pub struct Aggregate {
     pub status: Status,
     /// One line for people: meaning, units, nulls.
     pub about: &'static str,
-    /// Aggregate expression and the canonical text of its result over the fixed rows of the table test.
+    /// Aggregate expression and the canonical text of its result over [`EXAMPLE_ROWS`]; of null, the empty text.
     pub examples: &'static [(&'static str, &'static str)],
     /// Makes the state.
     pub new: fn(&Settings) -> Box<dyn Accumulator>,
@@ -74,12 +95,43 @@ pub trait Accumulator: Send + Any {
     fn bytes(&self) -> usize;
 }
 
-/// All aggregates.
+/// The rows that [`Aggregate::examples`] are computed over, one JSON object each.
+pub const EXAMPLE_ROWS: &str = r#"
+{"@timestamp":"2024-05-01T10:00:00Z","x":1,"who":"ann","ok":true}
+{"@timestamp":"2024-05-01T10:01:00Z","x":2,"who":"bob","ok":false}
+{"@timestamp":"2024-05-01T10:02:00Z","x":"2.0","who":"ann","ok":true}
+{"@timestamp":"2024-05-01T10:03:00Z","x":"-","who":"web10"}
+{"@timestamp":"2024-05-01T10:04:00Z","x":10,"who":"web9","ok":null}
+{"who":"eve"}
+"#;
+
+/// All aggregates, by family.
 pub fn aggregates() -> impl Iterator<Item = &'static Aggregate> {
-    [].into_iter()
+    [
+        count::AGGREGATES,
+        distinct::AGGREGATES,
+        sum::AGGREGATES,
+        extreme::AGGREGATES,
+        quantile::AGGREGATES,
+        moments::AGGREGATES,
+        order::AGGREGATES,
+        list::AGGREGATES,
+        histogram::AGGREGATES,
+        rate::AGGREGATES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The aggregate of a name or alias, any case.
 pub fn find(name: &str) -> Option<&'static Aggregate> {
     aggregates().find(|a| a.name.eq_ignore_ascii_case(name) || a.aliases.iter().any(|n| n.eq_ignore_ascii_case(name)))
+}
+
+/// The accumulators that [`Accumulator::merge`] is given, as what they are.
+fn same_type<A: Accumulator>(others: Vec<(Box<dyn Accumulator>, Vec<u32>)>) -> impl Iterator<Item = (A, Vec<u32>)> {
+    others.into_iter().map(|(other, map)| {
+        let other: Box<dyn Any> = other;
+        (*other.downcast::<A>().expect("all workers run the same aggregate"), map)
+    })
 }

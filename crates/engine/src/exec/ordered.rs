@@ -71,6 +71,29 @@ pub(super) fn ordered(op: &Ordered, mut rows: Batch, _clock: &Clock) -> Batch {
             }
         }
         Ordered::Outlier { columns, param, lower, remove } => outliers(rows, columns, *param, *lower, *remove),
+        Ordered::Patterns { pattern, count, ratio, severity } => {
+            let (patterns, counts) = (super::column(&rows, *pattern), super::column(&rows, *count));
+            let count = |v: ValueRef<'_>| v.number().map_or(0.0, Number::as_f64);
+            let all: f64 = counts.iter().map(count).sum();
+            let ratios = counts.iter().map(|v| whole(count(v) / all)).collect();
+            let severities = patterns
+                .iter()
+                .map(|v| {
+                    let text = v.scalar_text().unwrap_or_default().to_lowercase();
+                    let label = if text.contains("error") {
+                        "ERROR"
+                    } else if text.contains("warn") {
+                        "WARN"
+                    } else {
+                        "INFO"
+                    };
+                    Value::string(label)
+                })
+                .collect();
+            put(&mut rows, *ratio, ratios);
+            put(&mut rows, *severity, severities);
+            rows
+        }
         Ordered::Burst { keys, time, within, value, op, bound } => bursts(&rows, keys, *time, *within, value, *op, bound),
         Ordered::Sequence { keys, time, within, steps } => sequences(&rows, keys, *time, *within, steps),
     }

@@ -66,7 +66,7 @@ fn map(op: &Op, next: Option<&Op>, batch: Batch, cx: &Cx<'_>) -> Batch {
             drop_columns(&mut batch, slots);
             batch
         }
-        Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) => batch,
+        Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) | Op::Nested(_) => batch,
     }
 }
 
@@ -130,6 +130,7 @@ pub(super) fn whole(op: &Op, next: Option<&Op>, batches: Vec<Batch>, cx: &Cx<'_>
         Op::Sort { keys, limit } => cx.ctl.install(|| sort::sort(batches, keys, *limit)),
         Op::Limit { rows, .. } => head(batches, *rows),
         Op::Dedup(slots) => dedup(batches, slots),
+        Op::Nested(op) => super::nested::combine(op, batches, cx)?,
         Op::Ordered(op) => vec![super::ordered::ordered(op, concat(batches), cx.clock)],
         _ => batches.into_iter().map(|b| map(op, next, b, cx)).collect(),
     })

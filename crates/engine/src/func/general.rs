@@ -1,6 +1,6 @@
 //! Functions on values of any type: presence, choice, the query's clock.
 
-use super::{Args, Eval, Function, ROW, Type};
+use super::{Args, Eval, Function, ROW, Status, Type};
 use crate::value::column::{Column, ColumnBuilder};
 use crate::value::{Value, compare};
 
@@ -50,6 +50,21 @@ pub(super) const FUNCTIONS: &[Function] = &[
         about: "`x` unchanged: nothing is masked in a file.",
         examples: &[(r#"unmask("secret")"#, "secret")],
         eval: Eval::Values(|args| choose(args, |_| 0)),
+        ..ROW
+    },
+    Function {
+        name: "maskPattern",
+        params: &[("s", Type::Text)],
+        result: Type::Text,
+        status: Status::Extension,
+        about: "`s` with times, addresses, ids and numbers replaced by numbered tokens: what `pattern` groups by.",
+        examples: &[(r#"maskPattern("took 12.5 ms from 10.1.2.3")"#, "took <Number-1> ms from <IP-2>")],
+        eval: Eval::Values(|args| {
+            args.map(|row| match args.text(0, row) {
+                Some(text) => Value::string(super::pattern::mask(&text)),
+                None => Value::Null,
+            })
+        }),
         ..ROW
     },
     Function {

@@ -6,6 +6,7 @@ mod json;
 mod memo;
 mod net;
 mod number;
+mod pattern;
 mod search;
 mod string;
 mod time;

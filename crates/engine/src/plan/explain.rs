@@ -1,5 +1,6 @@
 //! A plan as text for `backsight explain`: every op in the order it runs, nothing left out.
 
+use super::nested::Combine;
 use super::{AggCall, Expr, Matcher, Op, ParsePattern, Plan, Slot, SortKey};
 use crate::value::Value;
 use backsight_lang::ast::{BinaryOp, Segment};
@@ -30,6 +31,9 @@ impl Plan {
         }
         for op in &self.ops {
             let _ = writeln!(out, "{indent}{}", names.op(op));
+            if let Op::Nested(nested) = op {
+                nested.plan.write(out, &format!("{indent}        "));
+            }
         }
         let shown: Vec<String> = self.shown.iter().map(|(n, _)| n.clone()).collect();
         let _ = writeln!(out, "{indent}show    {}", shown.join(", "));
@@ -109,6 +113,17 @@ impl Names {
             Op::Limit { rows, any: true } => format!("limit   any {rows}"),
             Op::Limit { rows, any: false } => format!("limit   {rows}"),
             Op::Dedup(slots) => format!("dedup   {}", self.list(slots)),
+            Op::Nested(nested) => match &nested.how {
+                Combine::Union(columns) => {
+                    let text = format!("union   {} columns with", columns.len());
+                    self.0.clear();
+                    text
+                }
+                Combine::Paste { .. } => "paste   row by row".into(),
+                Combine::Join { left, outer, .. } => {
+                    format!("join    {} {} with", self.get(*left), if *outer { "(all rows stay)" } else { "(equal keys only)" })
+                }
+            },
             Op::Ordered(op) => {
                 let text = format!("ordered {op:?}");
                 if op.renumbers() {

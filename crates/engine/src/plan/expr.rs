@@ -75,6 +75,12 @@ impl Lowering<'_> {
     }
 
     fn path(&mut self, cx: &mut Context<'_>, path: &ast::Path) -> Expr {
+        if !self.joins.is_empty()
+            && !matches!(cx, Context::Groups(_))
+            && let Some(found) = self.joined(path)
+        {
+            return found;
+        }
         let resolved = match cx {
             Context::Rows | Context::Argument => self.scope.resolve(path).map(|r| (r.slot, r.rest)),
             Context::Groups(groups) => groups.resolve(path),

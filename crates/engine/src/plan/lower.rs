@@ -74,6 +74,10 @@ pub(super) struct Lowering<'a> {
     pub ops: Vec<Op>,
     pub scope: Scope,
     pub subqueries: Vec<Plan>,
+    /// Joins whose right sides may still be read from.
+    pub joins: Vec<super::nested::OpenJoin<'a>>,
+    /// Joins that a row-reshaping command has put out of reach.
+    pub closed_joins: Vec<super::nested::OpenJoin<'a>>,
     sources: Vec<SourceRef>,
     /// Fields and slots of the source stage, kept when its scope is replaced.
     scan: Option<ScanPlan>,
@@ -89,6 +93,8 @@ impl<'a> Lowering<'a> {
             ops: Vec::new(),
             scope: Scope::source(),
             subqueries: Vec::new(),
+            joins: Vec::new(),
+            closed_joins: Vec::new(),
             sources: Vec::new(),
             scan: None,
         }
@@ -149,6 +155,12 @@ impl<'a> Lowering<'a> {
         }
         let shown = self.scope.shown();
         self.settle(None);
+        self.finish(shown)
+    }
+
+    /// The plan of what was lowered, with these columns.
+    pub fn finish(&mut self, shown: Vec<(String, Slot)>) -> Plan {
+        self.close_joins();
         if self.settings.clock.start.is_some() || self.settings.clock.end.is_some() {
             self.range();
         }
@@ -184,11 +196,17 @@ impl<'a> Lowering<'a> {
 
     /// A query inside this one, with the same parameters. Returns its plan.
     pub fn nested(&mut self, query: &Query) -> Plan {
-        let mut inner = Lowering::new(self.text, self.settings);
-        inner.params = self.params.clone();
+        let mut inner = self.inner();
         let plan = inner.query(query);
         self.diagnostics.append(&mut inner.diagnostics);
         plan
+    }
+
+    /// A lowering for a query inside this one.
+    pub fn inner(&self) -> Lowering<'a> {
+        let mut inner = Lowering::new(self.text, self.settings);
+        inner.params = self.params.clone();
+        inner
     }
 
     /// Makes the rows' order real: before anything that depends on it, and at the end. `limit` keeps the first rows.
@@ -212,12 +230,13 @@ impl<'a> Lowering<'a> {
     /// A row-reshaping command was lowered: from here on only `scope`'s columns exist.
     pub fn reshape(&mut self, scope: Scope) {
         let old = std::mem::replace(&mut self.scope, scope);
+        self.closed_joins.append(&mut self.joins);
         if self.scan.is_none() {
             self.scan = Some(ScanPlan { fields: old.fields, slots: old.slots, ..ScanPlan::default() });
         }
     }
 
-    fn stage(&mut self, stage: &Stage) {
+    pub fn stage(&mut self, stage: &Stage) {
         match &stage.kind {
             StageKind::Fields(items) => {
                 let columns = self.items(items);
@@ -251,6 +270,10 @@ impl<'a> Lowering<'a> {
             }
             StageKind::Source(source) => self.source(stage, source),
             StageKind::Broken => {}
+            StageKind::Union(query) => self.union(query),
+            StageKind::AppendCols { options, query } => self.appendcols(options, query),
+            StageKind::Join(join) => self.join(join),
+            StageKind::Pattern(e) => self.pattern(e),
             StageKind::Expand(e) => self.expand(e),
             StageKind::Json { field, path, alias } => self.json(field, path, alias),
             StageKind::Accum { field, alias } => self.accum(field, alias.as_ref()),

@@ -8,6 +8,7 @@ pub mod explain;
 mod expr;
 mod lower;
 mod needles;
+pub mod nested;
 pub mod ordered;
 mod rewrite;
 mod scope;
@@ -132,6 +133,8 @@ pub enum Op {
     Dedup(Vec<Slot>),
     /// A command that looks at all rows in their order.
     Ordered(ordered::Ordered),
+    /// A query inside this one.
+    Nested(Box<nested::Nested>),
 }
 
 /// One aggregate of a [`Op::Group`].

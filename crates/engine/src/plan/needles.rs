@@ -21,7 +21,7 @@ pub(super) fn of(plan: &Plan) -> Vec<Vec<Vec<u8>>> {
             Op::Filter(e) => out.extend(needles(e, &searchable)),
             Op::Extend(_) | Op::Drop(_) | Op::Range { .. } | Op::Parse { .. } => {}
             // What follows sees other rows than the scan delivers.
-            Op::Unnest { .. } | Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) => break,
+            Op::Unnest { .. } | Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) | Op::Nested(_) => break,
         }
     }
     out

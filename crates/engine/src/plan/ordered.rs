@@ -8,7 +8,7 @@ use super::{AggCall, Call, CompareOp, Expr, Op, Slot, SortKey};
 use crate::source::Field;
 use crate::value::Value;
 use crate::{agg, func};
-use backsight_lang::ast::{self, Duration, ExprKind, Path, Unit};
+use backsight_lang::ast::{self, Duration, ExprKind, Path};
 use backsight_lang::span::Span;
 
 /// What an [`Op::Ordered`] does over all rows, in their order.
@@ -76,6 +76,17 @@ pub enum Ordered {
         /// Drop the rows instead of clamping the values.
         remove: bool,
     },
+    /// What `pattern` says of its groups beside their count.
+    Patterns {
+        /// The masked text.
+        pattern: Slot,
+        /// Rows with it.
+        count: Slot,
+        /// Where its share of all rows goes.
+        ratio: Slot,
+        /// Where its severity goes.
+        severity: Slot,
+    },
     /// Windows of time in which a key reaches a bound; replaces the rows.
     Burst {
         /// Who.
@@ -112,6 +123,7 @@ impl Ordered {
             Ordered::FillDown(columns) => columns.iter().map(|(from, _)| *from).collect(),
             Ordered::Sessionize { keys, time, .. } => keys.iter().copied().chain([*time]).collect(),
             Ordered::Totals { inputs, .. } => inputs.clone(),
+            Ordered::Patterns { pattern, count, .. } => vec![*pattern, *count],
             Ordered::FillMissing { bin, keys, with, .. } => {
                 keys.iter().copied().chain([*bin]).chain(with.iter().map(|(s, _)| *s)).collect()
             }
@@ -132,6 +144,7 @@ impl Ordered {
             Ordered::Autoregress { outputs, .. } => outputs.iter().map(|(_, s)| *s).collect(),
             Ordered::FillDown(columns) => columns.iter().map(|(_, to)| *to).collect(),
             Ordered::Totals { row, .. } => row.iter().copied().collect(),
+            Ordered::Patterns { ratio, severity, .. } => vec![*ratio, *severity],
             Ordered::Outlier { columns, .. } => columns.iter().flat_map(|(_, to, mark)| [Some(*to), *mark]).flatten().collect(),
             Ordered::FillMissing { .. } | Ordered::Burst { .. } | Ordered::Sequence { .. } => Vec::new(),
         }
@@ -448,9 +461,4 @@ pub(super) fn bin_period(e: &Expr) -> Option<Duration> {
         Expr::Arithmetic(_, a, _) => bin_period(a),
         _ => None,
     }
-}
-
-/// Whether a period has no fixed length in milliseconds.
-pub(crate) fn is_calendar(d: Duration) -> bool {
-    matches!(d.unit, Unit::Month | Unit::Quarter | Unit::Year)
 }

@@ -1,5 +1,6 @@
 //! Rewrites of a finished plan that never change its answer.
 
+use super::nested::Combine;
 use super::{Op, Plan, Slot};
 use std::collections::BTreeSet;
 
@@ -19,6 +20,11 @@ impl Op {
             Op::Sort { keys, .. } => keys.iter().map(|k| k.slot).collect(),
             Op::Dedup(slots) => slots.clone(),
             Op::Ordered(op) => op.reads(),
+            Op::Nested(nested) => match &nested.how {
+                Combine::Union(columns) => columns.iter().filter_map(|(left, _)| *left).collect(),
+                Combine::Paste { replaced, .. } => replaced.iter().map(|(left, ..)| *left).collect(),
+                Combine::Join { left, .. } => vec![*left],
+            },
         }
     }
 
@@ -29,6 +35,13 @@ impl Op {
             Op::Parse { outputs, .. } => outputs.clone(),
             Op::Unnest { output, .. } => vec![*output],
             Op::Ordered(op) => op.writes(),
+            Op::Nested(nested) => match &nested.how {
+                Combine::Union(_) => Vec::new(),
+                Combine::Paste { columns, replaced, .. } => {
+                    columns.iter().map(|(_, to)| *to).chain(replaced.iter().map(|(_, _, to)| *to)).collect()
+                }
+                Combine::Join { columns, .. } => columns.iter().map(|(_, to)| *to).collect(),
+            },
             _ => Vec::new(),
         }
     }
@@ -46,6 +59,7 @@ pub(super) fn drop_unread(plan: &mut Plan) {
             // A group op renumbers: before it, only what it reads is alive.
             Op::Group { .. } => live = op.reads().into_iter().collect(),
             Op::Ordered(ref o) if o.renumbers() => live = op.reads().into_iter().collect(),
+            Op::Nested(ref n) if matches!(n.how, Combine::Union(_)) => live = op.reads().into_iter().collect(),
             _ => {
                 if !dead.is_empty() {
                     out.push(Op::Drop(dead));

@@ -162,6 +162,13 @@ impl Scope {
         self.created.get(name).copied()
     }
 
+    /// Whether a path is certainly one of this scope's names.
+    pub fn has(&self, path: &Path) -> bool {
+        let starts = (1..=path.segments.len()).rev();
+        let mut heads = starts.map(|end| Path { segments: path.segments[..end].to_vec(), span: path.span }.text());
+        heads.any(|head| self.created(&head).is_some()) || path.text().starts_with('@')
+    }
+
     /// The names that exist; in the source stage, only those made by commands.
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.created.keys().map(String::as_str).collect();

@@ -6,7 +6,8 @@ use backsight_engine::error::Error;
 /// Turns the UTF-16 another decoder gives into UTF-8. Lone surrogates become U+FFFD, as does half a unit at the end.
 pub struct Utf16 {
     inner: Box<dyn Decoder>,
-    big_endian: bool,
+    /// Known once the mark has been read.
+    big_endian: Option<bool>,
     /// Bytes of `inner` that are not turned yet.
     raw: Vec<u8>,
     /// UTF-8 that did not fit.
@@ -20,18 +21,22 @@ impl Utf16 {
         head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff")
     }
 
-    /// A filter behind `inner`, whose first bytes are `head` and have been taken already.
-    pub fn new(inner: Box<dyn Decoder>, head: &[u8]) -> Utf16 {
-        let big_endian = head.starts_with(b"\xfe\xff");
-        Utf16 { inner, big_endian, raw: head[2..].to_vec(), ready: Vec::new(), state: State::More }
+    /// A filter behind `inner`, which has not been read from.
+    pub fn new(inner: Box<dyn Decoder>) -> Utf16 {
+        Utf16 { inner, big_endian: None, raw: Vec::new(), ready: Vec::new(), state: State::More }
     }
 
     /// Turns what is whole in `raw`; all of it at an end.
     fn turn(&mut self) {
+        if self.big_endian.is_none() && self.raw.len() >= 2 {
+            self.big_endian = Some(self.raw.starts_with(b"\xfe\xff"));
+            self.raw.drain(..2);
+        }
+        let big_endian = self.big_endian == Some(true);
         let mut units: Vec<u16> = self
             .raw
             .chunks_exact(2)
-            .map(|c| if self.big_endian { u16::from_be_bytes([c[0], c[1]]) } else { u16::from_le_bytes([c[0], c[1]]) })
+            .map(|c| if big_endian { u16::from_be_bytes([c[0], c[1]]) } else { u16::from_le_bytes([c[0], c[1]]) })
             .collect();
         let mut used = units.len() * 2;
         if self.state == State::More {

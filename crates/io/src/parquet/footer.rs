@@ -3,8 +3,11 @@
 use super::Damage;
 use super::thrift::{Thrift, wire};
 use ::parquet::basic::{ConvertedType, LogicalType, Type as Physical};
-use ::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader};
+use ::parquet::file::metadata::{
+    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
+};
 use ::parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
+use backsight_engine::value::column::OFFSET_BITS;
 use std::sync::Arc;
 
 const MAGIC: &[u8] = b"PAR1";
@@ -38,14 +41,18 @@ pub(super) fn read(data: &[u8]) -> Result<Footer, Damage> {
     }
     let schema = ParquetMetaDataReader::decode_schema(bytes)?;
     let relaxed = Arc::new(SchemaDescriptor::new(plain(schema.root_schema_ptr().as_ref())?));
-    let options = ParquetMetaDataOptions::new().with_schema(relaxed);
+    let options = ParquetMetaDataOptions::new()
+        .with_schema(relaxed)
+        .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
     let metadata = ParquetMetaDataReader::decode_metadata_with_options(bytes, Some(&options))?;
+    // The number of rows of the file is not looked at; there are files where it is not the sum of those of the groups.
     let rows = metadata.row_groups().iter().try_fold(0i64, |sum, group| match group.num_rows() {
         n if n >= 0 => sum.checked_add(n),
         _ => None,
     });
-    if rows != Some(metadata.file_metadata().num_rows()) {
-        return Err(Damage::new("the footer is damaged: its row counts do not add up"));
+    if rows.is_none_or(|n| n >> OFFSET_BITS != 0) {
+        return Err(Damage::new("the footer claims more rows than can be"));
     }
     Ok(Footer { metadata: Arc::new(metadata), schema })
 }

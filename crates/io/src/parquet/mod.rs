@@ -26,13 +26,14 @@ use ::parquet::errors::ParquetError;
 use ::parquet::schema::types::SchemaDescriptor;
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Flow, Note, Scan, Weight};
-use backsight_engine::value::column::{Batch, OFFSET_BITS};
+use backsight_engine::value::column::Batch;
 use backsight_lang::ast::Segment;
 use bytes::Bytes;
 use paths::Access;
 use schema::Node;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::{Arc, Once};
 
 /// Rows from which a row group is read in several stretches, and the rows of one.
 const STRETCH: u64 = 1 << 18;
@@ -80,9 +81,6 @@ impl ParquetFile {
     pub fn open(data: Bytes, origin: Origin) -> Result<ParquetFile, Error> {
         let opened = guarded(|| {
             let footer = footer::read(&data)?;
-            if footer.metadata.file_metadata().num_rows() >> OFFSET_BITS != 0 {
-                return Err(Damage::new("the footer claims more rows than can be"));
-            }
             let (metadata, columns) = schema::columns(&footer)?;
             Ok((metadata, columns, footer.schema))
         });
@@ -158,27 +156,50 @@ impl Damage {
 
 impl From<ParquetError> for Damage {
     fn from(error: ParquetError) -> Damage {
-        Damage::new(match error {
-            ParquetError::General(why) | ParquetError::EOF(why) | ParquetError::ArrowError(why) => why,
-            ParquetError::NYI(why) => format!("not supported: {why}"),
-            ParquetError::External(why) => why.to_string(),
-            other => other.to_string(),
-        })
+        match error {
+            ParquetError::NYI(why) => Damage::new(format!("not supported: {why}")),
+            other => Damage::new(bare(&other.to_string())),
+        }
     }
 }
 
 impl From<arrow::error::ArrowError> for Damage {
     fn from(error: arrow::error::ArrowError) -> Damage {
-        match error {
-            arrow::error::ArrowError::ExternalError(why) => Damage::new(why.to_string()),
-            other => ParquetError::from(other).into(),
-        }
+        Damage::new(bare(&error.to_string()))
     }
+}
+
+/// A message of the decoders without the names of their error types.
+fn bare(message: &str) -> &str {
+    const NAMES: [&str; 5] = ["Parquet argument error: ", "Parquet error: ", "External: ", "EOF: ", "Arrow: "];
+    let mut rest = message;
+    while let Some(shorter) = NAMES.iter().find_map(|name| rest.strip_prefix(name)) {
+        rest = shorter;
+    }
+    rest
+}
+
+thread_local! {
+    /// True while this thread decodes what may be damaged.
+    static DECODING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs what decodes untrusted bytes; a panic in there is damage too, which costs the rows at hand and no more.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, Damage>) -> Result<T, Damage> {
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(Damage::new("the decoder failed on damaged data")))
+    // The panic is reported as damage; its trace would only frighten, and tells nothing about the file.
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let usual = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !DECODING.get() {
+                usual(panic);
+            }
+        }));
+    });
+    DECODING.set(true);
+    let result = catch_unwind(AssertUnwindSafe(decode));
+    DECODING.set(false);
+    result.unwrap_or_else(|_| Err(Damage::new("the decoder failed on damaged data")))
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ pub(super) struct Access {
     pub rest: Option<Route>,
 }
 
+/// The system fields, as columns may be named.
+const SYSTEM: [&str; 6] = ["@timestamp", "@message", "@logStream", "@log", "@ingestionTime", "@ptr"];
+
 /// The columns that a path may mean, in the order in which they count: the first that is not null in a row is its
 /// value there.
 pub(super) fn find(columns: &[Node], path: &[Segment]) -> Vec<Access> {
@@ -23,6 +26,10 @@ pub(super) fn find(columns: &[Node], path: &[Segment]) -> Vec<Access> {
     for reading in Route::new(path).readings() {
         let mut reading = reading.clone();
         let Some(first) = data_key(&reading[0].key) else { continue };
+        // A column of such a name is the system field, not data.
+        if SYSTEM.iter().any(|name| name.as_bytes() == first) {
+            continue;
+        }
         reading[0].key = first.into();
         if let Some(access) = follow(columns, &reading, Vec::new())
             // The rest of one reading tries the keys of the others too.

@@ -7,7 +7,7 @@ use arrow::array::*;
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field as ArrowField, Fields, Int32Type, Schema};
 use backsight_engine::source::Field;
-use backsight_engine::value::column::Column;
+use backsight_engine::value::column::{Column, OFFSET_BITS};
 use backsight_engine::value::{Kind, ValueRef};
 use backsight_lang::ast::Path;
 use backsight_lang::span::Span;
@@ -285,14 +285,19 @@ fn exhaust(data: Vec<u8>) -> (usize, Vec<String>) {
 
 #[test]
 fn public_files() {
+    // What must be refused, and in which words; everything else must be read without complaint.
     let refused: &[(&str, &str)] = &[
+        ("encrypted.json", "not a Parquet file"),
         ("encrypted", "encrypted"),
-        ("bad_data/ARROW-GH-41317", "cannot be read"),
-        ("bad_data/ARROW-GH-41321", "cannot be read"),
+        // An index of no bits: one entry, which is what the readers of today make of it.
         ("bad_data/ARROW-GH-43605", ""),
         ("bad_data/", "x.parquet: "),
         ("corrupt-checksum", "checksum mismatch"),
-        ("nation.dict-malformed", ""),
+        ("nation.dict-malformed", "beyond its column"),
+        // Its writer used a field number that the format has since given to something else.
+        ("dict-page-offset-zero", "list element type"),
+        // Two gigabytes of zeros in two kilobytes.
+        ("large_string_map.brotli", "claims to expand"),
     ];
     for path in corpus() {
         let name = path.to_string_lossy().replace('\\', "/");
@@ -300,8 +305,8 @@ fn public_files() {
         println!("{name}: {rows} rows {complaints:?}");
         assert!(!complaints.iter().any(|c| c.contains("decoder failed")), "{name}: {complaints:?}");
         match refused.iter().find(|(part, _)| name.contains(part)) {
-            Some((_, why)) => assert!(complaints.iter().any(|c| c.contains(why)) || why.is_empty(), "{name}: {complaints:?}"),
-            None => assert!(complaints.is_empty(), "{name}: {complaints:?}"),
+            Some((_, why)) if !why.is_empty() => assert!(complaints[0].contains(why), "{name}: {complaints:?}"),
+            _ => assert_eq!(complaints, [""; 0], "{name}"),
         }
     }
 }

@@ -40,6 +40,7 @@ fn leaf(array: &ArrayRef, meaning: Meaning) -> Column {
         };
     }
     match array.data_type() {
+        DataType::Null => Column::null(array.len()),
         _ if array.null_count() == array.len() => Column::null(array.len()),
         DataType::BinaryView if meaning == Meaning::Json => json_text(array.as_binary_view()),
         DataType::BinaryView => Column::Text(array.as_binary_view().clone(), Kinds::All(Kind::String)),

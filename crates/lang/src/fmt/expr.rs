@@ -111,7 +111,8 @@ impl Printer<'_> {
     /// does if it is balanced, and a short one if it leans to the left.
     fn chain(&mut self, op: BinaryOp, expr: &Expr) -> String {
         let leaves = leaves(op, expr);
-        let operands = if leaves.len() > LONG_CHAIN && is_balanced(op, expr, leaves.len()) { leaves } else { spine(op, expr) };
+        let operands =
+            if leaves.len() > LONG_CHAIN && is_balanced(op, expr, leaves.len()) { leaves } else { spine(op, expr) };
         let separator = format!(" {} ", op.text());
         if operands.len() > LONG_CHAIN && !is_balanced(op, expr, operands.len()) {
             let halves = halves(op, expr).map(|half| self.expr(half, op.right_binding()));

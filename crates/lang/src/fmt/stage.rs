@@ -95,7 +95,11 @@ impl Printer<'_> {
                     .iter()
                     .map(|(value, field)| format!("{} for {}", self.expr(value, Binding::Unary), word::path(field)))
                     .collect();
-                if values.is_empty() { "fillmissing".to_string() } else { format!("fillmissing with {}", values.join(", ")) }
+                if values.is_empty() {
+                    "fillmissing".to_string()
+                } else {
+                    format!("fillmissing with {}", values.join(", "))
+                }
             }
             StageKind::Sessionize { fields, maxspan, alias } => {
                 let maxspan = maxspan.as_ref().map(|d| format!(" maxspan {}", self.expr(d, Binding::Unary)));
@@ -115,7 +119,9 @@ impl Printer<'_> {
             StageKind::Estimate => "estimate".to_string(),
             StageKind::Burst { keys, within, value, op, bound } => {
                 let value = match &value.kind {
-                    ExprKind::Call { name, star: true, .. } if name.text.eq_ignore_ascii_case("count") => "count".to_string(),
+                    ExprKind::Call { name, star: true, .. } if name.text.eq_ignore_ascii_case("count") => {
+                        "count".to_string()
+                    }
                     _ => self.expr(value, Binding::Operand),
                 };
                 let (within, bound) = (self.expr(within, Binding::Unary), self.expr(bound, Binding::Unary));
@@ -126,7 +132,8 @@ impl Printer<'_> {
                     .iter()
                     .map(|step| {
                         let condition = self.expr(&step.condition, Binding::Or);
-                        let times = if step.at_least == 1 { String::new() } else { format!(" at least {}", step.at_least) };
+                        let times =
+                            if step.at_least == 1 { String::new() } else { format!(" at least {}", step.at_least) };
                         format!("{}: {condition}{times}", word::column(&step.name))
                     })
                     .collect();

@@ -16,7 +16,9 @@ pub(super) fn string(text: &str) -> String {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             // Alone a backslash stays one unless the next character would make an escape of it.
-            '\\' if chars.peek().is_none_or(|next| "\\\"'nrt/u".contains(*next) || is_hidden(*next)) => out.push_str("\\\\"),
+            '\\' if chars.peek().is_none_or(|next| "\\\"'nrt/u".contains(*next) || is_hidden(*next)) => {
+                out.push_str("\\\\")
+            }
             _ if c == quote => out.extend(['\\', c]),
             _ if is_hidden(c) => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
@@ -98,7 +100,8 @@ pub(super) fn column(name: &Name) -> String {
 /// A name for something new; with dots it is still one name.
 pub(super) fn new_name(name: &Name) -> String {
     let mut parts = name.text.split('.');
-    let plain = parts.next().is_some_and(is_plain) && parts.all(|part| !part.is_empty() && part.chars().all(continues_name));
+    let plain =
+        parts.next().is_some_and(is_plain) && parts.all(|part| !part.is_empty() && part.chars().all(continues_name));
     if plain { name.text.clone() } else { in_backticks(&name.text) }
 }
 

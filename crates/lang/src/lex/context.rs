@@ -75,7 +75,8 @@ impl Context {
 
     /// Whether a bare time follows: behind `start=` and `end=` of `source`, and behind `after` of `firstseen`.
     pub fn wants_time(&self, source: &str, tokens: &[Token]) -> bool {
-        let word = |token: &Token, words| matches!(token.kind, TokenKind::Word) && is_one_of(token.span.text(source), words);
+        let word =
+            |token: &Token, words| matches!(token.kind, TokenKind::Word) && is_one_of(token.span.text(source), words);
         match tokens {
             [.., option, equals] if self.at_top_of(Command::Source) => {
                 matches!(equals.kind, TokenKind::Sign(Sign::Eq)) && word(option, &["start", "end"])

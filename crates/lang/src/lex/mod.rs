@@ -221,7 +221,8 @@ impl<'a> Lexer<'a> {
             first.to_string()
         };
         let after_first = &rest[first.len_utf8().min(rest.len())..];
-        let diagnostic = Diagnostic::error("E006", self.span_to(after_first), format!("unexpected character `{shown}`"));
+        let diagnostic =
+            Diagnostic::error("E006", self.span_to(after_first), format!("unexpected character `{shown}`"));
         self.report(match plain_form(first) {
             Some(plain) => diagnostic.help(format!("use {plain}")),
             None => diagnostic,
@@ -260,7 +261,8 @@ fn plain_form(c: char) -> Option<&'static str> {
 }
 
 pub(crate) fn is_invisible(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_whitespace()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Whether `c` can begin no token at all.

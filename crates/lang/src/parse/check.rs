@@ -59,7 +59,8 @@ pub(crate) fn condition(input: Input<'_>, operand: &Expr, before: Option<(Binary
     }
     let source = input.state.source;
     let text = operand.span.text(source);
-    let comparison = before.and_then(|(op, links)| Some((op, links.iter().rev().find_map(|(_, link)| compared(link))?)));
+    let comparison =
+        before.and_then(|(op, links)| Some((op, links.iter().rev().find_map(|(_, link)| compared(link))?)));
     let help = match comparison {
         Some((op, (comparison, left, sign))) if !comparison.text(source).contains('\n') => {
             let (comparison, left) = (comparison.text(source), left.text(source));

@@ -273,7 +273,8 @@ fn chain<'a>(start: Input<'a>, mut input: Input<'a>, left: Tall, op: BinaryOp) -
         return too_deep(start, start.peek().span);
     }
     let mut links = links.into_iter();
-    let expr = if count <= LONG_CHAIN { left_deep(op, &mut links) } else { balanced(op, &mut links, count).map(|(_, e)| e) };
+    let expr =
+        if count <= LONG_CHAIN { left_deep(op, &mut links) } else { balanced(op, &mut links, count).map(|(_, e)| e) };
     let Some(mut expr) = expr else { return input.miss(Label::Kind("an expression")) };
     expr.span = start.span_to(input);
     Ok((input, Tall { expr, height }))

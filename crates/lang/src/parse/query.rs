@@ -103,16 +103,17 @@ fn gap<'a>(input: Input<'a>, place: Place, pipe: Option<Span>) -> Option<Input<'
 /// One command. After an error the input stands before the next `|` and the stage is [`StageKind::Broken`].
 fn stage<'a>(start: Input<'a>, place: Place, before: &[Stage]) -> (Input<'a>, Stage) {
     let word = start.peek().span;
-    let (after, kind) = match command(start, before).and_then(|(after, kind)| ended(after, place).map(|()| (after, kind))) {
-        Ok(found) => found,
-        Err(nom::Err::Error(fault) | nom::Err::Failure(fault)) => {
-            if !fault.reported && !hides_faults(start, fault.at) {
-                report::unexpected(start, fault);
+    let (after, kind) =
+        match command(start, before).and_then(|(after, kind)| ended(after, place).map(|()| (after, kind))) {
+            Ok(found) => found,
+            Err(nom::Err::Error(fault) | nom::Err::Failure(fault)) => {
+                if !fault.reported && !hides_faults(start, fault.at) {
+                    report::unexpected(start, fault);
+                }
+                (recover(start, fault.at, place), StageKind::Broken)
             }
-            (recover(start, fault.at, place), StageKind::Broken)
-        }
-        Err(nom::Err::Incomplete(_)) => (recover(start, start.at, place), StageKind::Broken),
-    };
+            Err(nom::Err::Incomplete(_)) => (recover(start, start.at, place), StageKind::Broken),
+        };
     (after, Stage { kind, word, span: start.span_to(after) })
 }
 
@@ -273,10 +274,8 @@ fn is_constant(expr: &Expr) -> bool {
 /// A literal, a duration, or a number with a minus in front.
 pub(crate) fn constant(input: Input<'_>) -> Found<'_, Expr> {
     if input.is_sign(0, Sign::Minus) && matches!(input.peek_at(1).kind, TokenKind::Number) {
-        let number = Expr {
-            kind: ExprKind::Number(input.text(input.peek_at(1)).to_string()),
-            span: input.peek_at(1).span,
-        };
+        let number =
+            Expr { kind: ExprKind::Number(input.text(input.peek_at(1)).to_string()), span: input.peek_at(1).span };
         let after = input.skip().skip();
         return Ok((after, Expr { kind: ExprKind::Negate(Box::new(number)), span: input.span_to(after) }));
     }

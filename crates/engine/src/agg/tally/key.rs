@@ -112,10 +112,10 @@ impl Key {
     /// The text.
     pub(super) fn text<'a>(&self, arena: &'a Arena, room: &'a mut Room) -> &'a [u8] {
         match self.shape {
-            LONG => return arena.get(self.low),
+            LONG => arena.get(self.low),
             UUID => unpack_uuid(self.low, self.high, room),
             HEX => unpack_hex(self.low, self.high, room),
-            length => return unpack_short(self.low, self.high, &mut room[..length as usize]),
+            length => unpack_short(self.low, self.high, &mut room[..length as usize]),
         }
     }
 }
@@ -210,9 +210,9 @@ fn word(bytes: &[u8]) -> u64 {
 
 #[inline]
 fn pack_words(words: [u64; 4]) -> Option<(u64, u64)> {
-    let [a, b, c, d] = words.map(|w| digits_of(w));
+    let [a, b, c, d] = words.map(digits_of);
     // Encoding what was decoded tells digits from everything else.
-    if [a, b, c, d].map(|w| text_of(w)) != words {
+    if [a, b, c, d].map(text_of) != words {
         return None;
     }
     Some((a | b << 4, c | d << 4))
@@ -247,10 +247,26 @@ mod tests {
     fn texts_come_back() {
         let long = "x".repeat(40);
         let texts = [
-            "", "a", "ab", "abc", "abcd", "abcde", "abcdefg", "abcdefgh", "abcdefghi", "abcdefghijklmno", "abcdefghijklmnop",
-            "abcdefghijklmnopq", "0293ed93-d9da-143e-084f-d80a3f27823b", "0293ED93-d9da-143e-084f-d80a3f27823b",
-            "0293ed93-d9da-143e-084f-d80a3f27823g", "0293ed93_d9da-143e-084f-d80a3f27823b", "ffffffffffffffffffffffffffffffff",
-            "ffffffffffffffffffffffffffffff f", "00112233445566778899aabbccddeeff", "/0:`g@GA0123456789abcdef01234567",
+            "",
+            "a",
+            "ab",
+            "abc",
+            "abcd",
+            "abcde",
+            "abcdefg",
+            "abcdefgh",
+            "abcdefghi",
+            "abcdefghijklmno",
+            "abcdefghijklmnop",
+            "abcdefghijklmnopq",
+            "0293ed93-d9da-143e-084f-d80a3f27823b",
+            "0293ED93-d9da-143e-084f-d80a3f27823b",
+            "0293ed93-d9da-143e-084f-d80a3f27823g",
+            "0293ed93_d9da-143e-084f-d80a3f27823b",
+            "ffffffffffffffffffffffffffffffff",
+            "ffffffffffffffffffffffffffffff f",
+            "00112233445566778899aabbccddeeff",
+            "/0:`g@GA0123456789abcdef01234567",
             &long,
         ];
         let mut arena = Arena::default();

@@ -1,0 +1,372 @@
+//! Many files as one source: which there are, opening them one after another, handing out their morsels.
+
+use crate::Options;
+use crate::bytes::{Stored, io_error};
+use crate::codec::{self, Codec, Decoder, Feed, Finding, Identity, State, Utf16};
+use crate::discover::{Origin, discover};
+use crate::formats::{self, FORMATS, Format, HEAD, Pass, Queue, Reader};
+use crate::partitions;
+use crate::records::{Broken, Plain, Stream, read_all};
+use backsight_engine::error::Error;
+use backsight_engine::source::{Counters, Flow, Morsel, Morsels, Note, Scan, Source, Weight};
+use backsight_engine::value::column::{Batch, OFFSET_BITS};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// One file of a source.
+#[derive(Debug)]
+pub struct Input {
+    /// Its number in source order.
+    pub number: u64,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its name for people.
+    pub shown: String,
+    /// `@log` of its events, unless they have their own.
+    pub log: String,
+    /// `@logStream` of its events, unless they have their own.
+    pub stream: String,
+    /// Fields its folders give: `year=2024/…`.
+    pub partitions: Vec<(String, String)>,
+    /// Bytes as stored; `None` for a pipe.
+    pub size: Option<u64>,
+    origin: Origin,
+    /// What a pipe held, once it has been read.
+    drained: OnceLock<Arc<Stored>>,
+}
+
+impl Input {
+    /// Position of the record at `offset` of the (decompressed) file, or of that row number.
+    pub fn position(&self, offset: u64) -> u64 {
+        (self.number << OFFSET_BITS) + offset
+    }
+
+    fn stored(&self) -> Result<Arc<Stored>, Error> {
+        let fail = |e| io_error(&self.shown, e);
+        if let Origin::File(_) = self.origin {
+            return Ok(Arc::new(Stored::open(&self.path).map_err(fail)?));
+        }
+        if let Some(stored) = self.drained.get() {
+            return Ok(Arc::clone(stored));
+        }
+        let stored = match self.origin {
+            Origin::Stdin => Stored::drain(std::io::stdin().lock()),
+            _ => File::open(&self.path).and_then(Stored::drain),
+        };
+        let stored = Arc::new(stored.map_err(fail)?);
+        Ok(Arc::clone(self.drained.get_or_init(|| stored)))
+    }
+}
+
+/// What a file was taken for.
+#[derive(Clone, Copy, Debug)]
+pub struct Detected {
+    /// Its format.
+    pub format: &'static Format,
+    /// Its compression.
+    pub codec: Option<&'static Codec>,
+}
+
+/// The files behind some paths.
+#[derive(Debug)]
+pub struct Files {
+    inputs: Vec<Arc<Input>>,
+    notes: Vec<Note>,
+    options: Options,
+    /// The format all files are read as, if it was given.
+    format: Option<&'static Format>,
+}
+
+/// Finds the files behind `paths`: files, directories, patterns, and `-` for standard input.
+///
+/// Reads no content yet. Fails if a path does not exist or cannot be read, if a directory or a pattern has no file
+/// behind it that may be a log, or if `options.format` names no format. An empty file is fine: it has no records.
+pub fn open(paths: &[PathBuf], options: Options) -> Result<Files, Error> {
+    let format = match &options.format {
+        None => None,
+        Some(name) => Some(formats::named(name).ok_or_else(|| {
+            let names: Vec<&str> = FORMATS.iter().map(|f| f.name).collect();
+            let why = format!("no such format; there are: {}", names.join(", "));
+            Error::Input { file: name.clone(), offset: None, why }
+        })?),
+    };
+    let (found, notes) = discover(paths)?;
+    let inputs = found.into_iter().enumerate().map(|(number, found)| {
+        Arc::new(Input {
+            number: number as u64,
+            shown: if found.origin == Origin::Stdin { "standard input".into() } else { found.path.to_string_lossy().into_owned() },
+            log: options.log.clone().unwrap_or(found.root),
+            partitions: partitions::of(&found.path),
+            path: found.path,
+            stream: found.below,
+            size: if let Origin::File(size) = found.origin { Some(size) } else { None },
+            origin: found.origin,
+            drained: OnceLock::new(),
+        })
+    });
+    Ok(Files { inputs: inputs.collect(), notes, options, format })
+}
+
+impl Files {
+    /// The files, in the order in which they are read.
+    pub fn inputs(&self) -> &[Arc<Input>] {
+        &self.inputs
+    }
+
+    /// What was left out while looking for files, and why. What is found inside files is noted in the counters of a run.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// What a file is taken for, going by its content.
+    pub fn detect(&self, input: &Input) -> Result<Detected, Error> {
+        let content = Content::open(input, &self.options)?;
+        let format = self.format.unwrap_or_else(|| formats::sniff(&content.head));
+        Ok(Detected { format, codec: content.codec })
+    }
+}
+
+impl Source for Files {
+    fn open<'a>(&'a self, scan: &'a Scan, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
+        let state = Mutex::new(Handout { next: 0, queue: None });
+        Ok(Box::new(Sequence { files: self, scan, counters, state }))
+    }
+
+    fn size(&self) -> Option<u64> {
+        self.inputs.iter().map(|i| i.size).sum()
+    }
+}
+
+/// The queue of one pass over all files.
+struct Sequence<'a> {
+    files: &'a Files,
+    scan: &'a Scan,
+    counters: &'a Counters,
+    state: Mutex<Handout<'a>>,
+}
+
+struct Handout<'a> {
+    /// The file after the one being handed out.
+    next: usize,
+    queue: Option<Box<dyn Queue<'a> + 'a>>,
+}
+
+/// A compressed file from this size on is shared out chunk by chunk, if no other files are left to read beside it.
+const SHARE_FROM: u64 = 8 << 20;
+
+/// Decompressed bytes that are scanned at a time by a worker that has the file to itself: they stay in its cache.
+const CACHED_CHUNK: usize = 256 << 10;
+
+impl Morsels for Sequence<'_> {
+    fn next(&self) -> Option<Box<dyn Morsel + '_>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(morsel) = state.queue.as_mut().and_then(|q| q.next()) {
+                return Some(morsel);
+            }
+            state.queue = None;
+            let input = self.files.inputs.get(state.next)?;
+            state.next += 1;
+            let pass =
+                Pass { input: Arc::clone(input), scan: self.scan, counters: self.counters, options: &self.files.options };
+            let last = state.next == self.files.inputs.len();
+            // A file that is one piece of work anyway is opened by the worker that takes it, not under this lock.
+            if input.size.is_some_and(|size| size <= self.files.options.morsel as u64) {
+                return Some(Box::new(Unopened { pass, files: self.files }));
+            }
+            match self.files.start(pass, last) {
+                Ok(None) => {}
+                Ok(Some((queue, true))) => state.queue = Some(queue),
+                Ok(Some((queue, false))) => return Some(Box::new(Single(queue))),
+                Err(e) => return Some(Box::new(Broken(e))),
+            }
+        }
+    }
+}
+
+/// A file as one morsel, not opened yet.
+struct Unopened<'a> {
+    pass: Pass<'a>,
+    files: &'a Files,
+}
+
+/// A file as one morsel.
+struct Single<'a>(Box<dyn Queue<'a> + 'a>);
+
+impl Morsel for Single<'_> {
+    fn read(mut self: Box<Self>, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
+        read_all(&mut *self.0, out)
+    }
+}
+
+impl Morsel for Unopened<'_> {
+    fn read(self: Box<Self>, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
+        match self.files.start(self.pass, false)? {
+            Some((mut queue, _)) => read_all(&mut *queue, out),
+            None => Ok(Flow::More),
+        }
+    }
+}
+
+/// The morsels of a file, and whether workers may share them.
+type Started<'a> = (Box<dyn Queue<'a> + 'a>, bool);
+
+impl Files {
+    /// Opens a file for a pass. One that cannot be read is damage, not an error, as long as there are others and the run
+    /// is not strict; it then has no morsels. `last`: no file follows it.
+    fn start<'a>(&self, pass: Pass<'a>, last: bool) -> Result<Option<Started<'a>>, Error> {
+        let forgive = self.inputs.len() > 1 && !self.options.strict;
+        let (offset, why) = match self.try_start(pass.clone(), last) {
+            Err(Error::Input { offset, why, .. }) if forgive => (offset, why),
+            Err(Error::Io { source, .. }) if forgive => (None, format!("cannot be read: {source}")),
+            other => return other,
+        };
+        pass.note(Weight::Damage, offset, why);
+        Ok(None)
+    }
+
+    fn try_start<'a>(&self, pass: Pass<'a>, last: bool) -> Result<Option<Started<'a>>, Error> {
+        let Content { codec: _, head, body, findings } = Content::open(&pass.input, pass.options)?;
+        for found in findings {
+            pass.note(found.weight, Some(found.offset), found.message);
+        }
+        if head.is_empty() {
+            pass.note(Weight::Notice, None, "empty");
+            return Ok(None);
+        }
+        let format = match (self.format, formats::no_log(&head)) {
+            (Some(format), _) => format,
+            (None, None) => formats::sniff(&head),
+            (None, Some((what, Weight::Notice))) if self.inputs.len() > 1 => {
+                pass.note(Weight::Notice, None, format!("skipped: {what}"));
+                return Ok(None);
+            }
+            (None, Some((what, _))) => {
+                return Err(Error::Input { file: pass.input.shown.clone(), offset: None, why: format!("not a log: {what}") });
+            }
+        };
+        let filled = pass.clone();
+        let (queue, shared): Started<'a> = match (&format.reader, body) {
+            (Reader::Whole(open), Body::Plain(stored)) => (open(pass, stored.bytes().clone())?, true),
+            (Reader::Whole(open), Body::Decoded(decoder, state)) => {
+                let bytes = decode_all(&pass.input, decoder, head, state, pass.options)?;
+                (open(pass, bytes.into())?, true)
+            }
+            (Reader::Records(open), Body::Plain(stored)) => {
+                let records = open(&pass, &head).into();
+                (Box::new(Plain::new(pass, records, stored)), true)
+            }
+            (Reader::Records(open), Body::Decoded(decoder, state)) => {
+                let records = open(&pass, &head).into();
+                // With other files to read at the same time, a worker keeps this one: chunks stay in its cache.
+                let shared = last && pass.input.size.is_none_or(|size| size >= SHARE_FROM);
+                let chunk = if shared { pass.options.morsel } else { pass.options.morsel.min(CACHED_CHUNK) };
+                (Box::new(Stream::new(pass, records, decoder, (head, state), chunk)), shared)
+            }
+        };
+        Ok(Some((partitions::fill(&filled, queue), shared)))
+    }
+}
+
+/// A file with its container opened.
+struct Content {
+    codec: Option<&'static Codec>,
+    /// The first bytes, decompressed; at least one unless there are none.
+    head: Vec<u8>,
+    body: Body,
+    /// What was noticed on the way.
+    findings: Vec<Finding>,
+}
+
+enum Body {
+    /// As stored.
+    Plain(Arc<Stored>),
+    /// What follows the head, and how that ended.
+    Decoded(Box<dyn Decoder>, State),
+}
+
+/// Compression within compression that is followed.
+const MAX_NESTING: usize = 3;
+
+impl Content {
+    fn open(input: &Input, options: &Options) -> Result<Content, Error> {
+        let mut stored = input.stored()?;
+        let mut findings = Vec::new();
+        let mut outermost = None;
+        for _ in 0..MAX_NESTING {
+            let head = stored.bytes()[..stored.check(HEAD)].to_vec();
+            let codec = codec::sniff(&head);
+            outermost = outermost.or(codec);
+            let Some(codec) = codec else {
+                if !Utf16::sniff(&head) {
+                    return Ok(Content { codec: outermost, head, body: Body::Plain(stored), findings });
+                }
+                let text = Utf16::new(Box::new(Identity::new(Feed::new(stored))));
+                let (head, body) = start_decoding(Box::new(text), &mut findings)?;
+                return Ok(Content { codec: outermost, head, body, findings });
+            };
+            let mut decoder = (codec.open)(Feed::new(Arc::clone(&stored)));
+            let (mut head, mut body) = start_decoding(decoder, &mut findings)?;
+            if Utf16::sniff(&head) {
+                decoder = Box::new(Utf16::new((codec.open)(Feed::new(stored))));
+                findings.clear();
+                (head, body) = start_decoding(decoder, &mut findings)?;
+            } else if codec::sniff(&head).is_some()
+                && let Body::Decoded(decoder, state) = body
+            {
+                let bytes = decode_all(input, decoder, head, state, options)?;
+                stored = Arc::new(Stored::from(bytes));
+                continue;
+            }
+            return Ok(Content { codec: outermost, head, body, findings });
+        }
+        let why = format!("compressed more than {MAX_NESTING} times");
+        Err(Error::Input { file: input.shown.clone(), offset: None, why })
+    }
+}
+
+/// Decompresses the first bytes.
+fn start_decoding(mut decoder: Box<dyn Decoder>, findings: &mut Vec<Finding>) -> Result<(Vec<u8>, Body), Error> {
+    let mut head = vec![0; HEAD];
+    let mut len = 0;
+    let mut state = State::More;
+    while len < HEAD && state == State::More {
+        let (n, now) = decoder.fill(&mut head[len..], findings)?;
+        len += n;
+        state = now;
+        // Nothing before the first damage: look behind it.
+        if len == 0 && state == State::Gap {
+            state = State::More;
+        }
+    }
+    head.truncate(len);
+    Ok((head, Body::Decoded(decoder, state)))
+}
+
+/// Decompresses all of a file into memory, for formats that need it so.
+fn decode_all(
+    input: &Input,
+    mut decoder: Box<dyn Decoder>,
+    head: Vec<u8>,
+    state: State,
+    options: &Options,
+) -> Result<Vec<u8>, Error> {
+    let fail = |offset, why: String| Error::Input { file: input.shown.clone(), offset, why };
+    let (mut bytes, mut state) = (head, state);
+    let mut findings = Vec::new();
+    while state == State::More {
+        let len = bytes.len();
+        bytes.resize((len * 2).max(1 << 20), 0);
+        let (n, now) = decoder.fill(&mut bytes[len..], &mut findings)?;
+        bytes.truncate(len + n);
+        state = now;
+        if bytes.len() as u64 > options.expansion_floor {
+            return Err(fail(None, format!("more than {} bytes that are needed at once", options.expansion_floor)));
+        }
+    }
+    if let Some(found) = findings.into_iter().find(|f| f.weight == Weight::Damage) {
+        return Err(fail(Some(found.offset), found.message));
+    }
+    Ok(bytes)
+}
