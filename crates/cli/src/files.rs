@@ -24,7 +24,8 @@ pub(crate) fn fmt(args: &FmtArgs) -> Result<u8, Failure> {
         if !errors.is_empty() {
             return Err(Failure::of(Error::Query(errors), Text { name: &name, text: &text }));
         }
-        let canonical = backsight_lang::format(&parsed.query, &text);
+        let mut canonical = backsight_lang::format(&parsed.query, &text);
+        canonical.push('\n');
         if args.check {
             if canonical != text {
                 different = true;

@@ -1,7 +1,7 @@
 //! The engine's view of data: something that hands out morsels of rows.
 
 use crate::error::Error;
-use crate::value::column::Batch;
+use crate::value::column::{Batch, Column};
 use backsight_lang::ast::{Path, Segment};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -117,6 +117,8 @@ pub const BATCH_ROWS: usize = 8192;
 pub struct Counters {
     /// Records read, before any filter; what a literal prefilter passed over is counted too.
     pub records: AtomicU64,
+    /// Lines without anything in them: no records.
+    pub blank: AtomicU64,
     /// Bytes of records (decompressed).
     pub bytes: AtomicU64,
     /// Bytes of input files consumed (compressed).
@@ -178,4 +180,33 @@ pub trait Catalog: Sync {
     /// # Errors
     /// [`Error::Input`] where nothing fits.
     fn open(&self, wanted: &[crate::plan::SourceRef]) -> Result<std::sync::Arc<dyn Source + Send>, Error>;
+
+    /// The rows of a table for `lookup` and `in table`: CSV with a header, or any format with records.
+    ///
+    /// # Errors
+    /// [`Error::Input`] or [`Error::Io`] where the file cannot be read.
+    fn table(&self, file: &str) -> Result<Table, Error> {
+        Err(Error::Input { file: file.to_owned(), offset: None, why: "this source has no tables".to_owned() })
+    }
+}
+
+/// A table beside the data, all in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// Names and cells, in the order of the file.
+    pub columns: Vec<(String, Column)>,
+    /// Number of rows.
+    pub rows: usize,
+}
+
+impl Table {
+    /// The cells of a column.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|(n, _)| n == name).map(|(_, c)| c)
+    }
+
+    /// The names of the columns.
+    pub fn names(&self) -> Vec<&str> {
+        self.columns.iter().map(|(n, _)| n.as_str()).collect()
+    }
 }

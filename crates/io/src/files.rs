@@ -4,7 +4,7 @@ use crate::Options;
 use crate::bytes::{Stored, io_error};
 use crate::codec::{self, Codec, Decoder, Feed, Finding, Identity, State, Utf16};
 use crate::discover::{Origin, discover};
-use crate::formats::{self, FORMATS, Format, HEAD, Pass, Queue, Reader};
+use crate::formats::{self, FORMATS, Format, HEAD, Memory, Pass, Queue, Reader};
 use crate::partitions;
 use crate::records::{Broken, Plain, Stream, read_all};
 use backsight_engine::error::Error;
@@ -130,7 +130,7 @@ impl Files {
 impl Source for Files {
     fn open<'a>(&'a self, scan: &'a Scan, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
         let state = Mutex::new(Handout { next: 0, queue: None });
-        Ok(Box::new(Sequence { files: self, scan, counters, state }))
+        Ok(Box::new(Sequence { files: self, scan, counters, memory: Arc::default(), state }))
     }
 
     fn size(&self) -> Option<u64> {
@@ -143,6 +143,7 @@ struct Sequence<'a> {
     files: &'a Files,
     scan: &'a Scan,
     counters: &'a Counters,
+    memory: Arc<Memory>,
     state: Mutex<Handout<'a>>,
 }
 
@@ -168,8 +169,13 @@ impl Morsels for Sequence<'_> {
             state.queue = None;
             let input = self.files.inputs.get(state.next)?;
             state.next += 1;
-            let pass =
-                Pass { input: Arc::clone(input), scan: self.scan, counters: self.counters, options: &self.files.options };
+            let pass = Pass {
+                input: Arc::clone(input),
+                scan: self.scan,
+                counters: self.counters,
+                options: &self.files.options,
+                memory: Arc::clone(&self.memory),
+            };
             let last = state.next == self.files.inputs.len();
             // A file that is one piece of work anyway is opened by the worker that takes it, not under this lock.
             if input.size.is_some_and(|size| size <= self.files.options.morsel as u64) {

@@ -5,13 +5,13 @@
 //! between any two of them, or a *whole*, which needs all bytes of the file at once. It is recognised by content.
 
 use crate::files::Input;
-use crate::{Options, json, parquet};
+use crate::{Options, columnar, json};
 use arrow::buffer::Buffer;
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Flow, Morsel, Note, Scan, Weight};
 use backsight_engine::value::column::Batch;
 use bytes::Bytes;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One input format.
 #[derive(Debug)]
@@ -46,8 +46,8 @@ pub const FORMATS: &[Format] = &[
         name: "parquet",
         about: "Apache Parquet, one row a record",
         extensions: &["parquet"],
-        sniff: |head| head.starts_with(b"PAR1"),
-        reader: Reader::Whole(parquet::morsels),
+        sniff: crate::parquet::sniff,
+        reader: Reader::Whole(columnar::parquet),
     },
     Format {
         name: "ndjson",
@@ -90,7 +90,7 @@ const NO_LOGS: &[(&[u8], &str, Weight)] = &[
 
 /// Says what the content is if it is no log; `head` are its first bytes, decompressed.
 pub fn no_log(head: &[u8]) -> Option<(&'static str, Weight)> {
-    let known = NO_LOGS.iter().find(|(magic, ..)| head.starts_with(magic) && is_binary(head));
+    let known = NO_LOGS.iter().find(|(magic, ..)| head.starts_with(magic) && (magic.len() > 3 || is_binary(head)));
     if let Some((_, what, weight)) = known {
         return Some((what, *weight));
     }
@@ -100,11 +100,11 @@ pub fn no_log(head: &[u8]) -> Option<(&'static str, Weight)> {
 /// The format of last resort.
 const FALLBACK: &str = "ndjson";
 
-/// True for bytes of which more than one in ten is a control character no text has. A stray zero in a log is no reason to
+/// True for bytes of which more than one in twenty is a control character no text has. A stray zero in a log is no reason to
 /// refuse it.
 fn is_binary(head: &[u8]) -> bool {
     let odd = head.iter().filter(|b| matches!(b, 0..=8 | 14..=26 | 28..=31)).count();
-    odd * 10 > head.len()
+    odd * 20 > head.len()
 }
 
 /// One pass over one file: what a format needs to know.
@@ -118,6 +118,15 @@ pub struct Pass<'a> {
     pub counters: &'a Counters,
     /// How to read.
     pub options: &'a Options,
+    /// What formats work out once for all files.
+    pub memory: Arc<Memory>,
+}
+
+/// What formats keep from file to file during a pass.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// See [`json::Plan`].
+    pub json: OnceLock<Arc<json::Plan>>,
 }
 
 impl Pass<'_> {

@@ -29,6 +29,7 @@
 
 pub mod bytes;
 pub mod codec;
+mod columnar;
 pub mod discover;
 pub mod files;
 pub mod formats;

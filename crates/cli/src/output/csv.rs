@@ -26,15 +26,24 @@ impl<'a> Csv<'a> {
         Csv { out, header: Some(columns.to_vec()), look }
     }
 
+    /// Writes the header unless it has been.
     fn header(&mut self) -> io::Result<()> {
         let Some(names) = self.header.take().filter(|names| !names.is_empty()) else { return Ok(()) };
         for name in &names {
             let raw = self.look.csv_raw || is_plain_name(name);
             let cell = if raw { Cow::Borrowed(name.as_str()) } else { guarded(Cow::Borrowed(name), false) };
-            self.out.write_field(self.for_terminal(cell).as_bytes())?;
+            let cell = self.for_terminal(cell);
+            self.field(cell.as_bytes())?;
         }
-        self.out.write_record(None::<&[u8]>)?;
-        Ok(())
+        self.end_of_line()
+    }
+
+    fn field(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_field(bytes).map_err(io_error)
+    }
+
+    fn end_of_line(&mut self) -> io::Result<()> {
+        self.out.write_record(None::<&[u8]>).map_err(io_error)
     }
 
     fn for_terminal<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
@@ -47,16 +56,13 @@ impl<'a> Csv<'a> {
     fn cell(&mut self, cell: ValueRef<'_>) -> io::Result<()> {
         let text = cell.text().unwrap_or_default();
         let number = matches!(cell.kind(), Some(Kind::Number)) || number::numeric(&text).is_some();
-        if self.look.csv_raw && self.look.width.is_none() {
-            self.out.write_field(&text)?;
-        } else if number {
-            self.out.write_field(&text)?;
-        } else {
-            let text = String::from_utf8_lossy(&text);
-            let text = if self.look.csv_raw { text } else { guarded(text, true) };
-            self.out.write_field(self.for_terminal(text).as_bytes())?;
+        if number || self.look.csv_raw && self.look.width.is_none() {
+            return self.field(&text);
         }
-        Ok(())
+        let text = String::from_utf8_lossy(&text);
+        let text = if self.look.csv_raw { text } else { guarded(text, true) };
+        let text = self.for_terminal(text);
+        self.field(text.as_bytes())
     }
 }
 
@@ -67,7 +73,7 @@ impl Writer for Csv<'_> {
             for column in &batch.columns {
                 self.cell(column.get(row))?;
             }
-            self.out.write_record(None::<&[u8]>)?;
+            self.end_of_line()?;
         }
         Ok(())
     }
@@ -75,6 +81,14 @@ impl Writer for Csv<'_> {
     fn finish(&mut self) -> io::Result<()> {
         self.header()?;
         self.out.flush()
+    }
+}
+
+/// The system's own error, whose kind says whether the reader went away.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
 }
 

@@ -130,7 +130,7 @@ fn members(column: &Column, set: &Set) -> BooleanBuffer {
 
 fn decided_by_text(kind: Kind, set: &Set) -> bool {
     match kind {
-        Kind::String => set.values().iter().all(|v| matches!(v.as_ref().kind(), Some(Kind::String | Kind::Number))),
+        Kind::String => !set.has_networks() && set.values().iter().all(|v| matches!(v.as_ref().kind(), Some(Kind::String | Kind::Number))),
         Kind::Number => set.text_only(),
         Kind::Bool | Kind::Time | Kind::List | Kind::Map => false,
     }

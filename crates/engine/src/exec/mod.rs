@@ -9,17 +9,20 @@ mod ordered;
 mod parse;
 mod sort;
 mod steps;
+mod tables;
 
 use crate::error::Error;
 use crate::func::Clock;
+use crate::plan::tables::{Lookup, SetSource};
 use crate::plan::{Op, Plan};
-use crate::source::{BATCH_ROWS, Catalog, Flow, Morsels, Scan};
+use crate::source::{BATCH_ROWS, Catalog, Flow, Morsels, Scan, Table};
 use crate::value::Value;
 use crate::value::column::{Batch, Column, Positions};
 use crate::value::set::Set;
 use ctl::Ctl;
 use group::GroupTable;
 use sort::Top;
+use tables::Index;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,6 +36,8 @@ pub(crate) struct Cx<'a> {
     pub ctl: &'a Ctl,
     /// Where nested queries read from.
     pub catalog: &'a dyn Catalog,
+    /// The indexes of the plan's look-ups.
+    pub lookups: Vec<(&'a Lookup, Index)>,
 }
 
 /// How a run ended.
@@ -72,20 +77,44 @@ pub fn run(
 
 /// All rows of a plan's answer, still in slots.
 pub(crate) fn rows(plan: &Plan, catalog: &dyn Catalog, clock: &Clock, ctl: &Ctl) -> Result<Vec<Batch>, Error> {
-    let mut cx = Cx { clock, sets: Vec::new(), ctl, catalog };
-    for sub in &plan.subqueries {
-        let slot = sub.shown.first().map_or(0, |(_, s)| *s);
-        let mut values: Vec<Value> = Vec::new();
-        for batch in rows(sub, catalog, clock, ctl)? {
-            values.extend(column(&batch, slot).iter().map(|v| v.to_value()));
+    let mut cx = Cx { clock, sets: Vec::new(), ctl, catalog, lookups: Vec::new() };
+    for source in &plan.sets {
+        cx.sets.push(Arc::new(match source {
+            SetSource::Query(inner) => {
+                let slot = inner.shown.first().map_or(0, |(_, s)| *s);
+                let mut values: Vec<Value> = Vec::new();
+                for batch in rows(inner, catalog, clock, ctl)? {
+                    values.extend(column(&batch, slot).iter().map(|v| v.to_value()));
+                }
+                Set::new(values)
+            }
+            SetSource::Table { file, column } => table_set(&catalog.table(file)?, file, column.as_deref())?,
+        }));
+    }
+    for op in &plan.ops {
+        if let Op::Lookup(lookup) = op {
+            cx.lookups.push((lookup, Index::new(catalog.table(&lookup.file)?, lookup)?));
         }
-        cx.sets.push(Arc::new(Set::new(values)));
     }
     let (mut batches, next) = scan(plan, catalog, &cx)?;
     for (i, op) in plan.ops.iter().enumerate().skip(next) {
         batches = steps::whole(op, plan.ops.get(i + 1), batches, &cx)?;
     }
     Ok(batches)
+}
+
+/// The values of a table's column; networks among them hold addresses.
+fn table_set(table: &Table, file: &str, column: Option<&str>) -> Result<Set, Error> {
+    let cells = match column {
+        Some(name) => table.column(name),
+        None => table.columns.first().map(|(_, c)| c),
+    };
+    let Some(cells) = cells else {
+        let why = format!("the table has no column `{}`; it has {}", column.unwrap_or("1"), table.names().join(", "));
+        return Err(Error::Input { file: file.to_owned(), offset: None, why });
+    };
+    let nets = cells.iter().filter_map(|v| v.scalar_text()).filter(|t| t.contains('/')).filter_map(|t| tables::network(&t));
+    Ok(Set::new(cells.iter().map(|v| v.to_value())).with_networks(nets.collect()))
 }
 
 /// The column of a slot; null where the slot was never written (a pruned or empty input).
@@ -182,7 +211,7 @@ fn next<'m>(morsels: &'m dyn Morsels, ctl: &Ctl) -> Option<Box<dyn crate::source
 fn is_sink(op: &Op) -> bool {
     match op {
         Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) | Op::Nested(_) => true,
-        Op::Filter(_) | Op::Range { .. } | Op::Extend(_) | Op::Parse { .. } | Op::Unnest { .. } | Op::Drop(_) => false,
+        Op::Filter(_) | Op::Range { .. } | Op::Extend(_) | Op::Parse { .. } | Op::Unnest { .. } | Op::Lookup(_) | Op::Drop(_) => false,
     }
 }
 

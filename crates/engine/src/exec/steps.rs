@@ -61,6 +61,10 @@ fn map(op: &Op, next: Option<&Op>, batch: Batch, cx: &Cx<'_>) -> Batch {
             let list = eval(list, &batch, cx);
             unnest(batch, &list, *output)
         }
+        Op::Lookup(lookup) => match cx.lookups.iter().find(|(l, _)| std::ptr::eq(*l, lookup)) {
+            Some((_, index)) => index.apply(lookup, batch),
+            None => batch,
+        },
         Op::Drop(slots) => {
             let mut batch = batch;
             drop_columns(&mut batch, slots);

@@ -1,6 +1,7 @@
 //! A plan as text for `backsight explain`: every op in the order it runs, nothing left out.
 
 use super::nested::Combine;
+use super::tables::SetSource;
 use super::{AggCall, Expr, Matcher, Op, ParsePattern, Plan, Slot, SortKey};
 use crate::value::Value;
 use backsight_lang::ast::{BinaryOp, Segment};
@@ -37,9 +38,17 @@ impl Plan {
         }
         let shown: Vec<String> = self.shown.iter().map(|(n, _)| n.clone()).collect();
         let _ = writeln!(out, "{indent}show    {}", shown.join(", "));
-        for (i, sub) in self.subqueries.iter().enumerate() {
-            let _ = writeln!(out, "{indent}query {}", i + 1);
-            sub.write(out, &format!("{indent}  "));
+        for (i, set) in self.sets.iter().enumerate() {
+            match set {
+                SetSource::Query(plan) => {
+                    let _ = writeln!(out, "{indent}set {} from a query, run first", i + 1);
+                    plan.write(out, &format!("{indent}  "));
+                }
+                SetSource::Table { file, column } => {
+                    let column = column.as_deref().unwrap_or("its first column");
+                    let _ = writeln!(out, "{indent}set {} from {file:?}, {column}", i + 1);
+                }
+            }
         }
     }
 }
@@ -124,6 +133,10 @@ impl Names {
                     format!("join    {} {} with", self.get(*left), if *outer { "(all rows stay)" } else { "(equal keys only)" })
                 }
             },
+            Op::Lookup(lookup) => {
+                let columns: Vec<&str> = lookup.outputs.iter().map(|(c, ..)| c.as_str()).collect();
+                format!("lookup  {} from {:?}", columns.join(", "), lookup.file)
+            }
             Op::Ordered(op) => {
                 let text = format!("ordered {op:?}");
                 if op.renumbers() {
@@ -182,7 +195,7 @@ impl Names {
             Expr::Like(e, Matcher::RegexOf(m)) => format!("{} matches {}", self.expr(e), self.expr(m)),
             Expr::Like(e, matcher) => format!("{} like {matcher:?}", self.expr(e)),
             Expr::In(e, set) => format!("{} in [{}]", self.expr(e), set.values().iter().map(literal).collect::<Vec<_>>().join(", ")),
-            Expr::InQuery(e, n) => format!("{} in query {}", self.expr(e), n + 1),
+            Expr::InQuery(e, n) => format!("{} in set {}", self.expr(e), n + 1),
         }
     }
 }

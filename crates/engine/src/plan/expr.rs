@@ -184,13 +184,10 @@ impl Lowering<'_> {
                     let error = Diagnostic::error("E053", query.span, "sub-query must return exactly one column");
                     self.report(error.help(format!("it returns {found}: end it with `fields` or `display` of one")));
                 }
-                self.subqueries.push(plan);
-                Expr::InQuery(Box::new(input), self.subqueries.len() - 1)
+                self.sets.push(super::tables::SetSource::Query(plan));
+                Expr::InQuery(Box::new(input), self.sets.len() - 1)
             }
-            InSet::Table { name, .. } => {
-                self.report(Diagnostic::error("E080", name.span, "`in table` is not supported"));
-                input
-            }
+            InSet::Table { name, column } => self.in_table(input, name, column.as_ref()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::expr::{Context, column_text};
 use super::scope::Scope;
+use super::tables::SetSource;
 use super::{Expr, Op, ParsePattern, Plan, ScanPlan, Slot, SortKey, SourceRef, needles};
 use crate::error::Error;
 use crate::func::Clock;
@@ -21,6 +22,8 @@ pub struct Settings {
     pub clock: Clock,
     /// `--param name=value`, overriding `let`.
     pub params: Vec<(String, String)>,
+    /// `--table name=FILE`: a table of the query with the same name wins.
+    pub tables: Vec<(String, String)>,
     /// Literals of filters reach the source.
     pub pushdown: bool,
 }
@@ -73,7 +76,9 @@ pub(super) struct Lowering<'a> {
     pub params: HashMap<String, Param>,
     pub ops: Vec<Op>,
     pub scope: Scope,
-    pub subqueries: Vec<Plan>,
+    pub sets: Vec<SetSource>,
+    /// Tables by name, the query's own last.
+    pub tables: Vec<(String, String)>,
     /// Joins whose right sides may still be read from.
     pub joins: Vec<super::nested::OpenJoin<'a>>,
     /// Joins that a row-reshaping command has put out of reach.
@@ -92,7 +97,8 @@ impl<'a> Lowering<'a> {
             params: HashMap::new(),
             ops: Vec::new(),
             scope: Scope::source(),
-            subqueries: Vec::new(),
+            sets: Vec::new(),
+            tables: settings.tables.clone(),
             joins: Vec::new(),
             closed_joins: Vec::new(),
             sources: Vec::new(),
@@ -114,6 +120,7 @@ impl<'a> Lowering<'a> {
 
     /// Takes in the `let`s, and their overrides.
     fn declare(&mut self, query: &Query) {
+        self.tables.extend(query.tables.iter().map(|t| (t.name.text.clone(), t.file.clone())));
         for declared in &query.lets {
             let param = match &declared.value {
                 LetValue::One(e) => self.param_value(e),
@@ -169,7 +176,7 @@ impl<'a> Lowering<'a> {
             scan = ScanPlan { fields: std::mem::take(&mut self.scope.fields), slots: self.scope.slots, ..ScanPlan::default() };
         }
         scan.sources = std::mem::take(&mut self.sources);
-        let mut plan = Plan { scan, ops: std::mem::take(&mut self.ops), shown, subqueries: std::mem::take(&mut self.subqueries) };
+        let mut plan = Plan { scan, ops: std::mem::take(&mut self.ops), shown, sets: std::mem::take(&mut self.sets) };
         super::rewrite::drop_unread(&mut plan);
         if self.settings.pushdown {
             plan.scan.needles = needles::of(&plan);
@@ -206,6 +213,7 @@ impl<'a> Lowering<'a> {
     pub fn inner(&self) -> Lowering<'a> {
         let mut inner = Lowering::new(self.text, self.settings);
         inner.params = self.params.clone();
+        inner.tables = self.tables.clone();
         inner
     }
 
@@ -270,6 +278,8 @@ impl<'a> Lowering<'a> {
             }
             StageKind::Source(source) => self.source(stage, source),
             StageKind::Broken => {}
+            StageKind::Lookup(lookup) => self.lookup(lookup),
+            StageKind::CidrLookup(lookup) => self.cidrlookup(lookup),
             StageKind::Union(query) => self.union(query),
             StageKind::AppendCols { options, query } => self.appendcols(options, query),
             StageKind::Join(join) => self.join(join),

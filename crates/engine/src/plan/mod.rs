@@ -13,6 +13,7 @@ pub mod ordered;
 mod rewrite;
 mod scope;
 mod stats;
+pub mod tables;
 
 use crate::agg::{Aggregate, Settings};
 use crate::func::{Function, Prepared};
@@ -37,8 +38,8 @@ pub struct Plan {
     pub ops: Vec<Op>,
     /// The answer's columns: name and slot.
     pub shown: Vec<(String, Slot)>,
-    /// Queries in `in ( … )`, run first; [`Expr::InQuery`] refers to them by number.
-    pub subqueries: Vec<Plan>,
+    /// The sets of `in ( … )` and `in table`, found out first; [`Expr::InQuery`] refers to them by number.
+    pub sets: Vec<tables::SetSource>,
 }
 
 impl Plan {
@@ -133,6 +134,8 @@ pub enum Op {
     Dedup(Vec<Slot>),
     /// A command that looks at all rows in their order.
     Ordered(ordered::Ordered),
+    /// Cells of a table beside the data.
+    Lookup(tables::Lookup),
     /// A query inside this one.
     Nested(Box<nested::Nested>),
 }
@@ -293,7 +296,7 @@ pub enum Expr {
     Like(Box<Expr>, Matcher),
     /// Equal to one of the values.
     In(Box<Expr>, Arc<Set>),
-    /// Equal to one of the values of a sub-query.
+    /// Equal to one of the values of a set that is found out first.
     InQuery(Box<Expr>, usize),
 }
 

@@ -1,6 +1,7 @@
 //! Rewrites of a finished plan that never change its answer.
 
 use super::nested::Combine;
+use super::tables::LookupBy;
 use super::{Op, Plan, Slot};
 use std::collections::BTreeSet;
 
@@ -20,6 +21,13 @@ impl Op {
             Op::Sort { keys, .. } => keys.iter().map(|k| k.slot).collect(),
             Op::Dedup(slots) => slots.clone(),
             Op::Ordered(op) => op.reads(),
+            Op::Lookup(lookup) => {
+                let keys: Vec<Slot> = match &lookup.by {
+                    LookupBy::Keys(keys) => keys.iter().map(|(_, s)| *s).collect(),
+                    LookupBy::Network(_, ip) => vec![*ip],
+                };
+                keys.into_iter().chain(lookup.outputs.iter().filter_map(|(_, old, _)| *old)).collect()
+            }
             Op::Nested(nested) => match &nested.how {
                 Combine::Union(columns) => columns.iter().filter_map(|(left, _)| *left).collect(),
                 Combine::Paste { replaced, .. } => replaced.iter().map(|(left, ..)| *left).collect(),
@@ -35,6 +43,7 @@ impl Op {
             Op::Parse { outputs, .. } => outputs.clone(),
             Op::Unnest { output, .. } => vec![*output],
             Op::Ordered(op) => op.writes(),
+            Op::Lookup(lookup) => lookup.outputs.iter().map(|(_, _, s)| *s).collect(),
             Op::Nested(nested) => match &nested.how {
                 Combine::Union(_) => Vec::new(),
                 Combine::Paste { columns, replaced, .. } => {

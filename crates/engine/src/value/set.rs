@@ -15,6 +15,8 @@ pub struct Set {
     others: Vec<Value>,
     /// Views of the texts, where all are short enough to stand in their view.
     views: Option<Vec<u128>>,
+    /// Networks that hold addresses (`in table`).
+    networks: Vec<ipnet::IpNet>,
 }
 
 impl Set {
@@ -45,6 +47,28 @@ impl Set {
         set
     }
 
+    /// The same set, in which an address within one of the networks is also a member.
+    pub fn with_networks(mut self, networks: Vec<ipnet::IpNet>) -> Set {
+        if !networks.is_empty() {
+            self.views = None;
+        }
+        self.networks = networks;
+        self
+    }
+
+    /// Whether membership of a string is more than equality.
+    pub fn has_networks(&self) -> bool {
+        !self.networks.is_empty()
+    }
+
+    fn in_network(&self, v: ValueRef<'_>) -> bool {
+        if self.networks.is_empty() {
+            return false;
+        }
+        let ip: Option<std::net::IpAddr> = v.scalar_text().and_then(|t| t.parse().ok());
+        ip.is_some_and(|ip| self.networks.iter().any(|net| net.contains(&ip)))
+    }
+
     /// The values, in the order given.
     pub fn values(&self) -> &[Value] {
         &self.values
@@ -71,6 +95,7 @@ impl Set {
             None | Some(Kind::List | Kind::Map) => false,
             Some(Kind::String) => {
                 v.text().is_some_and(|t| self.texts.contains(&*t)) || self.others.iter().any(|o| compare::equal(v, o.as_ref()))
+                    || self.in_network(v)
             }
             Some(Kind::Number) => {
                 if v.text().is_some_and(|t| self.texts.contains(&*t)) {

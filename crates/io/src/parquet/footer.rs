@@ -4,7 +4,7 @@ use super::Damage;
 use super::thrift::{Thrift, wire};
 use ::parquet::basic::{ConvertedType, LogicalType, Type as Physical};
 use ::parquet::file::metadata::{
-    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
+    FileMetaData, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
 };
 use ::parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
 use backsight_engine::value::column::OFFSET_BITS;
@@ -46,15 +46,31 @@ pub(super) fn read(data: &[u8]) -> Result<Footer, Damage> {
         .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll)
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
     let metadata = ParquetMetaDataReader::decode_metadata_with_options(bytes, Some(&options))?;
-    // The number of rows of the file is not looked at; there are files where it is not the sum of those of the groups.
     let rows = metadata.row_groups().iter().try_fold(0i64, |sum, group| match group.num_rows() {
         n if n >= 0 => sum.checked_add(n),
         _ => None,
     });
-    if rows.is_none_or(|n| n >> OFFSET_BITS != 0) {
+    let Some(rows) = rows.filter(|n| n >> OFFSET_BITS == 0) else {
         return Err(Damage::new("the footer claims more rows than can be"));
+    };
+    Ok(Footer { metadata: Arc::new(with_rows(metadata, rows)), schema })
+}
+
+/// The metadata with that many rows in all: some writers leave a zero, and the decoders size their batches by it.
+fn with_rows(metadata: ParquetMetaData, rows: i64) -> ParquetMetaData {
+    let file = metadata.file_metadata();
+    if file.num_rows() == rows {
+        return metadata;
     }
-    Ok(Footer { metadata: Arc::new(metadata), schema })
+    let file = FileMetaData::new(
+        file.version(),
+        rows,
+        file.created_by().map(String::from),
+        file.key_value_metadata().cloned(),
+        file.schema_descr_ptr(),
+        file.column_orders().cloned(),
+    );
+    ParquetMetaData::new(file, metadata.row_groups().to_vec())
 }
 
 fn locate(data: &[u8]) -> Result<&[u8], Damage> {

@@ -14,7 +14,7 @@ const SHORT: usize = 2048;
 /// A list of keys in which some may stand twice.
 pub(super) struct Part<W> {
     /// The last texts seen, by hash; what is here is not yet in the list.
-    recent: [(Key, W); RECENT],
+    recent: Box<[(Key, W); RECENT]>,
     list: Vec<(Key, W)>,
     /// The long texts.
     arena: Arena,
@@ -26,7 +26,7 @@ pub(super) struct Part<W> {
 
 impl<W: Weight> Default for Part<W> {
     fn default() -> Self {
-        let recent = [(Key::VACANT, W::default()); RECENT];
+        let recent = Box::new([(Key::VACANT, W::default()); RECENT]);
         Part { recent, list: Vec::new(), arena: Arena::default(), settled: 0, limit: SHORT }
     }
 }

@@ -1,0 +1,60 @@
+//! Formats that keep whole columns, as queues of morsels.
+
+use crate::formats::{Pass, Queue};
+use crate::parquet::{Origin, ParquetFile, Stretch};
+use crate::system;
+use backsight_engine::error::Error;
+use backsight_engine::source::{Counters, Flow, Morsel};
+use backsight_engine::value::column::Batch;
+use backsight_lang::ast::Segment;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Opens a Parquet file.
+pub(crate) fn parquet<'a>(pass: Pass<'a>, data: Bytes) -> Result<Box<dyn Queue<'a> + 'a>, Error> {
+    let size = data.len() as u64;
+    let origin = Origin {
+        file: pass.input.shown.clone(),
+        number: pass.input.number,
+        log_stream: pass.input.stream.clone(),
+        log: pass.input.log.clone(),
+        pointer: system::pointer(&pass),
+    };
+    let file = ParquetFile::open(data, origin)?;
+    let stretches = file.stretches();
+    // Which pages a query touches is not known here; by and by all of the file counts as consumed.
+    let share = size / (stretches.len() as u64).max(1);
+    let times = system::times(pass.options).into();
+    Ok(Box::new(Stretches { file: Arc::new(file), pass, times, rest: stretches.into_iter(), share }))
+}
+
+struct Stretches<'a> {
+    file: Arc<ParquetFile>,
+    pass: Pass<'a>,
+    times: Arc<[Vec<Segment>]>,
+    rest: std::vec::IntoIter<Stretch>,
+    share: u64,
+}
+
+struct Piece<'a> {
+    file: Arc<ParquetFile>,
+    pass: Pass<'a>,
+    times: Arc<[Vec<Segment>]>,
+    stretch: Stretch,
+    share: u64,
+}
+
+impl<'a> Queue<'a> for Stretches<'a> {
+    fn next(&mut self) -> Option<Box<dyn Morsel + 'a>> {
+        let stretch = self.rest.next()?;
+        let (file, pass, times) = (Arc::clone(&self.file), self.pass.clone(), Arc::clone(&self.times));
+        Some(Box::new(Piece { file, pass, times, stretch, share: self.share }))
+    }
+}
+
+impl Morsel for Piece<'_> {
+    fn read(self: Box<Self>, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
+        Counters::add(&self.pass.counters.input_bytes, self.share);
+        self.file.read(&self.stretch, self.pass.scan, &self.times, self.pass.counters, out)
+    }
+}

@@ -1,0 +1,66 @@
+//! JSON lines to batches.
+//!
+//! A [`Plan`] is made once for a pass: the wanted paths as a tree ([`wanted`]). Each chunk of whole lines is then read by
+//! a [`Reader`]: the bytes of a line that are wanted become views in the columns of a batch.
+
+mod reader;
+mod wanted;
+
+use crate::formats::{Chunk, Pass, Records, Splitter};
+use crate::records::Lines;
+use crate::system;
+use backsight_engine::error::Error;
+use backsight_engine::source::Flow;
+use backsight_engine::value::column::Batch;
+use reader::Reader;
+use std::sync::Arc;
+use wanted::{Leaf, RESERVED, Tree, Want};
+
+/// What one pass wants, worked out.
+#[derive(Debug)]
+pub struct Plan {
+    tree: Tree,
+    /// One a slot.
+    slots: Vec<Want>,
+    /// The time of an event: the first of these that is present. Empty if nobody asks.
+    times: Vec<Leaf>,
+    /// Whether reserved keys of records matter.
+    reserved: bool,
+}
+
+impl Plan {
+    fn new(pass: &Pass<'_>) -> Plan {
+        let mut tree = Tree::new();
+        let slots: Vec<Want> = pass.scan.want.iter().map(|field| Want::new(field, &mut tree)).collect();
+        let mut times = Vec::new();
+        if slots.iter().any(|s| matches!(s, Want::Time)) {
+            if pass.options.timestamp_field.is_none() {
+                times.extend(RESERVED.iter().position(|r| *r == b"@timestamp").map(|i| i as Leaf));
+            }
+            times.extend(system::times(pass.options).iter().flat_map(|path| tree.add(path)));
+        }
+        let reserved = tree.has_paths() || slots.iter().any(|s| matches!(s, Want::Message | Want::System(_)));
+        Plan { tree, slots, times, reserved }
+    }
+}
+
+/// Opens a file of JSON lines.
+pub fn records<'a>(pass: &Pass<'a>, _head: &[u8]) -> Box<dyn Records + 'a> {
+    let plan = Arc::clone(pass.memory.json.get_or_init(|| Arc::new(Plan::new(pass))));
+    Box::new(Ndjson { pass: pass.clone(), plan })
+}
+
+struct Ndjson<'a> {
+    pass: Pass<'a>,
+    plan: Arc<Plan>,
+}
+
+impl Records for Ndjson<'_> {
+    fn splitter(&self) -> Box<dyn Splitter> {
+        Box::new(Lines)
+    }
+
+    fn read(&self, chunk: Chunk, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
+        Reader::new(&self.pass, &self.plan, chunk).read(out)
+    }
+}

@@ -1,0 +1,240 @@
+//! The wanted paths as a tree, so that one pass over a record finds all of them.
+
+use backsight_engine::source::Field;
+use backsight_engine::value::json::{Cursor, Malformed, Route, Shape, Step};
+use backsight_lang::ast::Segment;
+
+/// Keys by which a record gives system fields itself. Leaf `i` of every tree is key `i` here, at the top of a record.
+pub const RESERVED: [&[u8]; 6] = [b"@timestamp", b"@message", b"@logStream", b"@log", b"@ingestionTime", b"@ptr"];
+
+/// A leaf: one reading of one wanted path. Numbers a place for its value.
+pub type Leaf = u32;
+
+/// All readings of all wanted paths, merged.
+#[derive(Debug)]
+pub struct Tree {
+    /// The root comes first.
+    nodes: Vec<Node>,
+    leaves: Leaf,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    keys: Vec<(Box<[u8]>, u32)>,
+    indexes: Vec<(u64, u32)>,
+    leaf: Option<Leaf>,
+}
+
+/// Where a value lies in the text it was found in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// Offset of the first byte.
+    pub start: usize,
+    /// Offset behind the last byte.
+    pub end: usize,
+    /// What it is; never [`Shape::Null`].
+    pub shape: Shape,
+}
+
+/// What one record gave: a place for each leaf.
+#[derive(Debug, Default)]
+pub struct Hits {
+    found: Vec<Option<Hit>>,
+    /// The record each node was met in last.
+    met: Vec<u32>,
+    record: u32,
+}
+
+impl Hits {
+    /// The value of the first leaf that has one.
+    pub fn first(&self, leaves: &[Leaf]) -> Option<Hit> {
+        leaves.iter().find_map(|leaf| self.found[*leaf as usize])
+    }
+
+    /// The value of a reserved key.
+    pub fn reserved(&self, key: usize) -> Option<Hit> {
+        self.found[key]
+    }
+}
+
+impl Tree {
+    /// A tree of nothing but the reserved keys.
+    pub fn new() -> Tree {
+        Tree { nodes: vec![Node::default()], leaves: RESERVED.len() as Leaf }
+    }
+
+    /// Adds a path of the data: its leaves, in the order in which they count.
+    pub fn add(&mut self, path: &[Segment]) -> Vec<Leaf> {
+        Route::new(path).readings().iter().filter_map(|steps| self.reading(steps)).collect()
+    }
+
+    fn reading(&mut self, steps: &[Step]) -> Option<Leaf> {
+        let mut at = 0;
+        for (level, step) in steps.iter().enumerate() {
+            let mut key = &step.key[..];
+            // A key of the data that starts with `@` is written with one more; with just one it is no key of the data.
+            if level == 0 && key.starts_with(b"@") {
+                key = &key[1..];
+                if !key.starts_with(b"@") {
+                    return None;
+                }
+            }
+            let child = self.child(at, key);
+            if let Some(index) = step.index
+                && !self.nodes[at as usize].indexes.iter().any(|(i, _)| *i == index)
+            {
+                self.nodes[at as usize].indexes.push((index, child));
+            }
+            at = child;
+        }
+        let leaves = &mut self.leaves;
+        Some(*self.nodes[at as usize].leaf.get_or_insert_with(|| {
+            *leaves += 1;
+            *leaves - 1
+        }))
+    }
+
+    fn child(&mut self, node: u32, key: &[u8]) -> u32 {
+        let new = self.nodes.len() as u32;
+        let keys = &mut self.nodes[node as usize].keys;
+        if let Some((_, child)) = keys.iter().find(|(k, _)| **k == *key) {
+            return *child;
+        }
+        keys.push((key.into(), new));
+        self.nodes.push(Node::default());
+        new
+    }
+
+    /// Room for the hits of this tree.
+    pub fn hits(&self) -> Hits {
+        Hits { found: vec![None; self.leaves as usize], met: vec![0; self.nodes.len()], record: 0 }
+    }
+
+    /// True if there are paths besides the reserved keys.
+    pub fn has_paths(&self) -> bool {
+        self.leaves > RESERVED.len() as Leaf
+    }
+
+    /// Finds everything in a record, checking all of it. `outer`: reserved keys count as such, not as data.
+    ///
+    /// Fails if the text is not one JSON object.
+    pub fn find(&self, text: &[u8], outer: bool, hits: &mut Hits) -> Result<(), Malformed> {
+        hits.found.fill(None);
+        hits.record = hits.record.wrapping_add(1);
+        let mut cursor = Cursor::new(text);
+        if cursor.peek() != Some(b'{') {
+            return Err(Malformed { at: cursor.at() });
+        }
+        self.map(&mut cursor, 0, outer, hits)?;
+        cursor.end()
+    }
+
+    fn map(&self, cursor: &mut Cursor<'_>, node: u32, outer: bool, hits: &mut Hits) -> Result<(), Malformed> {
+        cursor.enter_map()?;
+        let mut first = true;
+        while let Some(key) = cursor.key(&mut first)? {
+            if outer
+                && key.inner.first() == Some(&b'@')
+                && let Some(reserved) = RESERVED.iter().position(|r| key.is(r))
+            {
+                hits.found[reserved] = take(cursor)?;
+                continue;
+            }
+            match self.nodes[node as usize].keys.iter().find(|(k, _)| key.is(k)) {
+                Some((_, child)) => self.value(cursor, *child, hits)?,
+                None => drop(cursor.value()?),
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&self, cursor: &mut Cursor<'_>, node: u32, hits: &mut Hits) -> Result<(), Malformed> {
+        cursor.enter_list()?;
+        let mut first = true;
+        let mut at = 0;
+        while cursor.element(&mut first)? {
+            match self.nodes[node as usize].indexes.iter().find(|(i, _)| *i == at) {
+                Some((_, child)) => self.value(cursor, *child, hits)?,
+                None => drop(cursor.value()?),
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+
+    /// A value that leads to a wanted one, or is one.
+    fn value(&self, cursor: &mut Cursor<'_>, at: u32, hits: &mut Hits) -> Result<(), Malformed> {
+        // Of equal keys the last wins: what an earlier one gave is forgotten.
+        if std::mem::replace(&mut hits.met[at as usize], hits.record) == hits.record {
+            self.forget(at, hits);
+        }
+        let node = &self.nodes[at as usize];
+        let opening = cursor.peek();
+        let enters = match opening {
+            Some(b'{') => !node.keys.is_empty(),
+            Some(b'[') => !node.indexes.is_empty(),
+            _ => false,
+        };
+        let Some(leaf) = node.leaf else {
+            return match opening {
+                Some(b'{') if enters => self.map(cursor, at, false, hits),
+                Some(b'[') if enters => self.list(cursor, at, hits),
+                _ => cursor.value().map(drop),
+            };
+        };
+        let mut inside = enters.then(|| cursor.clone());
+        hits.found[leaf as usize] = take(cursor)?;
+        match (&mut inside, opening) {
+            (Some(inside), Some(b'{')) => self.map(inside, at, false, hits),
+            (Some(inside), _) => self.list(inside, at, hits),
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn forget(&self, at: u32, hits: &mut Hits) {
+        let node = &self.nodes[at as usize];
+        if let Some(leaf) = node.leaf {
+            hits.found[leaf as usize] = None;
+        }
+        for (_, child) in &node.keys {
+            self.forget(*child, hits);
+        }
+        // Children by position are children by key too.
+    }
+}
+
+/// Takes a value; `None` for `null`.
+fn take(cursor: &mut Cursor<'_>) -> Result<Option<Hit>, Malformed> {
+    cursor.peek();
+    let start = cursor.at();
+    let shape = cursor.value()?.shape;
+    Ok((shape != Shape::Null).then(|| Hit { start, end: cursor.at(), shape }))
+}
+
+/// How a slot of the scan is filled.
+#[derive(Debug)]
+pub enum Want {
+    /// A field of the data, by its leaves.
+    Path(Vec<Leaf>),
+    /// `@timestamp`
+    Time,
+    /// `@message`
+    Message,
+    /// A system field only records themselves can give another value: its reserved key.
+    System(usize),
+}
+
+impl Want {
+    /// How a field is filled; its path is added to the tree.
+    pub fn new(field: &Field, tree: &mut Tree) -> Want {
+        match field {
+            Field::Path(path) => Want::Path(tree.add(path)),
+            Field::Timestamp => Want::Time,
+            Field::Message => Want::Message,
+            Field::LogStream => Want::System(2),
+            Field::Log => Want::System(3),
+            Field::IngestionTime => Want::System(4),
+            Field::Ptr => Want::System(5),
+        }
+    }
+}
