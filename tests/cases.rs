@@ -23,7 +23,7 @@ fn every_setup_gives_the_expected_answer() {
             return None;
         }
         let mut expected = case.clone();
-        let mut wrong = String::new();
+        let mut wrong: Vec<(String, Vec<&str>)> = Vec::new();
         for setup in SETUPS {
             let ended = run::in_process(case, setup);
             if blessing && let (Expected::Output(text), Ended::Answered(answer)) = (&mut expected.expected, &ended) {
@@ -33,10 +33,17 @@ fn every_setup_gives_the_expected_answer() {
                 }
             }
             if let Some(difference) = check::difference(&expected, &ended) {
-                let _ = write!(wrong, "  [{}]\n{difference}", setup.name);
+                match wrong.iter_mut().find(|(same, _)| *same == difference) {
+                    Some((_, setups)) => setups.push(setup.name),
+                    None => wrong.push((difference, vec![setup.name])),
+                }
             }
         }
-        (!wrong.is_empty()).then_some(wrong)
+        let in_setups = |(difference, setups): &(String, Vec<&str>)| match setups.len() {
+            all if all == SETUPS.len() => difference.clone(),
+            _ => format!("  [{}]\n{difference}", setups.join("; ")),
+        };
+        (!wrong.is_empty()).then(|| wrong.iter().map(in_setups).collect())
     });
 }
 

@@ -12,6 +12,7 @@ mod reference;
 mod repl;
 mod run;
 mod summary;
+mod tables;
 mod terminal;
 mod when;
 

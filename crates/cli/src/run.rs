@@ -1,11 +1,12 @@
 //! The glue: from paths and options to an input, from a query's text to batches of its answer.
 
 use crate::args::ReadArgs;
+use crate::tables;
 use crate::when::{Edges, When};
 use backsight_engine::error::Error;
 use backsight_engine::func::Clock;
 use backsight_engine::plan::{CompileSettings, SourceRef};
-use backsight_engine::source::{Catalog, Flow, Note, Source};
+use backsight_engine::source::{Catalog, Flow, Note, Source, Table};
 use backsight_engine::value::column::Batch;
 use backsight_engine::{Compiled, Ctl, Outcome};
 use backsight_lang::ast::{Expr, ExprKind, Item, Segment, Stage, StageKind};
@@ -64,6 +65,10 @@ impl Catalog for Input {
         let files = backsight_io::open(&paths, self.options.clone())?;
         self.named.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(files.notes());
         Ok(Arc::new(files))
+    }
+
+    fn table(&self, file: &str) -> Result<Table, Error> {
+        tables::read(file)
     }
 }
 
@@ -170,8 +175,8 @@ fn edges(input: &Input, reading: &ReadArgs) -> Result<Edges, Error> {
 
 /// Parses and plans a query.
 pub(crate) fn compile(text: &str, clock: Clock, reading: &ReadArgs) -> Result<Compiled, Error> {
-    let settings = CompileSettings { clock, params: reading.param.clone(), pushdown: !reading.no_pushdown };
-    backsight_engine::compile(text, &settings)
+    let (params, tables) = (reading.param.clone(), reading.table.clone());
+    backsight_engine::compile(text, &CompileSettings { clock, params, tables, pushdown: !reading.no_pushdown })
 }
 
 /// The control of one run.

@@ -8,7 +8,7 @@ use backsight_engine::source::{Note, Weight};
 use globset::{GlobBuilder, GlobMatcher};
 use std::collections::HashMap;
 use std::fs::{FileType, Metadata};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 /// A file that was found.
@@ -237,9 +237,7 @@ impl Search {
         }
         let (found, notes) = (self.found.len(), self.notes.len());
         self.walk(from, from, &root, |path| {
-            let mut components = path.components().peekable();
-            components.next_if_eq(&Component::CurDir);
-            let path = if base.as_os_str().is_empty() { components.as_path() } else { path };
+            let path = if base.as_os_str().is_empty() { path.strip_prefix(".").unwrap_or(path) } else { path };
             path.ancestors().any(|p| matcher.is_match(p))
         })?;
         if self.found.len() == found && !self.notes[notes..].iter().any(|n| n.message.starts_with(SAME)) {

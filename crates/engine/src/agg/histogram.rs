@@ -1,7 +1,7 @@
 //! `histogram`: how the numbers of a group spread over their range.
 
 use super::cells::texts;
-use super::tally::Tally;
+use super::tally::{Item, Tally};
 use super::{Accumulator, Aggregate, Input, same_type};
 use crate::func::{Status, Type};
 use crate::value::column::Column;
@@ -52,36 +52,31 @@ impl Accumulator for Histogram {
         self.tally.merge(same_type::<Self>(others).map(|(other, map)| (other.tally, map)));
     }
 
-    fn finish(mut self: Box<Self>, n_groups: usize) -> Column {
-        let grouped = self.tally.grouped(n_groups);
-        (0..n_groups)
-            .map(|g| {
-                let mut integers: Vec<(i64, u64)> = Vec::new();
-                let mut floats: Vec<(f64, u64)> = Vec::new();
-                for item in grouped.group(g) {
-                    let integer = item.with_text(|t| match ValueRef::Text(item.kind(), t).number() {
-                        Some(Number::Int(n)) => Some(Ok(n)),
-                        Some(n) => Some(Err(n.as_f64())),
-                        None => None,
-                    });
-                    match integer {
-                        Some(Ok(n)) => integers.push((n, item.weight)),
-                        Some(Err(x)) => floats.push((x, item.weight)),
-                        None => {}
-                    }
-                }
-                if !floats.is_empty() {
-                    floats.extend(integers.iter().map(|(n, rows)| (*n as f64, *rows)));
-                    return of_floats(&floats, self.ranges);
-                }
-                of_integers(&integers, self.ranges)
-            })
-            .collect()
+    fn finish(self: Box<Self>, n_groups: usize) -> Column {
+        let ranges = self.ranges;
+        self.tally.grouped(n_groups).column(|items| of_items(&items, ranges))
     }
 
     fn bytes(&self) -> usize {
         self.tally.bytes()
     }
+}
+
+fn of_items(items: &[Item<'_, u64>], ranges: u64) -> Value {
+    let mut integers: Vec<(i64, u64)> = Vec::new();
+    let mut floats: Vec<(f64, u64)> = Vec::new();
+    for item in items {
+        item.with_text(|t| match ValueRef::Text(item.kind(), t).number() {
+            Some(Number::Int(n)) => integers.push((n, item.weight)),
+            Some(n) => floats.push((n.as_f64(), item.weight)),
+            None => {}
+        });
+    }
+    if floats.is_empty() {
+        return of_integers(&integers, ranges);
+    }
+    floats.extend(integers.iter().map(|(n, rows)| (*n as f64, *rows)));
+    of_floats(&floats, ranges)
 }
 
 fn of_integers(values: &[(i64, u64)], ranges: u64) -> Value {

@@ -60,15 +60,12 @@ impl Accumulator for Values {
         self.tally.merge(same_type::<Self>(others).map(|(other, map)| (other.tally, map)));
     }
 
-    fn finish(mut self: Box<Self>, n_groups: usize) -> Column {
-        let grouped = self.tally.grouped(n_groups);
-        (0..n_groups)
-            .map(|g| {
-                let mut listed: Vec<Vec<u8>> = grouped.group(g).map(text_of).collect();
-                listed.sort_unstable_by(|a, b| sort_order(a, b));
-                list(listed.iter())
-            })
-            .collect()
+    fn finish(self: Box<Self>, n_groups: usize) -> Column {
+        self.tally.grouped(n_groups).column(|items| {
+            let mut listed: Vec<Vec<u8>> = items.into_iter().map(text_of).collect();
+            listed.sort_unstable_by(|a, b| sort_order(a, b));
+            list(listed.iter())
+        })
     }
 
     fn bytes(&self) -> usize {
@@ -92,23 +89,24 @@ impl Accumulator for Top {
         self.tally.merge(same_type::<Self>(others).map(|(other, map)| (other.tally, map)));
     }
 
-    fn finish(mut self: Box<Self>, n_groups: usize) -> Column {
-        let grouped = self.tally.grouped(n_groups);
-        (0..n_groups)
-            .map(|g| {
-                let mut items: Vec<Item<'_, u64>> = grouped.group(g).collect();
-                // Texts are compared only of what is as frequent as the last one wanted.
-                if self.k < items.len() {
-                    let (_, last, _) = items.select_nth_unstable_by_key(self.k, |item| Reverse(item.weight));
-                    let least = last.weight;
-                    items.retain(|item| item.weight >= least);
-                }
-                let mut listed: Vec<(u64, Vec<u8>)> =
-                    items.into_iter().map(|item| (item.weight, text_of(item))).collect();
-                listed.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| sort_order(&a.1, &b.1)));
-                list(listed.iter().take(self.k).map(|(_, text)| text))
-            })
-            .collect()
+    fn finish(self: Box<Self>, n_groups: usize) -> Column {
+        let k = self.k;
+        self.tally.grouped(n_groups).column(|mut items| {
+            // Texts are compared only of what is as frequent as the last one wanted.
+            if k < items.len() {
+                let (_, last, _) = items.select_nth_unstable_by_key(k, |item| Reverse(item.weight));
+                let least = last.weight;
+                items.retain(|item| item.weight >= least);
+            }
+            let order = |a: &(u64, Vec<u8>), b: &(u64, Vec<u8>)| b.0.cmp(&a.0).then_with(|| sort_order(&a.1, &b.1));
+            let mut listed: Vec<(u64, Vec<u8>)> = items.into_iter().map(|item| (item.weight, text_of(item))).collect();
+            if k < listed.len() {
+                listed.select_nth_unstable_by(k, order);
+                listed.truncate(k);
+            }
+            listed.sort_unstable_by(order);
+            list(listed.iter().map(|(_, text)| text))
+        })
     }
 
     fn bytes(&self) -> usize {

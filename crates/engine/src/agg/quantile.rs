@@ -83,16 +83,14 @@ impl Accumulator for Quantile {
         self.tally.merge(same_type::<Self>(others).map(|(other, map)| (other.tally, map)));
     }
 
-    fn finish(mut self: Box<Self>, n_groups: usize) -> Column {
-        let grouped = self.tally.grouped(n_groups);
-        (0..n_groups)
-            .map(|g| {
-                let mut ranked: Vec<Ranked<'_>> = grouped.group(g).map(Ranked::new).collect();
-                let n = ranked.iter().map(|r| r.item.weight).sum();
-                at_rank(&mut ranked, rank(self.percentile, n))
-                    .map_or(Value::Null, |r| r.item.with_text(|t| Value::Text(r.item.kind(), t.into())))
-            })
-            .collect()
+    fn finish(self: Box<Self>, n_groups: usize) -> Column {
+        let percentile = self.percentile;
+        self.tally.grouped(n_groups).column(|items| {
+            let n = items.iter().map(|item| item.weight).sum();
+            let mut ranked: Vec<Ranked<'_>> = items.into_iter().map(Ranked::new).collect();
+            at_rank(&mut ranked, rank(percentile, n))
+                .map_or(Value::Null, |r| r.item.with_text(|t| Value::Text(r.item.kind(), t.into())))
+        })
     }
 
     fn bytes(&self) -> usize {

@@ -1,7 +1,7 @@
 //! Errors of meaning that a parse already shows: comparison with null, text as a condition, arithmetic on text, chained
 //! comparisons, operators of other languages. All but the last leave the tree as it is and let parsing go on.
 
-use super::expr::Binding;
+use super::expr::{Binding, Link};
 use super::input::{Fault, Input};
 use crate::ast::{BinaryOp, Expr, ExprKind};
 use crate::diag::Diagnostic;
@@ -53,7 +53,7 @@ fn is_numeric(text: &str) -> bool {
 
 /// E044 if `operand` is a bare string where a condition must stand. `before`: the operands it follows in an `and` or
 /// `or` chain.
-pub(crate) fn condition(input: Input<'_>, operand: &Expr, before: Option<(BinaryOp, &[(Span, Box<Expr>)])>) {
+pub(crate) fn condition(input: Input<'_>, operand: &Expr, before: Option<(BinaryOp, &[Link])>) {
     if !matches!(operand.kind, ExprKind::String(_)) {
         return;
     }
@@ -81,7 +81,7 @@ fn compared(expr: &Expr) -> Option<(Span, Span, BinaryOp)> {
 }
 
 /// E044 for every bare string in a chain of `and` or `or`.
-pub(crate) fn conditions(input: Input<'_>, op: BinaryOp, links: &[(Span, Box<Expr>)]) {
+pub(crate) fn conditions(input: Input<'_>, op: BinaryOp, links: &[Link]) {
     for (at, (_, operand)) in links.iter().enumerate() {
         condition(input, operand, Some((op, &links[..at])));
     }

@@ -103,7 +103,7 @@ pub(crate) fn comparison<'a>(
     if let Some(leak) = comparison.leak {
         input.state.report(leak.note(op_span));
     }
-    let chained = again.then(|| left.expr.span);
+    let chained = again.then_some(left.expr.span);
     let (after, tall) = match comparison.how {
         How::Sign(op) => {
             let (after, right) = required(behind, Binding::Sum)?;

@@ -140,11 +140,7 @@ pub(crate) fn element(input: Input<'_>) -> Found<'_, Tall> {
 fn climb(start: Input<'_>, least: Binding) -> Found<'_, Tall> {
     let (mut input, mut left) = prefixed(start, least)?;
     let mut compared = false;
-    loop {
-        let Some((binding, infix)) = infix(input) else { break };
-        if binding < least {
-            break;
-        }
+    while let Some((_, infix)) = infix(input).filter(|(binding, _)| *binding >= least) {
         (input, left) = match infix {
             Infix::Chain(op) => chain(start, input, left, op)?,
             Infix::Arithmetic(op) => arithmetic(start, input, left, op)?,
@@ -249,7 +245,7 @@ pub(crate) fn binary<'a>(
 }
 
 /// An operand of a chain and the operator in front of it.
-type Link = (Span, Box<Expr>);
+pub(crate) type Link = (Span, Box<Expr>);
 
 /// `left and b and c …` or the same with `or`.
 fn chain<'a>(start: Input<'a>, mut input: Input<'a>, left: Tall, op: BinaryOp) -> Found<'a, Tall> {

@@ -53,6 +53,8 @@ pub fn parse(text: &str) -> Parsed {
     errors.sort_by_key(|d| d.span.start);
     notes.sort_by_key(|d| d.span.start);
     let mut diagnostics = lexed.diagnostics;
+    // What is said of a text that is no token yet is a consequence.
+    errors.retain(|e| !diagnostics.iter().any(|d| d.span.start < e.span.end && e.span.start < d.span.end));
     diagnostics.extend(errors);
     diagnostics.truncate(MOST_DIAGNOSTICS);
     diagnostics.extend(notes);

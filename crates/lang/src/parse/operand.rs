@@ -17,7 +17,7 @@ use crate::lex::token::{Sign, TokenKind, is_one_of};
 pub(crate) fn operand(input: Input<'_>) -> Found<'_, Tall> {
     let (after, primary) = primary(input)?;
     // A number with a dot behind it is an address or a version without its quotes.
-    if matches!(primary.expr.kind, ExprKind::Number(_) | ExprKind::Duration(_)) {
+    if matches!(input.peek().kind, TokenKind::Number | TokenKind::Duration(_)) {
         return Ok((after, primary));
     }
     let (after, segments) = name::tail(after)?;
