@@ -26,11 +26,13 @@ fn every_setup_gives_the_expected_answer() {
         let mut wrong: Vec<(String, Vec<&str>)> = Vec::new();
         for setup in SETUPS {
             let ended = run::in_process(case, setup);
-            if blessing && let (Expected::Output(text), Ended::Answered(answer)) = (&mut expected.expected, &ended) {
-                if setup.name == SETUPS[0].name && *text != answer.table() {
-                    *text = answer.table();
-                    case::bless(case, "output", text);
-                }
+            if blessing
+                && setup.name == SETUPS[0].name
+                && let (Expected::Output(text), Ended::Answered(answer)) = (&mut expected.expected, &ended)
+                && *text != answer.table()
+            {
+                *text = answer.table();
+                case::bless(case, "output", text);
             }
             if let Some(difference) = check::difference(&expected, &ended) {
                 match wrong.iter_mut().find(|(same, _)| *same == difference) {

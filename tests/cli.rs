@@ -77,7 +77,7 @@ fn an_answer_goes_to_stdout_and_the_summary_to_stderr() {
     let place = Place::new();
     let query = "stats count(*) as n by ip";
     let answer = "ip,n\n198.51.100.7,2\n203.0.113.9,1\n";
-    place.run(&["query", query, "events.ndjson"]).is(0, answer, &["2 rows from 3 records, 213 B in "]);
+    place.run(&["query", query, "events.ndjson"]).is(0, answer, &["2 rows from 3 records, 214 B in "]);
     assert_eq!(place.run(&["query", "-q", query, "events.ndjson"]).is(0, answer, &[]).err, "");
     let run = place.run(&["query", "--stats", "json", query, "events.ndjson"]);
     let stats: serde_json::Value = serde_json::from_str(&run.is(0, answer, &[]).err).expect("one JSON object");
@@ -335,7 +335,8 @@ fn query_files_are_formatted_and_checked() {
 fn the_fixtures_tell_their_stories() {
     let place = Place::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let forms: Vec<PathBuf> = ["strings", "numbers", "gzip"].iter().map(|f| root.join("fixtures/access").join(f)).collect();
+    let forms: Vec<PathBuf> =
+        ["strings", "numbers", "gzip"].iter().map(|f| root.join("fixtures/access").join(f)).collect();
     let all = root.join("fixtures");
     for (query, column, per_form) in [
         ("auth-failures-by-ip", "198.51.100.23,", Some(196)),

@@ -10,8 +10,10 @@ pub struct Answer {
 impl Answer {
     /// Aligned columns two spaces apart, as `.test` files show them.
     pub fn table(&self) -> String {
-        let lines: Vec<Vec<String>> =
-            std::iter::once(&self.columns).chain(&self.rows).map(|line| line.iter().map(|c| shown(c)).collect()).collect();
+        let lines: Vec<Vec<String>> = std::iter::once(&self.columns)
+            .chain(&self.rows)
+            .map(|line| line.iter().map(|c| shown(c)).collect())
+            .collect();
         let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
         let mut out = String::new();

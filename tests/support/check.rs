@@ -8,7 +8,10 @@ use super::case::{Case, Expected};
 pub enum Ended {
     Answered(Answer),
     /// Refused because of the query: the first error's message and the text it underlines.
-    Refused { message: String, span: String },
+    Refused {
+        message: String,
+        span: String,
+    },
     /// Anything else.
     Failed(String),
 }
@@ -51,8 +54,7 @@ pub fn diff(expected: &str, actual: &str) -> String {
     let mut common = vec![vec![0usize; b.len() + 1]; a.len() + 1];
     for i in (0..a.len()).rev() {
         for j in (0..b.len()).rev() {
-            common[i][j] =
-                if a[i] == b[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
+            common[i][j] = if a[i] == b[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
         }
     }
     let (mut i, mut j, mut out) = (0, 0, String::new());

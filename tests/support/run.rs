@@ -38,8 +38,7 @@ enum Form {
     GzipMembers,
 }
 
-const PLAIN: Setup =
-    Setup { name: "1 thread, plain", threads: 1, morsel: 4 << 20, pushdown: true, form: Form::Plain };
+const PLAIN: Setup = Setup { name: "1 thread, plain", threads: 1, morsel: 4 << 20, pushdown: true, form: Form::Plain };
 
 /// All ways to run a case. The first is what blessing writes down. A Parquet form of the input belongs here as soon as
 /// there is a writer for it.
@@ -83,7 +82,8 @@ fn answer(case: &Case, setup: &Setup, catalog: Paths) -> Result<Answer, Error> {
     let mut rows = Vec::new();
     let outcome = run(&compiled.plan, &catalog, &settings.clock, &ctl, &mut |batch| {
         for row in 0..batch.rows {
-            let text = |cell: Option<std::borrow::Cow<'_, [u8]>>| String::from_utf8_lossy(&cell.unwrap_or_default()).into();
+            let text =
+                |cell: Option<std::borrow::Cow<'_, [u8]>>| String::from_utf8_lossy(&cell.unwrap_or_default()).into();
             rows.push(batch.columns.iter().map(|column| text(column.get(row).text())).collect::<Vec<String>>());
         }
         Ok(Flow::More)

@@ -48,10 +48,14 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run one query and print the answer
-    #[command(override_usage = "backsight query [OPTIONS] 'QUERY' [PATH]...\n       backsight query [OPTIONS] -f FILE.bsq [PATH]...")]
+    #[command(
+        override_usage = "backsight query [OPTIONS] 'QUERY' [PATH]...\n       backsight query [OPTIONS] -f FILE.bsq [PATH]..."
+    )]
     Query(QueryArgs),
     /// Show how a query would be run: what is read, skipped, and done per stage
-    #[command(override_usage = "backsight explain [OPTIONS] 'QUERY' [PATH]...\n       backsight explain [OPTIONS] -f FILE.bsq [PATH]...")]
+    #[command(
+        override_usage = "backsight explain [OPTIONS] 'QUERY' [PATH]...\n       backsight explain [OPTIONS] -f FILE.bsq [PATH]..."
+    )]
     Explain(ExplainArgs),
     /// Ask queries interactively; the same as no command on a terminal
     Repl(ReplArgs),

@@ -15,11 +15,12 @@ pub(crate) struct Text<'a> {
     pub(crate) text: &'a str,
 }
 
-/// All diagnostics, one after another, each ended by a line feed.
+/// All diagnostics, an empty line between them, ended by a line feed.
 pub(crate) fn diagnostics(source: Text<'_>, diagnostics: &[Diagnostic], color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
     let mut out = String::new();
-    for diagnostic in diagnostics {
+    for (i, diagnostic) in diagnostics.iter().enumerate() {
+        out.push_str(if i > 0 { "\n" } else { "" });
         let level = match diagnostic.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -27,9 +28,7 @@ pub(crate) fn diagnostics(source: Text<'_>, diagnostics: &[Diagnostic], color: b
         };
         let name = escape::visible(source.name);
         let span = within(source.text, diagnostic.span);
-        let snippet = Snippet::source(source.text)
-            .path(name.as_ref())
-            .annotation(AnnotationKind::Primary.span(span));
+        let snippet = Snippet::source(source.text).path(name.as_ref()).annotation(AnnotationKind::Primary.span(span));
         let title = level.primary_title(escape::visible(&diagnostic.message)).id(diagnostic.code);
         let mut group = Group::with_title(title).element(snippet);
         if let Some(help) = &diagnostic.help {
@@ -80,7 +79,8 @@ mod tests {
     fn an_error_shows_where_what_and_a_way_out() {
         let text = "fields ip\n| filter strcontain(path, \"..\")";
         let at = text.find("strcontain").expect("is there");
-        let out = drawn(text, Span::new(at, at + 10), "unknown function `strcontain`", Some("did you mean `strcontains`?"));
+        let out =
+            drawn(text, Span::new(at, at + 10), "unknown function `strcontain`", Some("did you mean `strcontains`?"));
         assert_eq!(
             out,
             "error[E010]: unknown function `strcontain`\n --> query:2:10\n  |\n2 | | filter strcontain(path, \"..\")\n  |          ^^^^^^^^^^\n  |\n  = help: did you mean `strcontains`?\n"

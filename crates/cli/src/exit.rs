@@ -21,7 +21,9 @@ pub(crate) fn status(error: &Error) -> u8 {
     match error {
         Error::Query(_) | Error::Input { .. } | Error::Bug(_) => WRONG,
         Error::Io { source, .. } => match source.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge | ErrorKind::OutOfMemory => LIMIT,
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge | ErrorKind::OutOfMemory => {
+                LIMIT
+            }
             _ => WRONG,
         },
         Error::Limit(_) => LIMIT,

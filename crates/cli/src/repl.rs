@@ -8,12 +8,12 @@ use crate::query::{self, Failure};
 use crate::run::{Input, Times};
 use crate::terminal;
 use backsight_engine::error::Error;
-use rustyline::error::ReadlineError;
-use rustyline::history::DefaultHistory;
-use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Editor, Helper};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -100,7 +100,8 @@ impl Highlighter for Whole {}
 impl Validator for Whole {
     fn validate(&self, ctx: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
         let text = ctx.input();
-        let complete = text.trim_start().starts_with('\\') || text.trim().is_empty() || backsight_lang::is_complete(text);
+        let complete =
+            text.trim_start().starts_with('\\') || text.trim().is_empty() || backsight_lang::is_complete(text);
         Ok(if complete { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
     }
 }

@@ -32,8 +32,7 @@ impl Input {
     pub(crate) fn open(paths: &[OsString], reading: &ReadArgs) -> Result<Input, Error> {
         let options = options(reading)?;
         let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-        let files =
-            if paths.is_empty() { None } else { Some(Arc::new(backsight_io::open(&paths, options.clone())?)) };
+        let files = if paths.is_empty() { None } else { Some(Arc::new(backsight_io::open(&paths, options.clone())?)) };
         Ok(Input { options, files, named: Mutex::default() })
     }
 

@@ -179,17 +179,31 @@ mod tests {
         for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(n), text);
         }
-        for (n, text) in [(0.0, "0 B"), (999.0, "999 B"), (1000.0, "1.00 kB"), (1.77e9, "1.77 GB"), (693_566.0, "694 kB"), (12.3e12, "12.3 TB")] {
+        for (n, text) in [
+            (0.0, "0 B"),
+            (999.0, "999 B"),
+            (1000.0, "1.00 kB"),
+            (1.77e9, "1.77 GB"),
+            (693_566.0, "694 kB"),
+            (12.3e12, "12.3 TB"),
+        ] {
             assert_eq!(amount(n), text);
         }
-        for (s, text) in [(0.0004, "1 ms"), (0.012, "12 ms"), (0.25, "0.25 s"), (12.34, "12.3 s"), (75.2, "1 min 15 s")] {
+        for (s, text) in [(0.0004, "1 ms"), (0.012, "12 ms"), (0.25, "0.25 s"), (12.34, "12.3 s"), (75.2, "1 min 15 s")]
+        {
             assert_eq!(duration(s), text);
         }
     }
 
     #[test]
     fn a_clean_run_is_one_line() {
-        let summary = Summary { rows: 1, records: 2395, bytes: 693_566, elapsed: Duration::from_millis(10), ..Summary::default() };
+        let summary = Summary {
+            rows: 1,
+            records: 2395,
+            bytes: 693_566,
+            elapsed: Duration::from_millis(10),
+            ..Summary::default()
+        };
         assert_eq!(summary.text(), "1 row from 2,395 records, 694 kB in 10 ms (69.4 MB/s)\n");
         assert!(!summary.damaged());
     }

@@ -28,7 +28,8 @@ impl When {
     /// # Errors
     /// A message for people.
     pub(crate) fn parse(text: &str) -> Result<When, String> {
-        let wrong = || format!("`{text}` is not a time; expected RFC 3339, a date, epoch, `now`, `-90m`, `first` or `last-1d`");
+        let wrong =
+            || format!("`{text}` is not a time; expected RFC 3339, a date, epoch, `now`, `-90m`, `first` or `last-1d`");
         let text = text.trim();
         let anchors = [("now", Anchor::Now), ("first", Anchor::First), ("last", Anchor::Last)];
         let named = anchors.iter().find_map(|(word, anchor)| Some((*anchor, text.strip_prefix(word)?)));

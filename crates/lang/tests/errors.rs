@@ -155,6 +155,8 @@ fn messages_and_help() {
         ("fields a b", "expected an operator, `as`, `,` or `|`, found `b`", "a comma is missing"),
         ("fields a\nsort b", "expected an operator, `as`, `,` or `|`, found `sort`", "a `|` is missing before `sort`"),
         ("fields a, | limit 1", "expected an expression, found `|`", "remove the comma before it"),
+        ("filter (a = 1 | limit 5", "expected an operator or `)`, found `|`", "a `)` is missing"),
+        ("filter a in [1, 2", "expected an operator, `,` or `]`, found the end of the query", "a `]` is missing"),
         ("filter a == 1", "expected `=`, found `==`", "use `=`"),
         ("filter a && b", "expected `and`, found `&&`", "use `and`"),
         ("filter a || b", "expected `or`, found `||`", "use `or`"),

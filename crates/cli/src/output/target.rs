@@ -124,7 +124,10 @@ mod tests {
         assert_eq!(std::fs::read(&path).expect("written"), b"new");
         assert_eq!(names(), 1);
 
-        assert!(matches!(Target::open(Some(folder.path()), true), Err(Error::Input { .. })), "a folder is never replaced");
+        assert!(
+            matches!(Target::open(Some(folder.path()), true), Err(Error::Input { .. })),
+            "a folder is never replaced"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Loops over the cells of a column, with what does not change from row to row decided outside.
 
 use crate::value::column::{Column, Kinds};
-use crate::value::number::{self, Number};
+use crate::value::number::Number;
 use crate::value::{Kind, ValueRef};
 use arrow::array::Array;
 use arrow::buffer::NullBuffer;
@@ -111,9 +111,9 @@ fn short_integer(view: u128) -> Option<i64> {
     }
     // Neighbouring digits join to numbers of two, four, eight digits; the first digit is in the lowest byte.
     let ones = text & (0x0f * ONES);
-    let tens = (ones.wrapping_mul(10 + (1 << 8)) >> 8) & 0x00ff_00ff_00ff_00ff;
-    let hundreds = (tens.wrapping_mul(100 + (1 << 16)) >> 16) & 0x0000_ffff_0000_ffff;
-    Some((hundreds.wrapping_mul(10_000 + (1 << 32)) >> 32) as u32 as i64)
+    let tens = (ones.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let hundreds = (tens.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_ffff_0000_ffff;
+    Some((hundreds.wrapping_mul(1 + (10_000 << 32)) >> 32) as u32 as i64)
 }
 
 /// Calls `each` with the row's group, and kind and canonical text of the cell, for all cells that are not null and that

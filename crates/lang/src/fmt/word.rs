@@ -130,14 +130,22 @@ pub(super) fn glob_name(name: &GlobName) -> String {
     if let Some(field) = &name.path {
         return path(field);
     }
-    // Digits behind a star would be a token of their own.
+    // Digits behind a star or a dot could be read with what follows them as a duration.
     let mut before = '*';
     let plain = name.text.chars().all(|c| {
-        let fits = c == '*' || continues_name(c) && !(before == '*' && c.is_ascii_digit());
+        let fits = match c {
+            '*' => true,
+            '.' => before != '.',
+            _ => continues_name(c) && !("*.".contains(before) && c.is_ascii_digit()),
+        };
         before = c;
         fits
     });
-    if plain && !name.text.is_empty() { name.text.clone() } else { in_backticks(&name.text) }
+    if plain && !name.text.is_empty() && !name.text.starts_with('.') {
+        name.text.clone()
+    } else {
+        in_backticks(&name.text)
+    }
 }
 
 /// The value of a setting.

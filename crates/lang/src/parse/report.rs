@@ -63,6 +63,11 @@ fn reason(place: Input<'_>, token: &Token, labels: &[Label]) -> Option<String> {
     if ends_list && behind(Sign::Comma) {
         return Some("remove the comma before it".to_string());
     }
+    for close in [Sign::Close, Sign::CloseList].map(Sign::text) {
+        if ends_list && wants(close) {
+            return Some(format!("a `{close}` is missing"));
+        }
+    }
     if matches!(token.kind, TokenKind::Sign(Sign::Dot))
         && place.previous().is_some_and(|p| matches!(p.kind, TokenKind::Number))
     {

@@ -107,11 +107,6 @@ impl<W: Weight> Part<W> {
         &self.list
     }
 
-    /// Where the long texts are.
-    pub(super) fn arena(&self) -> &Arena {
-        &self.arena
-    }
-
     /// Gives up everything but the long texts.
     pub(super) fn into_arena(self) -> Arena {
         self.arena
