@@ -265,6 +265,37 @@ fn parameters_override_let() {
 }
 
 #[test]
+fn tables_come_from_files() {
+    let place = Place::new();
+    place.write("iocs.csv", "ip,why\n198.51.100.7,seen before\n");
+    place.write("nets.ndjson", "{\"net\":\"203.0.113.0/24\"}\n");
+    let query = "table bad from \"iocs.csv\"\nfilter ip in table bad | stats count(*) as n by ip";
+    place.run(&["query", query, "events.ndjson"]).is(0, "ip,n\n198.51.100.7,2\n", &[]);
+    let query = "filter ip in table nets | stats count(*) as n by ip";
+    place.run(&["query", query, "events.ndjson", "--table", "nets=nets.ndjson"]).is(0, "ip,n\n203.0.113.9,1\n", &[]);
+    place.run(&["query", query, "events.ndjson"]).is(2, "", &["unknown table `nets`"]);
+    place.run(&["query", query, "events.ndjson", "--table", "nets=gone.csv"]).is(2, "", &["gone.csv"]);
+}
+
+#[test]
+fn messages_nobody_reads_are_no_failure() {
+    use std::process::Stdio;
+    let place = Place::new();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("backsight"))
+        .current_dir(place.folder.path())
+        .args(["query", "stats count(*) as n", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    drop(child.stderr.take());
+    drop(child.stdin.take());
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"n\n0\n"[..]));
+}
+
+#[test]
 fn hostile_values_and_names_reach_no_terminal() {
     let place = Place::new();
     let name = "evil\u{202e}\x1b]0;x\x07.ndjson";

@@ -1,6 +1,6 @@
 //! Equality, order, and the one total order of `sort`.
 
-use super::value::{N, V, numeric, read_time};
+use super::value::{N, V, read_time};
 use std::cmp::Ordering;
 
 /// Numeric comparison, exact between integer and float.
@@ -105,9 +105,4 @@ fn runs(text: &str) -> Vec<&str> {
         rest = &rest[end..];
     }
     runs
-}
-
-/// Whether a text is one that `isNumeric` accepts.
-pub fn is_numeric_text(text: &str) -> bool {
-    numeric(text).is_some()
 }

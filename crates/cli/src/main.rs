@@ -46,7 +46,7 @@ fn dispatch(command: Option<Command>, common: &Common) -> Result<u8, Failure> {
         Some(Command::Formats(args)) => Ok(reference::formats(&args, look()).map(|()| exit::ANSWERED)?),
         None if std::io::stdin().is_terminal() => repl::repl(&[], &args::ReadArgs::default(), common),
         None => {
-            eprintln!("{}", Cli::command().render_help());
+            terminal::say(&Cli::command().render_help().to_string());
             Ok(exit::WRONG)
         }
     }
@@ -59,9 +59,9 @@ fn report(failure: Failure, common: &Common) -> u8 {
         (Error::Closed, _) => {}
         (Error::Query(diagnostics), Some((name, text))) => {
             let color = terminal::colored_messages(common);
-            eprint!("{}", draw::diagnostics(draw::Text { name: &name, text: &text }, diagnostics, color));
+            terminal::say(&draw::diagnostics(draw::Text { name: &name, text: &text }, diagnostics, color));
         }
-        _ => eprintln!("error: {}", escape::visible(&error.to_string())),
+        _ => terminal::say(&format!("error: {}\n", escape::visible(&error.to_string()))),
     }
     exit::status(&error)
 }

@@ -3,6 +3,7 @@
 use crate::args::{Common, ExplainArgs, OutputArgs, QueryArgs, Question, ReadArgs, Stats};
 use crate::cancel;
 use crate::draw::{self, Text};
+use crate::escape;
 use crate::exit;
 use crate::output::target::{Target, output_error};
 use crate::output::{self, Format, Look};
@@ -18,7 +19,7 @@ use std::path::Path;
 use std::time::Instant;
 
 /// A query's text, what to call it, and the paths it runs over.
-pub(crate) struct Asked {
+struct Asked {
     name: String,
     text: String,
     paths: Vec<OsString>,
@@ -65,76 +66,96 @@ pub(crate) fn text_of(file: &Path) -> Result<String, Error> {
 /// `backsight query`
 pub(crate) fn query(args: QueryArgs, common: &Common) -> Result<u8, Failure> {
     let asked = Asked::new(args.question)?;
-    let in_query = |error| Failure::of(error, asked.source());
+    let (reading, output) = (&args.reading, &args.output);
     // Errors of the query come before anything is read.
-    let times = Times::of(&args.reading)?;
-    run::compile(&asked.text, Clock::default(), &args.reading).map_err(in_query)?;
-    let format = format_of(&args.output, terminal::look(common, false))?;
-    let input = Input::open(&asked.paths, &args.reading)?;
-    answer(asked.source(), &input, times, &args.reading, &args.output, format, common).map_err(in_query)
+    run::compile(&asked.text, Clock::default(), reading).map_err(|e| Failure::of(e, asked.source()))?;
+    let format = format_of(output, terminal::look(common, false))?;
+    let input = &Input::open(&asked.paths, reading)?;
+    let desk = Desk { input, reading, output, format, common, most_rows: u64::MAX };
+    desk.answer(asked.source()).map_err(|e| Failure::of(e, asked.source()))
 }
 
-/// Runs a query over an opened input, writes its answer and what there is to say about the run.
-///
-/// Returns the exit status.
-pub(crate) fn answer(
-    source: Text<'_>,
-    input: &Input,
-    times: Times,
-    reading: &ReadArgs,
-    to: &OutputArgs,
-    format: Format,
-    common: &Common,
-) -> Result<u8, Error> {
-    let started = Instant::now();
-    let clock = times.clock(input, reading)?;
-    let compiled = run::compile(source.text, clock, reading)?;
-    let as_json = to.stats == Some(Stats::Json);
-    if !common.quiet && !as_json {
-        eprint!("{}", draw::diagnostics(source, &compiled.warnings, terminal::colored_messages(common)));
+/// Everything an answer depends on but the query.
+pub(crate) struct Desk<'a> {
+    /// What is read.
+    pub(crate) input: &'a Input,
+    /// How it is read.
+    pub(crate) reading: &'a ReadArgs,
+    /// Where the answer goes.
+    pub(crate) output: &'a OutputArgs,
+    /// How it is written.
+    pub(crate) format: Format,
+    /// What is said beside it.
+    pub(crate) common: &'a Common,
+    /// Rows that are printed; of the others only the number is said.
+    pub(crate) most_rows: u64,
+}
+
+impl Desk<'_> {
+    /// Runs a query, writes its answer and what there is to say about the run. Returns the exit status.
+    pub(crate) fn answer(&self, source: Text<'_>) -> Result<u8, Error> {
+        let started = Instant::now();
+        let clock = Times::of(self.reading)?.clock(self.input, self.reading)?;
+        let compiled = run::compile(source.text, clock, self.reading)?;
+        let as_json = self.output.stats == Some(Stats::Json);
+        if !self.common.quiet && !as_json {
+            let color = terminal::colored_messages(self.common);
+            terminal::say(&draw::diagnostics(source, &compiled.warnings, color));
+        }
+        let file = self.output.output.as_deref().filter(|path| *path != Path::new("-"));
+        let mut target = Target::open(file, self.output.force)?;
+        let columns: Vec<String> = compiled.plan.columns().iter().map(|name| name.to_string()).collect();
+        let mut writer = output::writer(self.format, self.look(file.is_some()), &columns, target.writer());
+        let ctl = run::control(self.reading)?;
+        let mut room = self.most_rows;
+        let outcome = cancel::cancelling(&ctl, || {
+            run::run(&compiled, self.input, &clock, &ctl, &mut |batch| {
+                let rows = batch.rows as u64;
+                let fits = if rows <= room { batch } else { &batch.clone().head(room as usize) };
+                room = room.saturating_sub(rows);
+                writer.write(fits).map_err(output_error)
+            })
+        })?;
+        writer.finish().map_err(output_error)?;
+        drop(writer);
+        match file {
+            // A file under its name is a whole answer; what an interrupted run has goes to a stream only.
+            Some(path) if outcome.partial => {
+                let path = path.display().to_string();
+                terminal::say(&format!("{}: not written, the answer is partial\n", escape::visible(&path)));
+            }
+            _ => target.commit()?,
+        }
+        let summary = Summary::new(&ctl.counters, &self.input.notes(), outcome, started.elapsed());
+        let status = match () {
+            () if outcome.partial => exit::INTERRUPTED,
+            () if summary.damaged() && !self.reading.lenient => exit::DAMAGED,
+            () => exit::ANSWERED,
+        };
+        if as_json {
+            let stats = summary.json(status, &warnings(source, &compiled.warnings));
+            terminal::say(&format!("{stats}\n"));
+        } else if !self.common.quiet {
+            terminal::say(&summary.text(self.most_rows));
+        }
+        Ok(status)
     }
-    let file = to.output.as_deref().filter(|path| *path != Path::new("-"));
-    let mut look = terminal::look(common, to.csv_raw);
-    if file.is_some() {
-        look = Look { width: None, color: false, ..look };
+
+    fn look(&self, to_file: bool) -> Look {
+        let look = terminal::look(self.common, self.output.csv_raw);
+        if to_file { Look { width: None, color: false, ..look } } else { look }
     }
-    let mut target = Target::open(file, to.force)?;
-    let columns: Vec<String> = compiled.plan.columns().iter().map(|name| name.to_string()).collect();
-    let mut writer = output::writer(format, look, &columns, target.writer());
-    let ctl = run::control(reading)?;
-    let outcome = cancel::cancelling(&ctl, || {
-        run::run(&compiled, input, &clock, &ctl, &mut |batch| writer.write(batch).map_err(output_error))
-    })?;
-    writer.finish().map_err(output_error)?;
-    drop(writer);
-    // A file under its name is a whole answer; what an interrupted run has goes to a stream only.
-    if file.is_none() || !outcome.partial {
-        target.commit()?;
-    }
-    let summary = Summary::new(&ctl.counters, &input.notes(), outcome, started.elapsed());
-    let status = match () {
-        () if outcome.partial => exit::INTERRUPTED,
-        () if summary.damaged() && !reading.lenient => exit::DAMAGED,
-        () => exit::ANSWERED,
-    };
-    if as_json {
-        eprintln!("{}", summary.json(status, &warnings(source, &compiled.warnings)));
-    } else if !common.quiet {
-        eprint!("{}", summary.text());
-    }
-    Ok(status)
 }
 
 /// `backsight explain`
 pub(crate) fn explain(args: ExplainArgs) -> Result<u8, Failure> {
     let asked = Asked::new(args.question)?;
     let in_query = |error| Failure::of(error, asked.source());
-    let times = Times::of(&args.reading)?;
     run::compile(&asked.text, Clock::default(), &args.reading).map_err(in_query)?;
     let input = Input::open(&asked.paths, &args.reading)?;
-    let clock = times.clock(&input, &args.reading)?;
+    let clock = Times::of(&args.reading)?.clock(&input, &args.reading)?;
     let compiled = run::compile(&asked.text, clock, &args.reading).map_err(in_query)?;
-    let plan = crate::escape::lines(&compiled.plan.explain()).into_owned();
+    let plan = escape::lines(&compiled.plan.explain()).into_owned();
     let mut target = Target::open(None, false)?;
     target.writer().write_all(plan.as_bytes()).map_err(output_error)?;
     target.commit()?;

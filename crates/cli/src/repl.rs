@@ -4,8 +4,8 @@ use crate::args::{Common, OutputArgs, ReadArgs};
 use crate::draw::Text;
 use crate::exit;
 use crate::output::Format;
-use crate::query::{self, Failure};
-use crate::run::{Input, Times};
+use crate::query::{Desk, Failure};
+use crate::run::Input;
 use crate::terminal;
 use backsight_engine::error::Error;
 use rustyline::completion::Completer;
@@ -17,6 +17,9 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Editor, Helper};
 use std::ffi::OsString;
 use std::path::PathBuf;
+
+/// Rows of an answer that are printed.
+const MOST_ROWS: u64 = 1_000;
 
 const HELP: &str = "\
 A query runs when it is complete: Enter after `|`, `,` or inside brackets goes on in the next line.
@@ -37,6 +40,7 @@ pub(crate) fn repl(paths: &[OsString], reading: &ReadArgs, common: &Common) -> R
         // The first session has no history yet.
         let _ = editor.load_history(file);
     }
+    let output = OutputArgs::default();
     let mut format = terminal::look(common, false).default_format();
     loop {
         let line = match editor.readline("backsight> ") {
@@ -51,13 +55,20 @@ pub(crate) fn repl(paths: &[OsString], reading: &ReadArgs, common: &Common) -> R
         }
         let _ = editor.add_history_entry(line);
         match line.strip_prefix('\\').map(|c| c.split_once(' ').unwrap_or((c, ""))) {
-            None => ask(line, &input, reading, common, format),
+            None => {
+                let desk = Desk { input: &input, reading, output: &output, format, common, most_rows: MOST_ROWS };
+                let source = Text { name: "query", text: line };
+                // Whatever happens to one query, the prompt comes back.
+                if let Err(error) = desk.answer(source) {
+                    crate::report(Failure::of(error, source), common);
+                }
+            }
             Some(("q", _)) => break,
             Some(("f", name)) => match <Format as clap::ValueEnum>::from_str(name.trim(), true) {
                 Ok(chosen) => format = chosen,
-                Err(_) => eprint!("{HELP}"),
+                Err(_) => terminal::say(HELP),
             },
-            Some(_) => eprint!("{HELP}"),
+            Some(_) => terminal::say(HELP),
         }
     }
     if let Some(file) = &history {
@@ -66,16 +77,6 @@ pub(crate) fn repl(paths: &[OsString], reading: &ReadArgs, common: &Common) -> R
         let _ = editor.save_history(file);
     }
     Ok(exit::ANSWERED)
-}
-
-/// Runs one query; whatever happens, the prompt comes back.
-fn ask(text: &str, input: &Input, reading: &ReadArgs, common: &Common, format: Format) {
-    let source = Text { name: "query", text };
-    let to = OutputArgs::default();
-    let result = Times::of(reading).and_then(|times| query::answer(source, input, times, reading, &to, format, common));
-    if let Err(error) = result {
-        crate::report(Failure::of(error, source), common);
-    }
 }
 
 /// `$XDG_STATE_HOME/backsight/history`, or its default place; none without a home.

@@ -60,8 +60,8 @@ impl Summary {
         self.notes.iter().any(|n| n.weight == Weight::Damage)
     }
 
-    /// For people: the line, then one line per finding.
-    pub(crate) fn text(&self) -> String {
+    /// For people: the line, then one line per finding. `shown`: rows printed at most.
+    pub(crate) fn text(&self, shown: u64) -> String {
         let seconds = self.elapsed.as_secs_f64();
         let mut line = format!(
             "{}{} from {}, {} in {}",
@@ -73,6 +73,9 @@ impl Summary {
         );
         if self.bytes > 0 && seconds > 0.0 {
             let _ = write!(line, " ({}/s)", amount(self.bytes as f64 / seconds));
+        }
+        if self.rows > shown {
+            let _ = write!(line, "; the last {} not shown", counted(self.rows - shown, "row"));
         }
         let damaged = self.notes.iter().filter(|n| n.weight == Weight::Damage).count() as u64;
         let noticed = self.notes.len() as u64 - damaged;
@@ -204,8 +207,15 @@ mod tests {
             elapsed: Duration::from_millis(10),
             ..Summary::default()
         };
-        assert_eq!(summary.text(), "1 row from 2,395 records, 694 kB in 10 ms (69.4 MB/s)\n");
+        assert_eq!(summary.text(u64::MAX), "1 row from 2,395 records, 694 kB in 10 ms (69.4 MB/s)\n");
         assert!(!summary.damaged());
+    }
+
+    #[test]
+    fn rows_that_are_not_shown_are_said() {
+        let summary = Summary { rows: 2395, elapsed: Duration::from_millis(1), ..Summary::default() };
+        assert!(summary.text(1000).contains("; the last 1,395 rows not shown\n"), "{}", summary.text(1000));
+        assert!(!summary.text(2395).contains("not shown"));
     }
 
     #[test]
@@ -220,7 +230,7 @@ mod tests {
             ..Summary::default()
         };
         assert_eq!(
-            summary.text(),
+            summary.text(u64::MAX),
             "interrupted, answer is partial: 0 rows from 0 records, 0 B in 1 ms; 1 damaged place; 1 record not JSON; \
              2 records not UTF-8; 1 notice\ndamaged: a\\x1b.gz at byte 7: cut short\nnotice: b: cut short\n"
         );

@@ -2,7 +2,7 @@
 
 use crate::args::{Color, Common};
 use crate::output::{Format, Look};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 /// How to write to standard output.
 pub(crate) fn look(common: &Common, csv_raw: bool) -> Look {
@@ -17,6 +17,11 @@ pub(crate) fn look(common: &Common, csv_raw: bool) -> Look {
 /// Whether messages on standard error are coloured.
 pub(crate) fn colored_messages(common: &Common) -> bool {
     colored(common.color, &std::io::stderr())
+}
+
+/// Writes to standard error. A reader that went away (`2>&1 | head`) is no reason to fail, as it would be for `eprint!`.
+pub(crate) fn say(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 fn colored(wanted: Color, stream: &impl anstream::stream::RawStream) -> bool {

@@ -84,8 +84,10 @@ pub struct Finding {
 pub enum State {
     /// There may be more.
     More,
-    /// What follows does not continue what came before: bytes between were lost.
+    /// Bytes were lost here: what came before may be cut off, and what follows does not continue it.
     Gap,
+    /// What came before is wrong somewhere, so that what follows must not be taken to continue it.
+    Break,
     /// There is no more.
     End,
 }

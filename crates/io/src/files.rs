@@ -6,7 +6,7 @@ use crate::codec::{self, Codec, Decoder, Feed, Finding, Identity, State, Utf16};
 use crate::discover::{Origin, discover};
 use crate::formats::{self, FORMATS, Format, HEAD, Memory, Pass, Queue, Reader};
 use crate::partitions;
-use crate::records::{Broken, Plain, Stream, read_all};
+use crate::records::{Broken, Plain, Stream, finding, read_all};
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Flow, Morsel, Morsels, Note, Scan, Source, Weight};
 use backsight_engine::value::column::{Batch, OFFSET_BITS};
@@ -234,11 +234,13 @@ impl Files {
 
     fn try_start<'a>(&self, pass: Pass<'a>, last: bool) -> Result<Option<Started<'a>>, Error> {
         let Content { codec: _, head, body, findings } = Content::open(&pass.input, pass.options)?;
+        if head.is_empty() && findings.is_empty() {
+            pass.note(Weight::Notice, None, "empty");
+        }
         for found in findings {
-            pass.note(found.weight, Some(found.offset), found.message);
+            finding(&pass, found.weight, found.offset, &found.message)?;
         }
         if head.is_empty() {
-            pass.note(Weight::Notice, None, "empty");
             return Ok(None);
         }
         let format = match (self.format, formats::no_log(&head)) {
@@ -342,7 +344,7 @@ fn start_decoding(mut decoder: Box<dyn Decoder>, findings: &mut Vec<Finding>) ->
         len += n;
         state = now;
         // Nothing before the first damage: look behind it.
-        if len == 0 && state == State::Gap {
+        if len == 0 && matches!(state, State::Gap | State::Break) {
             state = State::More;
         }
     }

@@ -57,7 +57,7 @@ impl Morsel for Broken {
 }
 
 /// Notes a finding; damage is an error where the run is strict.
-fn finding(pass: &Pass<'_>, weight: Weight, offset: u64, message: &str) -> Result<(), Error> {
+pub(crate) fn finding(pass: &Pass<'_>, weight: Weight, offset: u64, message: &str) -> Result<(), Error> {
     if weight == Weight::Damage && pass.options.strict {
         return Err(Error::Input { file: pass.input.shown.clone(), offset: Some(offset), why: message.into() });
     }
@@ -297,7 +297,7 @@ impl<'a> Stream<'a> {
                     self.carry.extend_from_slice(&buffer[cut..len]);
                     self.offset -= (len - cut) as u64;
                 }
-                State::Gap => self.state = State::More,
+                State::Gap | State::Break => self.state = State::More,
                 State::End => {}
             }
             if cut > 0 {

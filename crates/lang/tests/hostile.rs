@@ -125,7 +125,7 @@ fn a_megabyte_of_the_same() {
         ["", "filter ", "fields a | filter b in (fields c | stats ", "parse ", "sequence by a within 5m [ x: "]
     {
         for part in parts {
-            survive(&format!("{prefix:?} {part:?}"), fill(prefix, part, MEGABYTE / 64));
+            survive(&format!("{prefix:?} {part:?}"), fill(prefix, part, MEGABYTE / 128));
         }
     }
     for part in ["(", "not ", "- ", "2^", "a in (fields b | filter ", "[", "a and ", "a | "] {

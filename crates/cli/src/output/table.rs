@@ -17,8 +17,8 @@ use std::io::{self, Write};
 
 /// Rows that are laid out together; the first so many decide the widths.
 const CHUNK: usize = 2_000;
-/// Narrower columns than this are not readable.
-const MIN_WIDTH: u16 = 6;
+/// A column cut narrower than this is not readable: times and addresses fall apart.
+const MIN_WIDTH: u16 = 15;
 /// Spaces and line between two columns.
 const GAP: u16 = 3;
 
@@ -225,7 +225,7 @@ mod tests {
     fn fitting() {
         assert_eq!(fit(&[5, 10], 80), Some(vec![5, 10]));
         assert_eq!(fit(&[5, 100, 90], 71), Some(vec![5, 30, 30]));
-        assert_eq!(fit(&[100, 100], 14), None);
+        assert_eq!(fit(&[100, 100], 30), None);
         assert_eq!(fit(&[1; 100], 80), None);
         assert_eq!(fit(&[], 80), Some(vec![]));
     }

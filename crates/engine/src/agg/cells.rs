@@ -66,34 +66,34 @@ pub(super) fn operands<'a, S>(
     groups: &[u32],
     mut each: impl FnMut(&mut S, Number<'a>),
 ) {
-    match (states, column) {
+    match states {
+        [one] => numbers(column, |_, n| each(one, n)),
+        many => numbers(column, |i, n| each(&mut many[groups[i] as usize], n)),
+    }
+}
+
+#[inline]
+fn numbers<'a>(column: &'a Column, mut each: impl FnMut(usize, Number<'a>)) {
+    let mut general = |i: usize, v: ValueRef<'a>| {
+        if let Some(n) = v.operand() {
+            each(i, n);
+        }
+    };
+    match column {
         // The common case: text, most of it short integers.
-        ([one], Column::Text(a, kinds @ Kinds::All(Kind::String | Kind::Number))) => {
+        Column::Text(a, Kinds::All(kind @ (Kind::String | Kind::Number))) => {
             let views = a.views();
             valid(a, |i| match short_integer(views[i]) {
-                Some(n) => each(one, Number::Int(n)),
-                None => {
-                    if let Some(n) = ValueRef::Text(kinds.get(i), a.value(i)).number() {
-                        each(one, n);
-                    }
-                }
+                Some(n) => general(i, ValueRef::Int(n)),
+                None => general(i, ValueRef::Text(*kind, a.value(i))),
             });
         }
-        ([one], _) => present(column, |_, v| {
-            if let Some(n) = v.operand() {
-                each(one, n);
-            }
-        }),
-        (many, _) => present(column, |i, v| {
-            if let Some(n) = v.operand() {
-                each(&mut many[groups[i] as usize], n);
-            }
-        }),
+        _ => present(column, general),
     }
 }
 
 /// The number of 1 to 8 digits that a view holds; `None` for all other text. Both strings and numbers so spelled are
-/// this number. Measured on numbers of four digits: 3 ns a row, by the general way 11.
+/// this number. Measured on a sum of numbers of up to four digits: 7 ns a row, by the general way 12.
 #[inline]
 fn short_integer(view: u128) -> Option<i64> {
     const ONES: u64 = 0x0101_0101_0101_0101;

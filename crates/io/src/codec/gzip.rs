@@ -140,7 +140,8 @@ impl Gzip {
             Header::CutShort => {
                 self.note(findings, Weight::Damage, start, "truncated: the file ends within a gzip header");
                 self.at = self.feed.len();
-                Some(State::End)
+                self.rescan = Some(start + MAGIC.len());
+                Some(State::Gap)
             }
             Header::None => {
                 if self.feed.from(start, 1).is_empty() {
@@ -245,6 +246,8 @@ impl Decoder for Gzip {
                     self.member = None;
                     let what = format!("truncated: the file ends within the gzip member that begins at byte {start}");
                     self.note(findings, Weight::Damage, self.at, what);
+                    // Damage may have hidden the end of this member and so swallowed others.
+                    self.rescan = Some(start + MAGIC.len());
                     return Ok((filled, State::Gap));
                 }
                 Inflated::Corrupt => {
@@ -261,7 +264,8 @@ impl Decoder for Gzip {
                     let Some(expected) = trailer(&mut self.feed, self.at) else {
                         self.note(findings, Weight::Damage, self.at, "truncated: the file ends within a gzip checksum");
                         self.at = self.feed.len();
-                        return Ok((filled, State::End));
+                        self.rescan = Some(start + MAGIC.len());
+                        return Ok((filled, State::Gap));
                     };
                     self.at += TRAILER;
                     if expected != (crc, size) {
@@ -272,6 +276,7 @@ impl Decoder for Gzip {
                             self.rescan = Some(start + MAGIC.len());
                             return Ok((filled, State::Gap));
                         }
+                        return Ok((filled, State::Break));
                     }
                 }
             }

@@ -157,7 +157,9 @@ fn plain(node: &Type) -> Result<TypePtr, Damage> {
     let info = node.get_basic_info();
     let made = match node {
         Type::PrimitiveType { physical_type: Physical::BYTE_ARRAY, .. } if is_text(node) => {
-            Type::primitive_type_builder(node.name(), Physical::BYTE_ARRAY).with_repetition(info.repetition()).build()?
+            Type::primitive_type_builder(node.name(), Physical::BYTE_ARRAY)
+                .with_repetition(info.repetition())
+                .build()?
         }
         Type::PrimitiveType { .. } => node.clone(),
         Type::GroupType { fields, .. } => {

@@ -151,8 +151,7 @@ fn walk(data: &Bytes, chunk: &ColumnChunkMetaData, sums: &mut HashMap<u64, u32>)
     let mut delta = false;
     while at < range.end {
         let damaged = |why: String| Damage { offset: Some(at as u64), why };
-        let (header, length) =
-            header(&data[at..range.end]).ok_or_else(|| damaged("damaged page header".into()))?;
+        let (header, length) = header(&data[at..range.end]).ok_or_else(|| damaged("damaged page header".into()))?;
         let body = at + length;
         let compressed = usize::try_from(header.compressed).ok().filter(|n| *n <= range.end - body);
         let (Some(compressed), Ok(uncompressed)) = (compressed, u64::try_from(header.uncompressed)) else {
@@ -198,9 +197,12 @@ fn check_lengths(data: &Bytes, chunk: &ColumnChunkMetaData) -> Result<(), Damage
                 }
                 (buf, *encoding, *num_values, at)
             }
-            Page::DataPageV2 { buf, encoding, num_values, def_levels_byte_len, rep_levels_byte_len, .. } => {
-                (buf, *encoding, *num_values, (*def_levels_byte_len as usize).saturating_add(*rep_levels_byte_len as usize))
-            }
+            Page::DataPageV2 { buf, encoding, num_values, def_levels_byte_len, rep_levels_byte_len, .. } => (
+                buf,
+                *encoding,
+                *num_values,
+                (*def_levels_byte_len as usize).saturating_add(*rep_levels_byte_len as usize),
+            ),
         };
         let streams = match encoding {
             Encoding::DELTA_LENGTH_BYTE_ARRAY => 1,

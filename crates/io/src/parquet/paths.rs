@@ -103,16 +103,9 @@ mod tests {
 
     /// a { b, c.d { e } }, a.b, m (map), j (JSON), @x
     fn columns() -> Vec<Node> {
-        let inner = Node {
-            name: "c.d".into(),
-            leaves: 1..2,
-            shape: Shape::Struct(vec![leaf("e", 1, Meaning::Plain)]),
-        };
-        let a = Node {
-            name: "a".into(),
-            leaves: 0..2,
-            shape: Shape::Struct(vec![leaf("b", 0, Meaning::Plain), inner]),
-        };
+        let inner = Node { name: "c.d".into(), leaves: 1..2, shape: Shape::Struct(vec![leaf("e", 1, Meaning::Plain)]) };
+        let a =
+            Node { name: "a".into(), leaves: 0..2, shape: Shape::Struct(vec![leaf("b", 0, Meaning::Plain), inner]) };
         let (key, value) = (leaf("key", 3, Meaning::Plain), leaf("value", 4, Meaning::Plain));
         let map = Node { name: "m".into(), leaves: 3..5, shape: Shape::Map(Box::new(key), Box::new(value)) };
         vec![a, leaf("a.b", 2, Meaning::Plain), map, leaf("j", 5, Meaning::Json), leaf("@x", 6, Meaning::Plain)]

@@ -20,11 +20,16 @@ pub(super) struct Plan<'f> {
     slots: Vec<Slot>,
 }
 
-enum Slot {
-    /// The first of these that is not null.
-    Column(Vec<Access>),
-    /// The first of these that is not null, read as a time.
-    Time(Vec<Access>),
+/// A column of batches: of the columns of the file the first that is not null, else what is usual.
+struct Slot {
+    ways: Vec<Access>,
+    usual: Usual,
+}
+
+/// What a slot holds where no column has a value.
+enum Usual {
+    /// Nothing; what was found is a time, and where there is none this is counted if `counted`.
+    Time { counted: bool },
     /// The whole row as JSON.
     Row,
     /// `@ptr`
@@ -38,46 +43,38 @@ impl<'f> Plan<'f> {
     pub(super) fn new(file: &'f ParquetFile, scan: &Scan, times: &[Vec<Segment>]) -> Plan<'f> {
         let columns = &file.columns[..];
         let mut leaves = vec![false; file.schema.num_columns()];
-        let system = |name: &str, other: Slot| match paths::named(columns, name) {
-            Some(column) => Slot::Column(vec![column]),
-            None => other,
-        };
+        let own = |name: &str| paths::named(columns, name).into_iter().collect::<Vec<_>>();
+        let text = |text: &str| Usual::Const(Value::string(text));
         let mut slots: Vec<Slot> = scan
             .want
             .iter()
             .map(|field| match field {
-                Field::Timestamp => Slot::Time(match paths::named(columns, "@timestamp") {
-                    Some(column) => vec![column],
-                    None => times.iter().flat_map(|path| paths::find(columns, path)).collect(),
-                }),
-                Field::Message => system("@message", Slot::Row),
-                Field::LogStream => system("@logStream", Slot::Const(Value::string(&file.origin.log_stream))),
-                Field::Log => system("@log", Slot::Const(Value::string(&file.origin.log))),
-                Field::IngestionTime => match paths::named(columns, "@ingestionTime") {
-                    Some(column) => Slot::Time(vec![column]),
-                    None => Slot::Const(Value::Null),
-                },
-                Field::Ptr => system("@ptr", Slot::Pointer),
-                Field::Path(path) => Slot::Column(paths::find(columns, path)),
+                Field::Timestamp => {
+                    let mut ways = own("@timestamp");
+                    ways.extend(times.iter().flat_map(|path| paths::find(columns, path)));
+                    Slot { ways, usual: Usual::Time { counted: true } }
+                }
+                Field::IngestionTime => Slot { ways: own("@ingestionTime"), usual: Usual::Time { counted: false } },
+                Field::Message => Slot { ways: own("@message"), usual: Usual::Row },
+                Field::LogStream => Slot { ways: own("@logStream"), usual: text(&file.origin.log_stream) },
+                Field::Log => Slot { ways: own("@log"), usual: text(&file.origin.log) },
+                Field::Ptr => Slot { ways: own("@ptr"), usual: Usual::Pointer },
+                Field::Path(path) => Slot { ways: paths::find(columns, path), usual: Usual::Const(Value::Null) },
             })
             .collect();
-        for slot in &mut slots {
-            match slot {
-                Slot::Column(ways) | Slot::Time(ways) => {
-                    // What comes behind a column without nulls is never looked at.
-                    if let Some(last) = ways.iter().position(|way| file.is_never_null(way)) {
-                        ways.truncate(last + 1);
-                    }
-                    ways.iter().for_each(|way| leaves[way.leaves.clone()].fill(true));
-                }
-                Slot::Row => leaves.fill(true),
-                Slot::Pointer | Slot::Const(_) => {}
+        for Slot { ways, usual } in &mut slots {
+            // What comes behind a column without nulls is never looked at.
+            let last = ways.iter().position(|way| file.is_never_null(way));
+            ways.truncate(last.map_or(ways.len(), |last| last + 1));
+            ways.iter().for_each(|way| leaves[way.leaves.clone()].fill(true));
+            if let Usual::Row = usual
+                && last.is_none()
+            {
+                leaves.fill(true);
             }
         }
-        for slot in &mut slots {
-            if let Slot::Column(ways) | Slot::Time(ways) = slot {
-                ways.iter_mut().for_each(|way| way.steps = settled(columns, &way.steps, &leaves));
-            }
+        for way in slots.iter_mut().flat_map(|slot| &mut slot.ways) {
+            way.steps = settled(columns, &way.steps, &leaves);
         }
         Plan { columns, origin: &file.origin, leaves, slots }
     }
@@ -86,43 +83,41 @@ impl<'f> Plan<'f> {
     /// leaves of the plan; `None` if there are none. Second: rows without a time, where one was wanted.
     pub(super) fn columns(&self, decoded: Option<&RecordBatch>, first: u64, rows: usize) -> (Vec<Column>, usize) {
         let mut without_time = 0;
-        let columns = self.slots.iter().map(|slot| match slot {
-            Slot::Const(value) => Column::Const(value.clone(), rows),
-            Slot::Pointer => self.pointers(first, rows),
-            Slot::Row => {
-                let arrays = decoded.map(|d| d.columns()).unwrap_or_default();
-                let parts = self.columns.iter().zip(arrays).map(|(n, a)| (n.name.as_str(), a, &n.shape));
-                text::rows(parts, rows)
+        let columns = self.slots.iter().map(|Slot { ways, usual }| {
+            let said = self.first_of(ways, decoded, rows);
+            if let Usual::Time { counted } = usual {
+                let times = times::read(said);
+                without_time += if *counted { null_count(&times) } else { 0 };
+                return times;
             }
-            Slot::Column(ways) => self.first_of(ways, decoded, rows),
-            Slot::Time(ways) => {
-                let times = times::read(self.first_of(ways, decoded, rows));
-                without_time += match &times {
-                    Column::Time(times) => times.null_count(),
-                    _ => rows,
-                };
-                times
+            if null_count(&said) == 0 {
+                return said;
             }
+            let other = match usual {
+                Usual::Time { .. } | Usual::Const(Value::Null) => return said,
+                Usual::Const(value) => Column::Const(value.clone(), rows),
+                Usual::Pointer => self.pointers(first, rows),
+                Usual::Row => {
+                    let arrays = decoded.map(|d| d.columns()).unwrap_or_default();
+                    let parts = self.columns.iter().zip(arrays).map(|(n, a)| (n.name.as_str(), a, &n.shape));
+                    text::rows(parts, rows)
+                }
+            };
+            merge(&said, &other)
         });
         (columns.collect(), without_time)
     }
 
     fn first_of(&self, ways: &[Access], decoded: Option<&RecordBatch>, rows: usize) -> Column {
         let Some(decoded) = decoded else { return Column::null(rows) };
-        let mut found: Option<Column> = None;
+        let mut found = Column::null(rows);
         for way in ways {
-            let next = self.fetch(way, decoded);
-            let merged = match found {
-                None => next,
-                Some(before) => merge(&before, &next),
-            };
-            let whole = null_count(&merged) == 0;
-            found = Some(merged);
-            if whole {
+            found = merge(&found, &self.fetch(way, decoded));
+            if null_count(&found) == 0 {
                 break;
             }
         }
-        found.unwrap_or_else(|| Column::null(rows))
+        found
     }
 
     fn fetch(&self, way: &Access, decoded: &RecordBatch) -> Column {

@@ -31,8 +31,11 @@ pub(super) fn stretch(
         Ok(flow) => Ok(flow),
         Err(Stop::Receiver(error)) => Err(error),
         Err(Stop::Damage(damage)) => {
-            let lost = stretch.rows - rows.done;
-            let why = format!("{lost} rows from row {} on cannot be read: {}", stretch.first + rows.done, damage.why);
+            let (lost, next) = (stretch.rows - rows.done, stretch.first + rows.done);
+            let why = match lost {
+                0 => format!("rows between row {next} and the next are not read: {}", damage.why),
+                _ => format!("{lost} rows from row {next} on cannot be read: {}", damage.why),
+            };
             counters.note(Damage { why, ..damage }.note(&file.origin.file));
             Ok(Flow::More)
         }
@@ -70,18 +73,19 @@ impl<'a> Rows<'a> {
 
     fn decode(&mut self, out: &mut Out<'_>) -> Result<Flow, Stop> {
         let mut reader = guarded(|| self.open())?;
-        while self.done < self.stretch.rows {
-            let (plan, first) = (self.plan, self.stretch.first + self.done);
-            let decoded = guarded(|| match reader.next() {
-                None => Ok(None),
-                Some(batch) => {
-                    let batch: RecordBatch = batch?;
-                    let columns = plan.columns(Some(&batch), first, batch.num_rows());
-                    Ok(Some((columns, batch.num_rows())))
-                }
+        loop {
+            let (plan, first, left) = (self.plan, self.stretch.first + self.done, self.stretch.rows - self.done);
+            let decoded = guarded(|| {
+                let Some(batch) = reader.next() else { return Ok(None) };
+                let batch: RecordBatch = batch?;
+                let batch = if batch.num_rows() as u64 > left { batch.slice(0, left as usize) } else { batch };
+                let rows = batch.num_rows();
+                Ok(Some((plan.columns(Some(&batch), first, rows), rows)))
             })?;
             match decoded {
-                None | Some((_, 0)) => return Err(Damage::new("the columns end too early").into()),
+                None | Some((_, 0)) if left > 0 => return Err(Damage::new("the columns end too early").into()),
+                None => return Ok(Flow::More),
+                Some((_, 0)) => return Err(Damage::new("there are more than the footer says").into()),
                 Some((columns, rows)) => {
                     if self.give(columns, rows, out)? == Flow::Enough {
                         return Ok(Flow::Enough);
@@ -89,7 +93,6 @@ impl<'a> Rows<'a> {
                 }
             }
         }
-        Ok(Flow::More)
     }
 
     fn open(&self) -> Result<ParquetRecordBatchReader, Damage> {
@@ -140,14 +143,11 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Adds the stretch's share of the bytes of its row group: all of them as input consumed, those of the columns that
-/// are read as bytes of records.
+/// Counts as bytes of records the stretch's share of the columns that are read.
 fn count_bytes(group: &RowGroupMetaData, plan: &Plan<'_>, stretch: &Stretch, counters: &Counters) {
-    let share = |bytes: i64| {
-        let upto = |row: u64| u128::from(bytes.unsigned_abs()) * u128::from(row) / group.num_rows().unsigned_abs().max(1) as u128;
-        (upto(stretch.skip + stretch.rows) - upto(stretch.skip)) as u64
-    };
     let read = group.columns().iter().zip(&plan.leaves).filter(|(_, read)| **read).map(|(c, _)| c.uncompressed_size());
-    Counters::add(&counters.bytes, share(read.fold(0, i64::saturating_add)));
-    Counters::add(&counters.input_bytes, share(group.compressed_size()));
+    let bytes = u128::from(read.fold(0, i64::saturating_add).unsigned_abs());
+    let rows = u128::from(group.num_rows().unsigned_abs().max(1));
+    let upto = |row: u64| (bytes * u128::from(row) / rows) as u64;
+    Counters::add(&counters.bytes, upto(stretch.skip + stretch.rows) - upto(stretch.skip));
 }

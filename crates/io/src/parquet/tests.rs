@@ -44,7 +44,13 @@ fn shown(value: ValueRef<'_>) -> String {
 }
 
 fn open(data: Vec<u8>) -> Result<ParquetFile, Error> {
-    let origin = Origin { file: "x.parquet".into(), number: 3, pointer: "src#x.parquet:".into(), ..Default::default() };
+    let origin = Origin {
+        file: "x.parquet".into(),
+        number: 3,
+        log: "src".into(),
+        log_stream: "x.parquet".into(),
+        pointer: "src#x.parquet:".into(),
+    };
     ParquetFile::open(data.into(), origin)
 }
 
@@ -90,8 +96,14 @@ fn typed() -> Vec<(ArrayRef, [&'static str; 2])> {
         Some(NullBuffer::from(vec![true, false])),
     );
     let entries = StructArray::from(vec![
-        (Arc::new(ArrowField::new("keys", DataType::Utf8, false)), Arc::new(StringArray::from(vec!["k", "l"])) as ArrayRef),
-        (Arc::new(ArrowField::new("values", DataType::Float64, true)), Arc::new(Float64Array::from(vec![Some(1.5), None]))),
+        (
+            Arc::new(ArrowField::new("keys", DataType::Utf8, false)),
+            Arc::new(StringArray::from(vec!["k", "l"])) as ArrayRef,
+        ),
+        (
+            Arc::new(ArrowField::new("values", DataType::Float64, true)),
+            Arc::new(Float64Array::from(vec![Some(1.5), None])),
+        ),
     ]);
     let map = MapArray::new(
         Arc::new(ArrowField::new("entries", entries.data_type().clone(), false)),
@@ -104,7 +116,10 @@ fn typed() -> Vec<(ArrayRef, [&'static str; 2])> {
     vec![
         (Arc::new(StringArray::from(vec![Some("plain"), None])), ["s:plain", "-"]),
         (Arc::new(LargeStringArray::from(vec!["007", ""])), ["s:007", "s:"]),
-        (Arc::new(BinaryArray::from(vec![&b"\xff\xfe text longer than twelve bytes"[..], b""])), ["s:\u{fffd}\u{fffd} text longer than twelve bytes", "s:"]),
+        (
+            Arc::new(BinaryArray::from(vec![&b"\xff\xfe text longer than twelve bytes"[..], b""])),
+            ["s:\u{fffd}\u{fffd} text longer than twelve bytes", "s:"],
+        ),
         (Arc::new(dictionary), ["s:often", "-"]),
         (Arc::new(BooleanArray::from(vec![Some(true), None])), ["b:true", "-"]),
         (Arc::new(Int8Array::from(vec![-128, 127])), ["n:-128", "n:127"]),
@@ -115,19 +130,44 @@ fn typed() -> Vec<(ArrayRef, [&'static str; 2])> {
         (Arc::new(Float32Array::from(vec![1e20, 16_777_217.0])), ["n:100000000000000000000", "n:16777216"]),
         (Arc::new(Float64Array::from(vec![1e21, f64::INFINITY])), ["n:1e+21", "-"]),
         (Arc::new(TimestampSecondArray::from(vec![Some(-1), None])), ["t:1969-12-31 23:59:59.000", "-"]),
-        (Arc::new(TimestampMillisecondArray::from(vec![-1, 0])), ["t:1969-12-31 23:59:59.999", "t:1970-01-01 00:00:00.000"]),
-        (Arc::new(TimestampMicrosecondArray::from(vec![-1, 1999]).with_timezone("+02:00")), ["t:1969-12-31 23:59:59.999", "t:1970-01-01 00:00:00.001"]),
-        (Arc::new(TimestampNanosecondArray::from(vec![-1, 1_999_999])), ["t:1969-12-31 23:59:59.999", "t:1970-01-01 00:00:00.001"]),
+        (
+            Arc::new(TimestampMillisecondArray::from(vec![-1, 0])),
+            ["t:1969-12-31 23:59:59.999", "t:1970-01-01 00:00:00.000"],
+        ),
+        (
+            Arc::new(TimestampMicrosecondArray::from(vec![-1, 1999]).with_timezone("+02:00")),
+            ["t:1969-12-31 23:59:59.999", "t:1970-01-01 00:00:00.001"],
+        ),
+        (
+            Arc::new(TimestampNanosecondArray::from(vec![-1, 1_999_999])),
+            ["t:1969-12-31 23:59:59.999", "t:1970-01-01 00:00:00.001"],
+        ),
         (Arc::new(Date32Array::from(vec![Some(19_844), None])), ["s:2024-05-01", "-"]),
         (Arc::new(Date64Array::from(vec![19_844 * 86_400_000, 0])), ["s:2024-05-01", "s:1970-01-01"]),
         (Arc::new(Time32MillisecondArray::from(vec![3_723_004, 0])), ["s:01:02:03.004", "s:00:00:00.000"]),
         (Arc::new(Time64MicrosecondArray::from(vec![3_723_000_004, 0])), ["s:01:02:03.000004", "s:00:00:00.000000"]),
-        (Arc::new(Decimal128Array::from(vec![-1234, 5]).with_precision_and_scale(10, 2).expect("fits")), ["n:-12.34", "n:0.05"]),
-        (Arc::new(Decimal128Array::from(vec![99_999_999_999_999_999_999, 5]).with_precision_and_scale(38, 0).expect("fits")), ["s:99999999999999999999", "n:5"]),
-        (Arc::new(FixedSizeBinaryArray::try_from_iter([*b"abc", *b"xyz"].into_iter()).expect("same size")), ["s:abc", "s:xyz"]),
+        (
+            Arc::new(Decimal128Array::from(vec![-1234, 5]).with_precision_and_scale(10, 2).expect("fits")),
+            ["n:-12.34", "n:0.05"],
+        ),
+        (
+            Arc::new(
+                Decimal128Array::from(vec![99_999_999_999_999_999_999, 5])
+                    .with_precision_and_scale(38, 0)
+                    .expect("fits"),
+            ),
+            ["s:99999999999999999999", "n:5"],
+        ),
+        (
+            Arc::new(FixedSizeBinaryArray::try_from_iter([*b"abc", *b"xyz"].into_iter()).expect("same size")),
+            ["s:abc", "s:xyz"],
+        ),
         (Arc::new(NullArray::new(2)), ["-", "-"]),
         (Arc::new(tags), ["l:[1,null]", "-"]),
-        (Arc::new(user), ["m:{\"name\":\"a\\\"b\",\"uid\":18446744073709551615,\"at\":\"1970-01-01 00:00:01.000\"}", "-"]),
+        (
+            Arc::new(user),
+            ["m:{\"name\":\"a\\\"b\",\"uid\":18446744073709551615,\"at\":\"1970-01-01 00:00:01.000\"}", "-"],
+        ),
         (Arc::new(map), ["m:{\"k\":1.5,\"l\":null}", "m:{}"]),
     ]
 }
@@ -136,7 +176,8 @@ fn written(columns: Vec<(String, ArrayRef)>) -> Vec<u8> {
     let fields: Vec<ArrowField> =
         columns.iter().map(|(name, a)| ArrowField::new(name, a.data_type().clone(), true)).collect();
     let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns.into_iter().map(|(_, a)| a).collect()).expect("sound");
+    let batch =
+        RecordBatch::try_new(Arc::clone(&schema), columns.into_iter().map(|(_, a)| a).collect()).expect("sound");
     let mut writer = ArrowWriter::try_new(Vec::new(), schema, None).expect("a schema Parquet has");
     writer.write(&batch).expect("writes to memory");
     writer.into_inner().expect("writes to memory")
@@ -158,7 +199,9 @@ fn every_type() {
 #[test]
 fn paths_into_columns() {
     let typed = typed();
-    let columns = |from: usize| typed[from..].iter().zip(["tags", "user", "map"]).map(|((a, _), n)| (n.to_string(), Arc::clone(a)));
+    let columns = |from: usize| {
+        typed[from..].iter().zip(["tags", "user", "map"]).map(|((a, _), n)| (n.to_string(), Arc::clone(a)))
+    };
     let mut all: Vec<_> = columns(typed.len() - 3).collect();
     all.push(("user.name".into(), Arc::new(StringArray::from(vec!["literal", "literal"]))));
     let file = open(written(all)).expect("opens");
@@ -171,10 +214,13 @@ fn paths_into_columns() {
         ("tags.1", ["-", "-"]),
         ("map.k", ["n:1.5", "-"]),
         ("Map.k", ["-", "-"]),
-        ("@message", [
-            r#"s:{"tags":[1,null],"user":{"name":"a\"b","uid":18446744073709551615,"at":"1970-01-01 00:00:01.000"},"map":{"k":1.5,"l":null},"user.name":"literal"}"#,
-            r#"s:{"map":{},"user.name":"literal"}"#,
-        ]),
+        (
+            "@message",
+            [
+                r#"s:{"tags":[1,null],"user":{"name":"a\"b","uid":18446744073709551615,"at":"1970-01-01 00:00:01.000"},"map":{"k":1.5,"l":null},"user.name":"literal"}"#,
+                r#"s:{"map":{},"user.name":"literal"}"#,
+            ],
+        ),
         ("@ptr", ["s:src#x.parquet:0", "s:src#x.parquet:1"]),
     ] {
         let (rows, _) = read(&file, &[path]);
@@ -195,10 +241,40 @@ not JSON
 {"n":4,"a.b":"literal","id":"\ud83d\ude00\u0001", "@x": [1, 2]}"#;
     let file = open(from_ndjson(lines).expect("representable")).expect("opens");
     assert!(file.stretches().len() > 1);
-    let want = ["id", "n", "f", "ok", "tags", "tags.1", "mixed", "user.name", "user.ids.1", "big", "e", "a.b", "@@x.1", "@timestamp"];
+    let want = [
+        "id",
+        "n",
+        "f",
+        "ok",
+        "tags",
+        "tags.1",
+        "mixed",
+        "user.name",
+        "user.ids.1",
+        "big",
+        "e",
+        "a.b",
+        "@@x.1",
+        "@timestamp",
+    ];
     let (rows, counters) = read(&file, &want);
     let expected: [[&str; 14]; 5] = [
-        ["s:007", "n:1", "n:1.5", "b:true", "l:[\"a\",{\"b\":null}]", "m:{\"b\":null}", "n:1", "-", "-", "-", "-", "-", "-", "-"],
+        [
+            "s:007",
+            "n:1",
+            "n:1.5",
+            "b:true",
+            "l:[\"a\",{\"b\":null}]",
+            "m:{\"b\":null}",
+            "n:1",
+            "-",
+            "-",
+            "-",
+            "-",
+            "-",
+            "-",
+            "-",
+        ],
         ["s:x", "n:-2", "-", "-", "-", "-", "s:1", "s:é", "n:20", "-", "-", "-", "-", "t:2024-05-01 12:00:00.000"],
         ["-", "n:3", "-", "-", "-", "-", "n:1.0", "-", "-", "s:18446744073709551616", "n:1e3", "-", "-", "-"],
         ["-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"],
@@ -233,7 +309,7 @@ fn fields_inside_an_exported_message() {
         rows,
         [
             ["s:10.0.0.1", "t:2024-05-01 12:00:00.000", "s:{\"ip\":\"10.0.0.1\",\"@timestamp\":5}", "s:1:group", "n:5"],
-            ["s:10.0.0.2", "-", "s:plain text", "-", "-"],
+            ["s:10.0.0.2", "-", "s:plain text", "s:src", "-"],
         ]
     );
 }
@@ -250,7 +326,7 @@ fn large_row_groups_are_cut() {
     assert!(all.iter().enumerate().all(|(i, r)| r[0] == format!("n:{i}") && r[1] == format!("s:w{}", i % 1000)));
     let (none, again) = read(&file, &[]);
     assert_eq!(none.len() as i64, rows);
-    assert_eq!(Counters::get(&counters.input_bytes), Counters::get(&again.input_bytes));
+    assert!(Counters::get(&counters.bytes) > rows as u64);
     assert_eq!((Counters::get(&again.records) as i64, Counters::get(&again.bytes)), (rows, 0));
 }
 
@@ -328,12 +404,12 @@ impl Random {
 fn damage_is_survived() {
     let count = std::env::var("BACKSIGHT_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(600);
     let seed = std::env::var("BACKSIGHT_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1u64);
-    let mut seeds: Vec<Vec<u8>> = corpus()
-        .iter()
-        .filter_map(|p| std::fs::read(p).ok())
-        .filter(|d| d.len() < 20_000)
-        .collect();
-    seeds.push(from_ndjson("{\"a\":1,\"b\":\"x\"}\n{\"a\":2,\"c\":[1,2]}\n{\"b\":\"a longer text than twelve\"}\n").expect("representable"));
+    let mut seeds: Vec<Vec<u8>> =
+        corpus().iter().filter_map(|p| std::fs::read(p).ok()).filter(|d| d.len() < 20_000).collect();
+    seeds.push(
+        from_ndjson("{\"a\":1,\"b\":\"x\"}\n{\"a\":2,\"c\":[1,2]}\n{\"b\":\"a longer text than twelve\"}\n")
+            .expect("representable"),
+    );
     let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ seed);
     for round in 0..count {
         let mut data = seeds[random.below(seeds.len())].clone();

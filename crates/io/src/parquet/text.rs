@@ -86,11 +86,26 @@ pub(super) fn rows<'a>(columns: impl Iterator<Item = (&'a str, &'a ArrayRef, &'a
 /// A decoded column, ready to be written as JSON row by row.
 enum Cells {
     /// `bare`: text is written without quotes, being that of a number.
-    Scalar { column: Column, bare: bool },
+    Scalar {
+        column: Column,
+        bare: bool,
+    },
     Json(ArrayRef),
-    Struct { array: ArrayRef, members: Vec<Member> },
-    List { array: ArrayRef, ranges: Vec<Range<usize>>, elements: Box<Cells> },
-    Map { array: ArrayRef, ranges: Vec<Range<usize>>, keys: Column, values: Box<Cells> },
+    Struct {
+        array: ArrayRef,
+        members: Vec<Member>,
+    },
+    List {
+        array: ArrayRef,
+        ranges: Vec<Range<usize>>,
+        elements: Box<Cells>,
+    },
+    Map {
+        array: ArrayRef,
+        ranges: Vec<Range<usize>>,
+        keys: Column,
+        values: Box<Cells>,
+    },
 }
 
 struct Member {
@@ -179,7 +194,10 @@ impl Cells {
         match self {
             Cells::Scalar { column, .. } => column.get(row).is_null(),
             // The text `null` is no value either.
-            Cells::Json(array) => array.is_null(row) || json::whole(array.as_binary_view().value(row)).is_ok_and(|raw| raw.shape == json::Shape::Null),
+            Cells::Json(array) => {
+                array.is_null(row)
+                    || json::whole(array.as_binary_view().value(row)).is_ok_and(|raw| raw.shape == json::Shape::Null)
+            }
             Cells::Struct { array, .. } | Cells::List { array, .. } | Cells::Map { array, .. } => array.is_null(row),
         }
     }

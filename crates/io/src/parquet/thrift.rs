@@ -155,9 +155,8 @@ mod tests {
     use super::*;
 
     /// Field 1: i32 150; field 2: list of two strings; field 5: struct { 1: true }; field 20 (long form): double.
-    const SAMPLE: &[u8] = &[
-        0x15, 0xac, 0x02, 0x19, 0x28, 1, b'a', 2, b'b', b'c', 0x3c, 0x11, 0, 0x07, 40, 1, 2, 3, 4, 5, 6, 7, 8, 0, 99,
-    ];
+    const SAMPLE: &[u8] =
+        &[0x15, 0xac, 0x02, 0x19, 0x28, 1, b'a', 2, b'b', b'c', 0x3c, 0x11, 0, 0x07, 40, 1, 2, 3, 4, 5, 6, 7, 8, 0, 99];
 
     #[test]
     fn reads_what_is_asked_and_skips_the_rest() {

@@ -49,9 +49,6 @@ mod tests {
         .collect();
         let times: Vec<Option<i64>> = read(column).iter().map(ValueRef::timestamp).collect();
         // Mixed columns hold text, and a number with a fraction is one of seconds still.
-        assert_eq!(
-            times,
-            [Some(noon), Some(noon), Some(noon), Some(noon + 500), Some(noon), None, None, None]
-        );
+        assert_eq!(times, [Some(noon), Some(noon), Some(noon), Some(noon + 500), Some(noon), None, None, None]);
     }
 }

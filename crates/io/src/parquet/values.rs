@@ -62,7 +62,9 @@ fn leaf(array: &ArrayRef, meaning: Meaning) -> Column {
         DataType::Float64 => floats(array.as_primitive::<Float64Type>().iter(), |x| x),
         DataType::Timestamp(TimeUnit::Second, _) => times!(TimestampSecondType, |t: i64| t.checked_mul(1000)),
         DataType::Timestamp(TimeUnit::Millisecond, _) => times!(TimestampMillisecondType, Some),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => times!(TimestampMicrosecondType, |t: i64| Some(t.div_euclid(1000))),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            times!(TimestampMicrosecondType, |t: i64| Some(t.div_euclid(1000)))
+        }
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
             times!(TimestampNanosecondType, |t: i64| Some(t.div_euclid(1_000_000)))
         }
@@ -70,9 +72,13 @@ fn leaf(array: &ArrayRef, meaning: Meaning) -> Column {
         DataType::Date64 => {
             texts!(Date64Type, |ms: i64| Some((Kind::String, text::date(ms.div_euclid(86_400_000)))))
         }
-        DataType::Time32(TimeUnit::Second) => texts!(Time32SecondType, |t| Some((Kind::String, text::clock(t.into(), 0)))),
+        DataType::Time32(TimeUnit::Second) => {
+            texts!(Time32SecondType, |t| Some((Kind::String, text::clock(t.into(), 0))))
+        }
         DataType::Time32(_) => texts!(Time32MillisecondType, |t| Some((Kind::String, text::clock(t.into(), 3)))),
-        DataType::Time64(TimeUnit::Microsecond) => texts!(Time64MicrosecondType, |t| Some((Kind::String, text::clock(t, 6)))),
+        DataType::Time64(TimeUnit::Microsecond) => {
+            texts!(Time64MicrosecondType, |t| Some((Kind::String, text::clock(t, 6))))
+        }
         DataType::Time64(_) => texts!(Time64NanosecondType, |t| Some((Kind::String, text::clock(t, 9)))),
         other => displayed(array, other.is_decimal()),
     }

@@ -1,0 +1,315 @@
+//! Functions, by lower-case name.
+
+use super::compare::numbers;
+use super::expr::Env;
+use super::value::{N, V, nearest, numeric, read_json, read_time};
+use super::{Outcome, unsupported};
+use backsight_lang::ast::{Duration, Expr, Unit};
+use jiff::civil;
+use num_bigint::BigInt;
+use regex::{Captures, Regex};
+use std::cmp::Ordering;
+
+/// The value of `name(args)`.
+pub fn call(env: &Env<'_>, name: &str, args: &[Expr]) -> Outcome<V> {
+    // What takes a period sees the tree, everything else values.
+    match (name, args) {
+        ("bin", [period]) => {
+            let time = match env.row.made("@timestamp") {
+                Some(made) => made.clone(),
+                None => env.row.event.iter().find(|(k, _)| k == "@timestamp").map_or(V::Null, |(_, v)| v.clone()),
+            };
+            return Ok(instant(&time).map_or(V::Null, |t| V::Time(floor_to(t, env_period(env, period).0))));
+        }
+        ("datefloor" | "dateceil", [time, period]) => {
+            let (period, supported) = env_period(env, period);
+            supported?;
+            let Some(time) = instant(&env.eval(time)?) else { return Ok(V::Null) };
+            let floor = floor_to(time, period);
+            let up = name == "dateceil" && floor != time;
+            return Ok(V::Time(if up { next_after(floor, period) } else { floor }));
+        }
+        _ => {}
+    }
+    let values = args.iter().map(|arg| env.eval(arg)).collect::<Outcome<Vec<V>>>()?;
+    let regex = |pattern: &str| env.world.regex(pattern);
+    plain(name, &values, &regex)
+}
+
+fn env_period(env: &Env<'_>, expr: &Expr) -> (Duration, Outcome<()>) {
+    match env.period(expr) {
+        Ok(period) => (period, Ok(())),
+        Err(why) => (Duration { count: 1, unit: Unit::Day }, Err(why)),
+    }
+}
+
+fn plain(name: &str, args: &[V], regex: &dyn Fn(&str) -> Option<Regex>) -> Outcome<V> {
+    let text = |at: usize| args.get(at).and_then(V::scalar);
+    let number = |at: usize| args.get(at).and_then(V::number_or_bool);
+    let float = |f: &dyn Fn(f64) -> f64| number(0).map_or(V::Null, |n| V::float(f(n.float())));
+    let on_text = |f: &dyn Fn(&str) -> V| text(0).map_or(V::Null, |t| f(&t));
+    let on_texts = |f: &dyn Fn(&str, &str) -> V| match (text(0), text(1)) {
+        (Some(a), Some(b)) => f(&a, &b),
+        _ => V::Null,
+    };
+    let predicate = |v: V| if v.is_null() { V::truth(false) } else { v };
+    Ok(match name {
+        // Numbers.
+        "abs" => match number(0) {
+            Some(N::Int(n)) => V::int(n.magnitude().clone()),
+            _ => float(&f64::abs),
+        },
+        "ceil" | "floor" => match number(0) {
+            Some(N::Int(n)) => V::int(n),
+            _ if name == "ceil" => float(&f64::ceil),
+            _ => float(&f64::floor),
+        },
+        "round" => {
+            let places = if args.len() > 1 { number(1).map(|n| n.float() as i64) } else { Some(0) };
+            match (number(0), places) {
+                (Some(n), Some(places)) => round(&n, places),
+                _ => V::Null,
+            }
+        }
+        "sqrt" => float(&f64::sqrt),
+        "log" => float(&f64::ln),
+        "greatest" | "least" => {
+            let wanted = if name == "greatest" { Ordering::Greater } else { Ordering::Less };
+            let mut best: Option<N> = None;
+            for n in args.iter().filter_map(V::number_or_bool) {
+                if best.as_ref().is_none_or(|b| numbers(&n, b) == wanted) {
+                    best = Some(n);
+                }
+            }
+            best.map_or(V::Null, N::value)
+        }
+        "tonumber" | "todouble" => args[0].number_or_bool().or_else(|| read_number(&text(0)?)).map_or(V::Null, N::value),
+        "toint" | "tolong" => {
+            let limit = if name == "toint" { 1i128 << 31 } else { 1i128 << 63 };
+            let whole = args[0].number_or_bool().or_else(|| read_number(&text(0)?)).map(|n| match n {
+                N::Int(n) => n,
+                N::Float(x) => BigInt::from(x.trunc() as i128),
+            });
+            match whole {
+                Some(n) if n >= BigInt::from(-limit) && n < BigInt::from(limit) => V::int(n),
+                _ => V::Null,
+            }
+        }
+        "isnumeric" => V::truth(match &args[0] {
+            V::Number(..) => true,
+            V::String(s) => numeric(s).is_some(),
+            _ => false,
+        }),
+        // Strings.
+        "isempty" => V::truth(args[0].is_null() || text(0).is_some_and(|t| t.is_empty())),
+        "isblank" => V::truth(args[0].is_null() || text(0).is_some_and(|t| t.trim().is_empty())),
+        "concat" => V::string(args.iter().filter_map(V::scalar).collect::<String>()),
+        "trim" | "ltrim" | "rtrim" => {
+            if args.len() > 1 && text(1).is_none() {
+                return Ok(V::Null);
+            }
+            let chars = text(1);
+            let strip = |c: char| chars.as_ref().map_or(c.is_whitespace(), |chars| chars.contains(c));
+            on_text(&|t| match name {
+                "trim" => V::string(t.trim_matches(strip)),
+                "ltrim" => V::string(t.trim_start_matches(strip)),
+                _ => V::string(t.trim_end_matches(strip)),
+            })
+        }
+        "strlen" => on_text(&|t| V::int(t.chars().count())),
+        "messagesize" => on_text(&|t| V::int(t.len())),
+        "toupper" => on_text(&|t| V::string(t.to_uppercase())),
+        "tolower" => on_text(&|t| V::string(t.to_lowercase())),
+        "substr" => {
+            let from = number(1).map(|n| n.float().max(0.0) as usize);
+            let length = if args.len() > 2 { number(2).map(|n| n.float().max(0.0) as usize) } else { Some(usize::MAX) };
+            match (text(0), from, length) {
+                (Some(t), Some(from), Some(length)) => {
+                    V::string(t.chars().skip(from).take(length).collect::<String>())
+                }
+                _ => V::Null,
+            }
+        }
+        "replace" => match text(2) {
+            None => V::Null,
+            Some(with) => on_texts(&|t, what| match what {
+                "" => V::string(t),
+                _ => V::string(t.replace(what, &with)),
+            }),
+        },
+        "regexreplace" | "regex_replace" => match (text(0), text(1).and_then(|r| regex(&r)), text(2)) {
+            (Some(t), Some(regex), Some(with)) => {
+                V::string(regex.replace_all(&t, |c: &Captures<'_>| expand(&with, c)))
+            }
+            _ => V::Null,
+        },
+        "strcontains" => {
+            let lower = args.get(2).is_some_and(V::is_true);
+            let fold = |t: &str| if lower { t.to_lowercase() } else { t.to_string() };
+            predicate(on_texts(&|t, part| V::truth(fold(t).contains(&fold(part)))))
+        }
+        "startswith" => predicate(on_texts(&|t, part| V::truth(t.starts_with(part)))),
+        "endswith" => predicate(on_texts(&|t, part| V::truth(t.ends_with(part)))),
+        "split" => on_texts(&|t, by| match by {
+            "" => V::List(vec![V::string(t)]),
+            _ => V::List(t.split(by).map(V::string).collect()),
+        }),
+        // General.
+        "ispresent" => V::truth(!args[0].is_null()),
+        "coalesce" => args.iter().find(|v| !v.is_null()).cloned().unwrap_or(V::Null),
+        "if" => args[if args[0].is_true() { 1 } else { 2 }].clone(),
+        "case" => {
+            let mut rest = args;
+            while let [condition, value, behind @ ..] = rest {
+                if condition.is_true() {
+                    return Ok(value.clone());
+                }
+                rest = behind;
+            }
+            rest.first().cloned().unwrap_or(V::Null)
+        }
+        "unmask" => args[0].clone(),
+        // JSON.
+        "jsonparse" => match text(0).and_then(|t| read_json(&t)) {
+            Some(value) if value.is_nested() => value,
+            _ => V::Null,
+        },
+        "jsonstringify" if args[0].is_nested() => V::string(args[0].json()),
+        "jsonstringify" => V::Null,
+        "jsonarraysize" => list(&args[0]).map_or(V::Null, |items| V::int(items.len())),
+        "jsonarraycontains" => match (list(&args[0]), text(1)) {
+            (Some(items), Some(wanted)) => V::truth(items.iter().any(|v| v.text().as_ref() == Some(&wanted))),
+            _ => V::truth(false),
+        },
+        // Addresses.
+        "isvalidip" => V::truth(text(0).is_some_and(|t| t.parse::<std::net::IpAddr>().is_ok())),
+        "isvalidipv4" => V::truth(text(0).is_some_and(|t| t.parse::<std::net::Ipv4Addr>().is_ok())),
+        "isvalidipv6" => V::truth(text(0).is_some_and(|t| t.parse::<std::net::Ipv6Addr>().is_ok())),
+        // Time.
+        "frommillis" => match number(0) {
+            Some(n) => V::Time(n.float().floor() as i64),
+            None => V::Null,
+        },
+        "tomillis" => instant(&args[0]).map_or(V::Null, V::int),
+        other => return unsupported(format!("the function {other}")),
+    })
+}
+
+/// `$1`, `${name}` and `$$` filled in.
+fn expand(with: &str, found: &Captures<'_>) -> String {
+    let reference = Regex::new(r"\$(?:(\$)|([0-9]+)|\{([^}]*)\})").expect("valid");
+    let group = |m: Option<regex::Match<'_>>| m.map_or("", |m| m.as_str()).to_string();
+    let fill = |c: &Captures<'_>| match (c.get(1), c.get(2), c.get(3)) {
+        (Some(_), ..) => "$".to_string(),
+        (_, Some(number), _) => group(number.as_str().parse().ok().and_then(|n: usize| found.get(n))),
+        (.., Some(name)) => match name.as_str().parse::<usize>() {
+            Ok(n) => group(found.get(n)),
+            Err(_) => group(found.name(name.as_str())),
+        },
+        _ => String::new(),
+    };
+    reference.replace_all(with, fill).into_owned()
+}
+
+/// A list, or the list that a string spells.
+fn list(value: &V) -> Option<Vec<V>> {
+    match value {
+        V::List(items) => Some(items.clone()),
+        V::String(text) => match read_json(text)? {
+            V::List(items) => Some(items),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A number as `toNumber` reads it: sign and exponent allowed, spaces trimmed.
+fn read_number(text: &str) -> Option<N> {
+    let form = Regex::new(r"^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$").expect("valid");
+    let text = text.trim();
+    if !form.is_match(text) {
+        return None;
+    }
+    match text.contains(['.', 'e', 'E']) {
+        true => text.parse().ok().map(N::Float).filter(|n| n.float().is_finite()),
+        false => text.trim_start_matches('+').parse().ok().map(N::Int),
+    }
+}
+
+/// Half away from zero, decided on the shortest decimal form.
+fn round(n: &N, places: i64) -> V {
+    let (text, exact) = match n {
+        N::Int(n) => (n.to_string(), true),
+        N::Float(x) => (format!("{x}"), false),
+    };
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let digits: BigInt = format!("{whole}{fraction}").parse().expect("digits");
+    // The value is digits / 10^scale; it is cut to a multiple of 10^-places.
+    let cut = fraction.len() as i64 - places;
+    if cut <= 0 {
+        return n.clone().value();
+    }
+    if cut > 400 {
+        return V::int(0);
+    }
+    let unit = BigInt::from(10).pow(cut as u32);
+    let half = BigInt::from(digits.sign() as i8 as i32) * (&unit / 2);
+    let count = (digits + half) / unit;
+    match u32::try_from(places) {
+        Ok(places) if places > 0 => V::float(nearest(&count, &BigInt::from(10).pow(places))),
+        _ => {
+            let whole = count * BigInt::from(10).pow(places.unsigned_abs() as u32);
+            if exact { V::int(whole) } else { V::float(nearest(&whole, &BigInt::from(1))) }
+        }
+    }
+}
+
+/// A timestamp, epoch milliseconds, or a readable time.
+fn instant(value: &V) -> Option<i64> {
+    match value {
+        V::Time(ms) => Some(*ms),
+        V::Number(n, _) => Some(n.float().floor() as i64),
+        V::String(text) => read_time(text).or_else(|| numeric(text).map(|n| n.float().floor() as i64)),
+        _ => None,
+    }
+}
+
+/// The grid of periods: up to days from the epoch, weeks from a Monday, calendar units from January 1970.
+fn floor_to(time: i64, period: Duration) -> i64 {
+    match period.millis() {
+        Some(length) => {
+            let origin = if period.unit == Unit::Week { -3 * 86_400_000 } else { 0 };
+            (time - origin).div_euclid(length) * length + origin
+        }
+        None => {
+            let date = jiff::Timestamp::from_millisecond(time).expect("in the calendar");
+            let date = date.to_zoned(jiff::tz::TimeZone::UTC).date();
+            let months = (i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1;
+            month_start(months.div_euclid(months_of(period)) * months_of(period))
+        }
+    }
+}
+
+/// The next point of the grid after one of its points.
+fn next_after(point: i64, period: Duration) -> i64 {
+    match period.millis() {
+        Some(length) => point + length,
+        // A point of the grid is the first of a month; 31 days a month lead past the next point, but not to the one after.
+        None => floor_to(point + 31 * 86_400_000 * months_of(period), period),
+    }
+}
+
+fn months_of(period: Duration) -> i64 {
+    let unit = match period.unit {
+        Unit::Quarter => 3,
+        Unit::Year => 12,
+        _ => 1,
+    };
+    unit * period.count as i64
+}
+
+fn month_start(months: i64) -> i64 {
+    let (year, month) = (1970 + months.div_euclid(12), months.rem_euclid(12) + 1);
+    let date = civil::Date::new(year as i16, month as i8, 1).expect("in the calendar");
+    date.to_zoned(jiff::tz::TimeZone::UTC).expect("in the calendar").timestamp().as_millisecond()
+}
