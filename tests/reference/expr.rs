@@ -188,9 +188,7 @@ pub fn walk(value: &V, segments: &[Segment]) -> V {
     for segment in segments {
         let next = match (value, segment) {
             (V::Map(members), Segment::Name { text, .. }) => members.iter().find(|(k, _)| k == text).map(|(_, v)| v),
-            (V::Map(members), Segment::Index(n)) => {
-                members.iter().find(|(k, _)| *k == n.to_string()).map(|(_, v)| v)
-            }
+            (V::Map(members), Segment::Index(n)) => members.iter().find(|(k, _)| *k == n.to_string()).map(|(_, v)| v),
             (V::List(items), Segment::Index(n)) => items.get(*n as usize),
             _ => None,
         };

@@ -83,7 +83,9 @@ fn plain(name: &str, args: &[V], regex: &dyn Fn(&str) -> Option<Regex>) -> Outco
             }
             best.map_or(V::Null, N::value)
         }
-        "tonumber" | "todouble" => args[0].number_or_bool().or_else(|| read_number(&text(0)?)).map_or(V::Null, N::value),
+        "tonumber" | "todouble" => {
+            args[0].number_or_bool().or_else(|| read_number(&text(0)?)).map_or(V::Null, N::value)
+        }
         "toint" | "tolong" => {
             let limit = if name == "toint" { 1i128 << 31 } else { 1i128 << 63 };
             let whole = args[0].number_or_bool().or_else(|| read_number(&text(0)?)).map(|n| match n {
@@ -124,9 +126,7 @@ fn plain(name: &str, args: &[V], regex: &dyn Fn(&str) -> Option<Regex>) -> Outco
             let from = number(1).map(|n| n.float().max(0.0) as usize);
             let length = if args.len() > 2 { number(2).map(|n| n.float().max(0.0) as usize) } else { Some(usize::MAX) };
             match (text(0), from, length) {
-                (Some(t), Some(from), Some(length)) => {
-                    V::string(t.chars().skip(from).take(length).collect::<String>())
-                }
+                (Some(t), Some(from), Some(length)) => V::string(t.chars().skip(from).take(length).collect::<String>()),
                 _ => V::Null,
             }
         }
@@ -138,9 +138,7 @@ fn plain(name: &str, args: &[V], regex: &dyn Fn(&str) -> Option<Regex>) -> Outco
             }),
         },
         "regexreplace" | "regex_replace" => match (text(0), text(1).and_then(|r| regex(&r)), text(2)) {
-            (Some(t), Some(regex), Some(with)) => {
-                V::string(regex.replace_all(&t, |c: &Captures<'_>| expand(&with, c)))
-            }
+            (Some(t), Some(regex), Some(with)) => V::string(regex.replace_all(&t, |c: &Captures<'_>| expand(&with, c))),
             _ => V::Null,
         },
         "strcontains" => {

@@ -333,7 +333,12 @@ impl<'a> State<'a> {
         columns.push("_approxcount".into());
         let row = |(at, (keys, count)): (usize, (Vec<V>, usize))| {
             let values = keys.into_iter().chain([V::int(count)]);
-            Row { made: columns.iter().cloned().zip(values).collect(), event: Vec::new(), time: V::Null, place: vec![at] }
+            Row {
+                made: columns.iter().cloned().zip(values).collect(),
+                event: Vec::new(),
+                time: V::Null,
+                place: vec![at],
+            }
         };
         self.rows = groups.into_iter().enumerate().map(row).collect();
         self.reshaped(columns);

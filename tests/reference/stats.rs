@@ -10,8 +10,25 @@ use std::cmp::Ordering;
 
 /// Names of the aggregates the interpreter knows, in lower case.
 const AGGREGATES: &[&str] = &[
-    "count", "count_distinct", "countdistinct", "sum", "avg", "min", "max", "pct", "median", "variance", "stddev",
-    "earliest", "latest", "sortsfirst", "sortslast", "values", "collect_values", "topk", "countif",
+    "count",
+    "count_distinct",
+    "countdistinct",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "pct",
+    "median",
+    "variance",
+    "stddev",
+    "earliest",
+    "latest",
+    "sortsfirst",
+    "sortslast",
+    "values",
+    "collect_values",
+    "topk",
+    "countif",
 ];
 
 /// The rows of the groups, in order of their keys.
@@ -74,9 +91,11 @@ pub fn aggregate(world: &World<'_>, rows: &[Row], grouped: bool, name: &str, arg
         let value = |row| Env { world, row, grouped, members: None }.eval(expr);
         rows.iter().map(value).collect::<Outcome<Vec<V>>>()
     };
-    let of = |at: usize| match args.get(at) {
-        Some(expr) => Ok(argument(expr)?.into_iter().filter(|v| !v.is_null()).collect()),
-        None => Ok(Vec::new()),
+    let of = |at: usize| -> Outcome<Vec<V>> {
+        match args.get(at) {
+            Some(expr) => Ok(argument(expr)?.into_iter().filter(|v| !v.is_null()).collect()),
+            None => Ok(Vec::new()),
+        }
     };
     let numeric = |values: Vec<V>| values.into_iter().filter(|v| v.number().is_some()).collect::<Vec<V>>();
     let reckoned = |values: &[V]| values.iter().filter_map(V::number_or_bool).collect::<Vec<N>>();

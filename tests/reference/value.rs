@@ -263,8 +263,7 @@ pub fn read_time(text: &str) -> Option<i64> {
         let form = r"^(\d\d)/(\w{3})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)$";
         Regex::new(form).expect("valid")
     });
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let number = |m: Option<regex::Match<'_>>| m.map_or(0, |m| m.as_str().parse::<i64>().expect("digits"));
     let (date, clock, fraction, zone) = if let Some(c) = ISO.captures(text) {
         let date = (number(c.get(1)), number(c.get(2)), number(c.get(3)));

@@ -3,7 +3,11 @@
 //! A [`Plan`] is made once for a pass: the wanted paths as a tree ([`wanted`]). Each chunk of whole lines is then read by
 //! a [`Reader`]: the bytes of a line that are wanted become views in the columns of a batch.
 
+mod bet;
+mod layout;
 mod reader;
+mod rows;
+mod simd;
 mod wanted;
 
 use crate::formats::{Chunk, Pass, Records, Splitter};
@@ -13,7 +17,8 @@ use backsight_engine::error::Error;
 use backsight_engine::source::Flow;
 use backsight_engine::value::column::Batch;
 use reader::Reader;
-use std::sync::Arc;
+use layout::Layout;
+use std::sync::{Arc, Mutex};
 use wanted::{Leaf, RESERVED, Tree, Want};
 
 /// What one pass wants, worked out.
@@ -26,6 +31,8 @@ pub struct Plan {
     times: Vec<Leaf>,
     /// Whether reserved keys of records matter.
     reserved: bool,
+    /// Layouts of lines seen so far, for whoever reads the next chunk.
+    layouts: Mutex<Vec<Arc<Layout>>>,
 }
 
 impl Plan {
@@ -40,7 +47,12 @@ impl Plan {
             times.extend(system::times(pass.options).iter().flat_map(|path| tree.add(path)));
         }
         let reserved = tree.has_paths() || slots.iter().any(|s| matches!(s, Want::Message | Want::System(_)));
-        Plan { tree, slots, times, reserved }
+        Plan { tree, slots, times, reserved, layouts: Mutex::default() }
+    }
+
+    /// True if somebody asks for `@timestamp`.
+    fn is_timed(&self) -> bool {
+        self.slots.iter().any(|s| matches!(s, Want::Time))
     }
 }
 

@@ -76,7 +76,12 @@ impl Captures {
 /// rest. `pieces` are the literals around the stars.
 pub fn glob<'t>(text: &'t [u8], pieces: &[Vec<u8>]) -> Option<Vec<&'t [u8]>> {
     let (first, rest) = pieces.split_first()?;
-    let mut at = memchr::memmem::find(text, first)? + first.len();
+    let start = memchr::memmem::find(text, first)?;
+    let mut at = start + first.len();
+    if rest.is_empty() {
+        // Without a star, the text itself is what is found.
+        return Some(vec![&text[start..at]]);
+    }
     let mut found = Vec::with_capacity(rest.len());
     for (i, piece) in rest.iter().enumerate() {
         if piece.is_empty() && i + 1 == rest.len() {
@@ -187,6 +192,7 @@ mod tests {
             ("a b c", &["", " ", ""], Some(&["a", "b c"])),
             ("abc", &["x", ""], None),
             ("k=", &["k=", ""], Some(&[""])),
+            ("an ERROR line", &["ERROR"], Some(&["ERROR"])),
             ("a-b-c", &["", "-c"], Some(&["a-b"])),
         ];
         for (text, pieces, expected) in cases {

@@ -214,6 +214,14 @@ impl Lowering<'_> {
             self.report(error.help_nearest(&name.text, known));
             return Expr::Literal(Value::Null);
         };
+        if let ("bin", [first, _]) = (function.name, args) {
+            // `bin(@timestamp, 1h)`, as other languages write it.
+            if matches!(&first.kind, ExprKind::Path(path) if Field::named(path) == Field::Timestamp) {
+                let note = Diagnostic::note("N020", e.span, "`bin` works on `@timestamp` and takes only a period in Logs Insights");
+                self.report(note.help(format!("write `bin({})`", self.text_of(&args[1]))));
+                return self.call(cx, e, name, &args[1..], star);
+            }
+        }
         if !self.arity(e, &name.text, function.params.len(), function.optional, function.variadic, args.len(), star) {
             return Expr::Literal(Value::Null);
         }
@@ -423,18 +431,15 @@ fn negate(e: Expr, negated: bool) -> Expr {
     if negated { Expr::Not(Box::new(e)) } else { e }
 }
 
-/// The operands of a chain of one operator, without recursion on its left side (chains are thousands of terms long).
+/// The operands of a tree of one operator, left to right. The parser bounds its height.
 fn flatten<'e>(op: BinaryOp, e: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {
-    let mut rights = Vec::new();
-    let mut at = e;
-    while let ExprKind::Binary { op: inner, left, right, .. } = &at.kind
-        && *inner == op
-    {
-        rights.push(&**right);
-        at = left;
+    match &e.kind {
+        ExprKind::Binary { op: inner, left, right, .. } if *inner == op => {
+            flatten(op, left, out);
+            flatten(op, right, out);
+        }
+        _ => out.push(e),
     }
-    out.push(at);
-    out.extend(rights.into_iter().rev());
 }
 
 /// A number literal: an exact integer, an integer beyond 64 bits as its digits, or a float.

@@ -357,6 +357,10 @@ impl<'a> Lowering<'a> {
     fn sort(&mut self, keys: &[ast::SortKey]) {
         let mut order = Vec::new();
         for key in keys {
+            if let Some(slot) = self.called(&key.item.expr) {
+                order.push(SortKey { slot, descending: key.descending, by_text: false });
+                continue;
+            }
             let slot = match self.lost_timestamp(&key.item.expr) {
                 Some(Some(bin)) => bin,
                 Some(None) => continue,
@@ -379,6 +383,19 @@ impl<'a> Lowering<'a> {
         order.extend(self.scope.order.iter().copied().filter(|k| !order.iter().any(|o: &SortKey| o.slot == k.slot && !k.by_text)).collect::<Vec<_>>());
         self.scope.order = order;
         self.scope.sorted = false;
+    }
+
+    /// `sort count` after a `stats` with one unaliased `count(…)`: that column, with a note (published queries do it).
+    fn called(&mut self, e: &ast::Expr) -> Option<Slot> {
+        let ast::ExprKind::Path(path) = &e.kind else { return None };
+        let name = path.text();
+        if !self.scope.closed || self.scope.created(&name).is_some() {
+            return None;
+        }
+        let (text, slot) = self.scope.only_call_of(&name)?;
+        let note = Diagnostic::note("N021", e.span, format!("`{name}` is read as the column `{text}`"));
+        self.report(note.help("name it: `… as n`, then `sort n`"));
+        Some(slot)
     }
 
     /// `sort @timestamp` after a `stats` that dropped it: its one `bin()` column, or nothing (language reference, §5.2).
@@ -421,8 +438,12 @@ impl<'a> Lowering<'a> {
         let pattern = match &parse.how {
             ParseHow::Glob(glob) => ParsePattern::Glob(Glob::new(&glob.raw).literals.into_iter().map(String::into_bytes).collect()),
             ParseHow::Regex { regex, multi, span } => {
-                let Some(compiled) = self.regex(&regex.source(), *span) else { return };
+                let (source, marked) = plain_group_names(&regex.source());
+                let Some(compiled) = self.regex(&source, *span) else { return };
                 let Some(groups) = self.groups(&compiled, &mut names, *span) else { return };
+                for (plain, name) in &marked {
+                    names.iter_mut().filter(|n| *n == plain).for_each(|n| n.clone_from(name));
+                }
                 ParsePattern::Regex { regex: compiled, groups, multi: *multi }
             }
             ParseHow::Logfmt => ParsePattern::Logfmt,
@@ -530,6 +551,25 @@ fn or_parsed(e: Expr) -> Expr {
     };
     let parsed = call("jsonParse", vec![e.clone()]);
     call("coalesce", vec![parsed, e])
+}
+
+/// Group names that the regex engine does not take (`(?<@domain>…)`, as published queries write them) replaced by ones
+/// it does: the new source, and each replacement with the name it stands for.
+fn plain_group_names(source: &str) -> (String, Vec<(String, String)>) {
+    let mut out = String::with_capacity(source.len());
+    let mut replaced = Vec::new();
+    let mut rest = source;
+    while let Some(at) = rest.find("(?<@").map(|a| a + 3).or_else(|| rest.find("(?P<@").map(|a| a + 4)) {
+        let Some(end) = rest[at..].find('>') else { break };
+        let name = &rest[at..at + end];
+        let plain = format!("backsight_{}", replaced.len());
+        out.push_str(&rest[..at]);
+        out.push_str(&plain);
+        replaced.push((plain, name.to_owned()));
+        rest = &rest[at + end..];
+    }
+    out.push_str(rest);
+    (out, replaced)
 }
 
 /// `1 name`, `2 names`

@@ -157,6 +157,16 @@ impl Scope {
         exact.or_else(|| self.texts.iter().find(|(t, _)| t.eq_ignore_ascii_case(&text))).map(|(_, s)| *s)
     }
 
+    /// The one unaliased column that is a call of `name`.
+    pub fn only_call_of(&self, name: &str) -> Option<(String, Slot)> {
+        let is_call = |text: &str| text.split_once('(').is_some_and(|(f, _)| f.eq_ignore_ascii_case(name));
+        let mut found = self.texts.iter().filter(|(text, _)| is_call(text));
+        match (found.next(), found.next()) {
+            (Some(one), None) => Some(one.clone()),
+            _ => None,
+        }
+    }
+
     /// The slot of a created name.
     pub fn created(&self, name: &str) -> Option<Slot> {
         self.created.get(name).copied()

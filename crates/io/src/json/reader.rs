@@ -1,17 +1,20 @@
 //! Reads a chunk of lines.
 
-use super::wanted::{Hit, Hits, RESERVED, Want};
 use super::Plan;
+use super::bet::{Bet, room};
+use super::layout::Layout;
+use super::rows::{Count, Rows, Times};
+use super::simd::{Level, dispatch};
+use super::wanted::{Hit, Hits, MESSAGE, Want};
 use crate::formats::{Chunk, Pass};
 use crate::rows::{Cells, Side, view};
-use crate::system;
-use arrow::array::Int64Array;
 use backsight_engine::error::Error;
-use backsight_engine::source::{BATCH_ROWS, Counters, Flow};
-use backsight_engine::value::column::{Batch, Column, Positions};
+use backsight_engine::source::{BATCH_ROWS, Flow};
+use backsight_engine::value::Kind;
+use backsight_engine::value::column::Batch;
 use backsight_engine::value::json::{self, Shape};
-use backsight_engine::value::{Kind, time};
 use std::borrow::Cow;
+use std::sync::{Arc, PoisonError};
 
 /// Bytes of rendered text after which a batch is handed out even if it has few rows.
 const SIDE_LIMIT: usize = 16 << 20;
@@ -28,48 +31,7 @@ pub(super) struct Reader<'r> {
     times: Times,
     rows: Rows,
     count: Count,
-}
-
-/// The batch being filled.
-struct Rows {
-    /// One a slot; those of system fields stay empty where records say nothing.
-    cells: Vec<Cells>,
-    times: Vec<Option<i64>>,
-    side: Side,
-    offsets: Vec<u32>,
-}
-
-/// What is added to the counters at the end.
-#[derive(Default)]
-struct Count {
-    records: u64,
-    blank: u64,
-    not_json: u64,
-    not_utf8: u64,
-    no_timestamp: u64,
-}
-
-/// Reads times; neighbouring records share theirs, and text is dear to read.
-#[derive(Default)]
-struct Times {
-    text: Vec<u8>,
-    kind: Option<Kind>,
-    time: Option<i64>,
-}
-
-impl Times {
-    fn read(&mut self, kind: Kind, text: &[u8]) -> Option<i64> {
-        if self.kind != Some(kind) || self.text != text {
-            self.kind = Some(kind);
-            self.text.clear();
-            self.text.extend_from_slice(text);
-            self.time = match kind {
-                Kind::String | Kind::Number | Kind::Time => time::parse(text),
-                Kind::Bool | Kind::List | Kind::Map => None,
-            };
-        }
-        self.time
-    }
+    layouts: Layouts,
 }
 
 /// Where the line being read lies in the chunk.
@@ -81,39 +43,48 @@ struct Line {
 
 impl<'r> Reader<'r> {
     pub(super) fn new(pass: &'r Pass<'r>, plan: &'r Plan, chunk: Chunk) -> Reader<'r> {
-        let (hits, inner_hits) = (plan.tree.hits(), plan.tree.hits());
-        let rows = Rows::new(plan.slots.len());
-        Reader { pass, plan, chunk, hits, inner_hits, inner: Vec::new(), times: Times::default(), rows, count: Count::default() }
+        Reader {
+            pass,
+            chunk,
+            hits: plan.tree.hits(),
+            inner_hits: plan.tree.hits(),
+            inner: Vec::new(),
+            times: Times::default(),
+            rows: Rows::new(plan),
+            count: Count::default(),
+            layouts: Layouts::of(plan),
+            plan,
+        }
     }
 
     /// Reads all lines.
     pub(super) fn read(mut self, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
         let flow = self.lines(out);
-        let counters = self.pass.counters;
-        for (counter, n) in [
-            (&counters.records, self.count.records),
-            (&counters.blank, self.count.blank),
-            (&counters.not_json, self.count.not_json),
-            (&counters.not_utf8, self.count.not_utf8),
-            (&counters.no_timestamp, self.count.no_timestamp),
-        ] {
-            if n > 0 {
-                Counters::add(counter, n);
-            }
-        }
+        self.count.add_to(self.pass.counters);
+        self.layouts.give_back(self.plan);
         flow
     }
 
     fn lines(&mut self, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
         let data = self.chunk.data.clone();
         let data = data.as_slice();
+        let timed = self.plan.is_timed();
         let mut at = if self.chunk.offset == 0 && data.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         while at < data.len() {
-            let feed = memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |n| at + n);
-            let end = if feed > at && data[feed - 1] == b'\r' { feed - 1 } else { feed };
-            self.line(data, Line { start: at, end });
-            at = feed + 1;
-            if self.rows.offsets.len() == BATCH_ROWS || self.rows.side.len() > SIDE_LIMIT {
+            if self.layouts.worth_trying() {
+                at = self.bet(data, at, timed);
+            }
+            if self.rows.offsets.len() < BATCH_ROWS && at < data.len() {
+                let feed = memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |n| at + n);
+                let carriage_return = feed > at && data[feed - 1] == b'\r';
+                let line = Line { start: at, end: feed - usize::from(carriage_return) };
+                let is_json = self.line(data, line);
+                if is_json && self.layouts.wants_another() {
+                    self.layouts.learn(&data[line.start..line.end], carriage_return, self.plan);
+                }
+                at = feed + 1;
+            }
+            if self.rows.offsets.len() >= BATCH_ROWS || self.rows.side.len() > SIDE_LIMIT {
                 let batch = self.batch();
                 if out(batch)? == Flow::Enough {
                     return Ok(Flow::Enough);
@@ -127,12 +98,45 @@ impl<'r> Reader<'r> {
         out(batch)
     }
 
-    /// Reads any line, whatever is in it.
-    fn line(&mut self, data: &[u8], line: Line) {
+    /// Reads lines by the layouts that are known, as far as they go.
+    fn bet(&mut self, data: &[u8], mut at: usize, timed: bool) -> usize {
+        let Layouts { known, ends, level, .. } = &mut self.layouts;
+        let start = at;
+        let mut tried = 0;
+        // The last layout that matched comes first; any that matches starts a new round.
+        while tried < known.len() && self.rows.offsets.len() < BATCH_ROWS {
+            let layout = Arc::clone(&known[tried]);
+            ends.resize(room(&layout).max(ends.len()), 0);
+            let bet = Bet {
+                data,
+                at,
+                layout: &layout,
+                ends: &mut ends[..],
+                rows: &mut self.rows,
+                enough: BATCH_ROWS,
+                timed,
+                times: &mut self.times,
+                count: &mut self.count,
+            };
+            let stopped = dispatch(*level, bet);
+            if stopped == at {
+                tried += 1;
+                continue;
+            }
+            known[..=tried].rotate_right(1);
+            tried = usize::from(tried == 0);
+            at = stopped;
+        }
+        self.layouts.won((at - start) as u64);
+        at
+    }
+
+    /// Reads any line, whatever is in it. True if it is a JSON object.
+    fn line(&mut self, data: &[u8], line: Line) -> bool {
         let text = &data[line.start..line.end];
         if text.trim_ascii().is_empty() {
             self.count.blank += 1;
-            return;
+            return false;
         }
         self.count.records += 1;
         if !text.is_ascii() && simdutf8::basic::from_utf8(text).is_err() {
@@ -142,9 +146,9 @@ impl<'r> Reader<'r> {
         if self.plan.tree.find(text, true, &mut self.hits).is_err() {
             self.count.not_json += 1;
             self.text_row(data, line);
-            return;
+            return false;
         }
-        let message = if self.plan.reserved { self.hits.reserved(MESSAGE) } else { None };
+        let message = if self.plan.reserved { self.hits.get(MESSAGE) } else { None };
         let has_inner = message.is_some_and(|hit| self.open_message(text, hit));
         for (slot, want) in self.plan.slots.iter().enumerate() {
             let cells = &mut self.rows.cells[slot];
@@ -161,7 +165,7 @@ impl<'r> Reader<'r> {
                     Some(hit) => push(cells, side, data, line.start, hit),
                     None => cells.push(view(data, 0, line.start, text.len()), Kind::String),
                 },
-                Want::System(key) => match self.hits.reserved(*key) {
+                Want::System(leaf) => match self.hits.get(*leaf) {
                     Some(hit) => {
                         // Rows before this one did not say; what they have instead is filled in at the end.
                         while cells.len() + 1 < self.rows.offsets.len() {
@@ -186,6 +190,7 @@ impl<'r> Reader<'r> {
                 }
             }
         }
+        true
     }
 
     /// A line that is no JSON object: nothing but `@message`.
@@ -216,33 +221,76 @@ impl<'r> Reader<'r> {
 
     /// Hands out the rows so far as a batch.
     fn batch(&mut self) -> Batch {
-        let rows = std::mem::replace(&mut self.rows, Rows::new(self.plan.slots.len()));
-        let base = self.pass.position(self.chunk.offset);
-        let positions = Positions { base, offsets: rows.offsets.into() };
-        let buffers = rows.side.buffers(std::slice::from_ref(&self.chunk.data));
-        let mut times = Some(rows.times);
-        let columns = rows.cells.into_iter().zip(&self.plan.slots).zip(&self.pass.scan.want).map(|((cells, want), field)| {
-            match want {
-                Want::Path(_) | Want::Message => cells.finish(&buffers),
-                Want::Time => Column::Time(Int64Array::from(times.take().unwrap_or_default())),
-                Want::System(_) => {
-                    let usual = system::column(self.pass, field, &positions);
-                    if cells.is_empty() { usual } else { system::merge(&cells.finish(&buffers), &usual) }
-                }
-            }
-        });
-        let columns = columns.collect();
-        Batch { columns, rows: positions.offsets.len(), positions }
+        let rows = std::mem::replace(&mut self.rows, Rows::new(self.plan));
+        rows.finish(self.plan, self.pass, &self.chunk)
     }
 }
 
-/// The number of the reserved key `@message`.
-const MESSAGE: usize = 1;
-const _: () = assert!(matches!(RESERVED[MESSAGE], b"@message"));
+/// Layouts at hand, the last that matched first.
+struct Layouts {
+    known: Vec<Arc<Layout>>,
+    learned: bool,
+    ends: Vec<u32>,
+    level: Level,
+    /// Goes up when bets win and down when they lose. At zero lines are read in the general way for a while.
+    credit: u32,
+    /// Lines still to be read in the general way.
+    pause: u32,
+}
 
-impl Rows {
-    fn new(slots: usize) -> Rows {
-        Rows { cells: (0..slots).map(|_| Cells::default()).collect(), times: Vec::new(), side: Side::default(), offsets: Vec::new() }
+/// Layouts kept. Logs of many kinds of events have more, but then trying them all costs what one of them gains.
+const MAX_LAYOUTS: usize = 8;
+
+/// Credit at the start, and the most there is.
+const CREDIT: u32 = 64;
+
+/// Lines read in the general way once all credit is gone.
+const PAUSE: u32 = 2000;
+
+impl Layouts {
+    fn of(plan: &Plan) -> Layouts {
+        let known = plan.layouts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Layouts { known, learned: false, ends: Vec::new(), level: Level::best(), credit: CREDIT, pause: 0 }
+    }
+
+    /// Leaves what was learned to those who read the next chunks.
+    fn give_back(self, plan: &Plan) {
+        if self.learned {
+            *plan.layouts.lock().unwrap_or_else(PoisonError::into_inner) = self.known;
+        }
+    }
+
+    fn worth_trying(&mut self) -> bool {
+        if self.pause > 0 {
+            self.pause -= 1;
+        }
+        self.pause == 0 && !self.known.is_empty()
+    }
+
+    /// Takes note of a bet: so many bytes were read by it.
+    fn won(&mut self, bytes: u64) {
+        if bytes > 0 {
+            self.credit = (self.credit + 2).min(CREDIT);
+            return;
+        }
+        self.credit = self.credit.saturating_sub(1);
+        if self.credit == 0 {
+            self.pause = PAUSE;
+            self.credit = CREDIT / 4;
+        }
+    }
+
+    /// True if the line that was just read in the general way should be learned from.
+    fn wants_another(&self) -> bool {
+        self.pause == 0
+    }
+
+    fn learn(&mut self, text: &[u8], carriage_return: bool, plan: &Plan) {
+        if let Some(layout) = Layout::learn(text, carriage_return, plan) {
+            self.known.truncate(MAX_LAYOUTS - 1);
+            self.known.insert(0, Arc::new(layout));
+            self.learned = true;
+        }
     }
 }
 

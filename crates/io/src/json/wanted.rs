@@ -1,7 +1,7 @@
 //! The wanted paths as a tree, so that one pass over a record finds all of them.
 
 use backsight_engine::source::Field;
-use backsight_engine::value::json::{Cursor, Malformed, Route, Shape, Step};
+use backsight_engine::value::json::{Cursor, Malformed, Quoted, Route, Shape, Step};
 use backsight_lang::ast::Segment;
 
 /// Keys by which a record gives system fields itself. Leaf `i` of every tree is key `i` here, at the top of a record.
@@ -9,6 +9,10 @@ pub const RESERVED: [&[u8]; 6] = [b"@timestamp", b"@message", b"@logStream", b"@
 
 /// A leaf: one reading of one wanted path. Numbers a place for its value.
 pub type Leaf = u32;
+
+/// The leaf of the reserved key `@message`.
+pub const MESSAGE: Leaf = 1;
+const _: () = assert!(matches!(RESERVED[MESSAGE as usize], b"@message"));
 
 /// All readings of all wanted paths, merged.
 #[derive(Debug)]
@@ -51,9 +55,9 @@ impl Hits {
         leaves.iter().find_map(|leaf| self.found[*leaf as usize])
     }
 
-    /// The value of a reserved key.
-    pub fn reserved(&self, key: usize) -> Option<Hit> {
-        self.found[key]
+    /// The value of a leaf.
+    pub fn get(&self, leaf: Leaf) -> Option<Hit> {
+        self.found[leaf as usize]
     }
 }
 
@@ -115,6 +119,40 @@ impl Tree {
         self.leaves > RESERVED.len() as Leaf
     }
 
+    /// Numbers of leaves and of nodes.
+    pub fn size(&self) -> (usize, usize) {
+        (self.leaves as usize, self.nodes.len())
+    }
+
+    /// The leaf of a reserved key.
+    pub fn reserved(key: &Quoted<'_>) -> Option<Leaf> {
+        if key.inner.first() != Some(&b'@') && !key.escaped {
+            return None;
+        }
+        RESERVED.iter().position(|r| key.is(r)).map(|leaf| leaf as Leaf)
+    }
+
+    /// The node behind a key. The root is node 0.
+    #[inline]
+    pub fn by_key(&self, node: u32, key: &Quoted<'_>) -> Option<u32> {
+        self.nodes[node as usize].keys.iter().find(|(k, _)| key.is(k)).map(|(_, child)| *child)
+    }
+
+    /// The node behind a position of a list.
+    pub fn by_index(&self, node: u32, index: u64) -> Option<u32> {
+        self.nodes[node as usize].indexes.iter().find(|(i, _)| *i == index).map(|(_, child)| *child)
+    }
+
+    /// The leaf a node is.
+    pub fn leaf(&self, node: u32) -> Option<Leaf> {
+        self.nodes[node as usize].leaf
+    }
+
+    /// True if wanted paths lead further than this node.
+    pub fn leads_on(&self, node: u32) -> bool {
+        !self.nodes[node as usize].keys.is_empty()
+    }
+
     /// Finds everything in a record, checking all of it. `outer`: reserved keys count as such, not as data.
     ///
     /// Fails if the text is not one JSON object.
@@ -133,15 +171,12 @@ impl Tree {
         cursor.enter_map()?;
         let mut first = true;
         while let Some(key) = cursor.key(&mut first)? {
-            if outer
-                && key.inner.first() == Some(&b'@')
-                && let Some(reserved) = RESERVED.iter().position(|r| key.is(r))
-            {
-                hits.found[reserved] = take(cursor)?;
+            if outer && let Some(leaf) = Tree::reserved(&key) {
+                hits.found[leaf as usize] = take(cursor)?;
                 continue;
             }
-            match self.nodes[node as usize].keys.iter().find(|(k, _)| key.is(k)) {
-                Some((_, child)) => self.value(cursor, *child, hits)?,
+            match self.by_key(node, &key) {
+                Some(child) => self.value(cursor, child, hits)?,
                 None => drop(cursor.value()?),
             }
         }
@@ -153,8 +188,8 @@ impl Tree {
         let mut first = true;
         let mut at = 0;
         while cursor.element(&mut first)? {
-            match self.nodes[node as usize].indexes.iter().find(|(i, _)| *i == at) {
-                Some((_, child)) => self.value(cursor, *child, hits)?,
+            match self.by_index(node, at) {
+                Some(child) => self.value(cursor, child, hits)?,
                 None => drop(cursor.value()?),
             }
             at += 1;
@@ -221,7 +256,7 @@ pub enum Want {
     /// `@message`
     Message,
     /// A system field only records themselves can give another value: its reserved key.
-    System(usize),
+    System(Leaf),
 }
 
 impl Want {

@@ -1,0 +1,320 @@
+//! Layouts: where the values of a line lie, learned from one line for the next ones.
+//!
+//! Logs are written by programs, line after line with the same keys in the same order. A layout is everything of a line
+//! but its values: the *literals* between them, keys and punctuation and spaces, byte for byte. A line matches if all
+//! literals stand where its quotes say they must, and then it *is* those literals and values, so nothing is taken on
+//! trust: what matches is well-formed and has the same keys at the same places, and every path leads to the same value.
+
+use super::Plan;
+use super::wanted::{Leaf, MESSAGE, Tree, Want};
+use backsight_engine::value::json::{Cursor, Malformed, Shape};
+
+/// A stretch of a line that is the same in every line.
+#[derive(Debug)]
+pub(super) struct Literal {
+    /// The first bytes.
+    pub head: [u8; 32],
+    /// Which of them count.
+    pub mask: u32,
+    /// Bytes in all.
+    pub len: usize,
+    /// Those behind the first 32.
+    pub rest: Box<[u8]>,
+}
+
+impl Literal {
+    fn new(text: &[u8]) -> Literal {
+        let mut head = [0; 32];
+        let n = text.len().min(32);
+        head[..n].copy_from_slice(&text[..n]);
+        Literal { head, mask: ((1u64 << n) - 1) as u32, len: text.len(), rest: text[n..].into() }
+    }
+}
+
+/// A value between two literals.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Slot {
+    /// Its end is the place of a quote, less this: 0 for a string, whose end that quote is.
+    pub back: usize,
+    /// Added to the place of the quote before to get to its start.
+    pub ahead: usize,
+}
+
+/// What is asked of a value that is not in quotes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bare {
+    /// Which value it is.
+    pub value: usize,
+    /// It was `null`, and some path would lead to it if it were not.
+    pub must_be_null: bool,
+    /// Some path leads elsewhere if it is `null`.
+    pub must_not_be_null: bool,
+    /// Some path leads into it if it is a list or map.
+    pub must_not_nest: bool,
+}
+
+/// Where a wanted value is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pick {
+    /// In no line of this layout.
+    Null,
+    /// A string, by the number of the value.
+    Text(usize),
+    /// A value without quotes.
+    Bare(usize),
+    /// A list or map with strings in it: from so many bytes into a literal to so many bytes into another.
+    Span {
+        /// Literal, and bytes into it.
+        from: (usize, usize),
+        /// Literal, and bytes into it.
+        to: (usize, usize),
+    },
+    /// The whole line.
+    Line,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// One before each value, and one behind the last, a carriage return included.
+    pub literals: Vec<Literal>,
+    pub slots: Vec<Slot>,
+    /// Values without quotes.
+    pub bare: Vec<Bare>,
+    /// Quotes of a line.
+    pub quotes: usize,
+    /// By quotes seen so far: which of the next 64 are ends of values.
+    pub ends: Vec<u64>,
+    /// The last value is not in quotes: it ends at the end of the line.
+    pub bare_last: bool,
+    /// Lines end in CR LF.
+    pub carriage_return: bool,
+    /// One for each slot of the scan.
+    pub picks: Vec<Pick>,
+    /// Where the time is.
+    pub time: Pick,
+}
+
+/// The longest line a layout is learned from, and the most values. Longer lines gain nothing from it.
+const MAX_LINE: usize = 64 << 10;
+const MAX_VALUES: usize = 1024;
+
+impl Layout {
+    /// Learns the layout of a line, given without its end; `None` if there is nothing to be won with such lines.
+    pub(super) fn learn(text: &[u8], carriage_return: bool, plan: &Plan) -> Option<Layout> {
+        if text.len() > MAX_LINE || text.iter().any(|b| *b == b'\\' || *b < b' ') {
+            return None;
+        }
+        let mut walk = Walk::new(text, &plan.tree);
+        let mut cursor = Cursor::new(text);
+        walk.map(&mut cursor, Some(0), true).ok()?;
+        cursor.end().ok()?;
+        let Walk { values, places, repeated, .. } = walk;
+        if values.is_empty() || values.len() > MAX_VALUES || repeated || plan.reserved && places[MESSAGE as usize].is_some() {
+            return None;
+        }
+
+        let quotes: Vec<usize> = (0..text.len()).filter(|i| text[*i] == b'"').collect();
+        let mut layout = Layout {
+            literals: Vec::new(),
+            slots: vec![Slot::default(); values.len()],
+            bare: Vec::new(),
+            quotes: quotes.len(),
+            ends: Vec::new(),
+            bare_last: false,
+            carriage_return,
+            picks: Vec::new(),
+            time: Pick::Null,
+        };
+        let mut is_end = vec![false; quotes.len() + 64];
+        *is_end.get_mut(quotes.len().checked_sub(1)?)? = true;
+        let mut before = 0;
+        for (k, value) in values.iter().enumerate() {
+            layout.literals.push(Literal::new(&text[before..value.start]));
+            let next = values.get(k + 1).map_or(text.len(), |v| v.start);
+            // The quote that ends it: its own, or the first in the literal behind it.
+            let end = quotes.partition_point(|q| *q < value.end);
+            match quotes.get(end) {
+                Some(quote) if *quote < next => {
+                    is_end[end] = true;
+                    layout.slots[k].back = quote - value.end;
+                }
+                _ if k + 1 == values.len() => layout.bare_last = true,
+                // Nothing but commas between two values of a list.
+                _ => return None,
+            }
+            before = value.end;
+        }
+        let mut tail = text[before..].to_vec();
+        if carriage_return {
+            tail.push(b'\r');
+        }
+        layout.literals.push(Literal::new(&tail));
+        // The literal before a value starts at the end of the value before.
+        let mut back = 0;
+        for (slot, literal) in layout.slots.iter_mut().zip(&layout.literals) {
+            slot.ahead = literal.len.checked_sub(back)?;
+            back = slot.back;
+        }
+        let word = |from: usize| (0..64).fold(0, |bits, i| bits | u64::from(is_end[from + i]) << i);
+        layout.ends = (0..quotes.len()).map(word).collect();
+
+        let mut bare: Vec<Option<Bare>> = values
+            .iter()
+            .enumerate()
+            .map(|(value, v)| v.bare.then_some(Bare { value, must_not_nest: v.leads_on, ..Bare::default() }))
+            .collect();
+        let mut picker = Picker { places: &places, text, values: &values, bare: &mut bare };
+        layout.picks = plan.slots.iter().map(|want| picker.want(want)).collect::<Option<_>>()?;
+        layout.time = picker.first(&plan.times)?;
+        layout.bare = bare.into_iter().flatten().collect();
+        Some(layout)
+    }
+
+    /// Values of a line.
+    pub(super) fn values(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+/// A value found in the line.
+struct Value {
+    start: usize,
+    end: usize,
+    /// Not in quotes, and without any within.
+    bare: bool,
+    /// Wanted paths lead further, should it be a list or map.
+    leads_on: bool,
+}
+
+/// Where a path leads.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Value(usize),
+    /// A list or map, by offsets in the line; the number of the first value behind its start, and behind its end.
+    /// `clean`: its text is canonical.
+    Span { start: usize, end: usize, first: usize, behind: usize, clean: bool },
+}
+
+struct Walk<'a> {
+    text: &'a [u8],
+    tree: &'a Tree,
+    values: Vec<Value>,
+    /// One for each leaf.
+    places: Vec<Option<Place>>,
+    met: Vec<bool>,
+    /// A key of some path stands twice in one object.
+    repeated: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(text: &'a [u8], tree: &'a Tree) -> Walk<'a> {
+        let (leaves, nodes) = tree.size();
+        Walk { text, tree, values: Vec::new(), places: vec![None; leaves], met: vec![false; nodes], repeated: false }
+    }
+
+    fn map(&mut self, cursor: &mut Cursor<'_>, node: Option<u32>, outer: bool) -> Result<(), Malformed> {
+        cursor.enter_map()?;
+        let mut first = true;
+        while let Some(key) = cursor.key(&mut first)? {
+            if outer && let Some(leaf) = Tree::reserved(&key) {
+                self.repeated |= self.places[leaf as usize].is_some();
+                self.value(cursor, None, Some(leaf))?;
+                continue;
+            }
+            let child = node.and_then(|node| self.tree.by_key(node, &key));
+            self.child(cursor, child)?;
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, cursor: &mut Cursor<'_>, node: Option<u32>) -> Result<(), Malformed> {
+        cursor.enter_list()?;
+        let mut first = true;
+        let mut at = 0;
+        while cursor.element(&mut first)? {
+            let child = node.and_then(|node| self.tree.by_index(node, at));
+            self.child(cursor, child)?;
+            at += 1;
+        }
+        Ok(())
+    }
+
+    fn child(&mut self, cursor: &mut Cursor<'_>, node: Option<u32>) -> Result<(), Malformed> {
+        if let Some(node) = node {
+            self.repeated |= std::mem::replace(&mut self.met[node as usize], true);
+        }
+        self.value(cursor, node, node.and_then(|node| self.tree.leaf(node)))
+    }
+
+    fn value(&mut self, cursor: &mut Cursor<'_>, node: Option<u32>, leaf: Option<Leaf>) -> Result<(), Malformed> {
+        let opening = cursor.peek();
+        let start = cursor.at();
+        let mut inside = cursor.clone();
+        let shape = cursor.value()?.shape;
+        let end = cursor.at();
+        let first = self.values.len();
+        let place = if opening == Some(b'"') {
+            self.values.push(Value { start: start + 1, end: end - 1, bare: false, leads_on: false });
+            Place::Value(first)
+        } else if !self.text[start..end].contains(&b'"') {
+            let leads_on = node.is_some_and(|node| self.tree.leads_on(node));
+            self.values.push(Value { start, end, bare: true, leads_on });
+            Place::Value(first)
+        } else {
+            if opening == Some(b'{') { self.map(&mut inside, node, false)? } else { self.list(&mut inside, node)? }
+            let clean = matches!(shape, Shape::List { clean: true } | Shape::Map { clean: true });
+            Place::Span { start, end, first, behind: self.values.len(), clean }
+        };
+        if let Some(leaf) = leaf {
+            self.places[leaf as usize] = Some(place);
+        }
+        Ok(())
+    }
+}
+
+struct Picker<'p> {
+    places: &'p [Option<Place>],
+    text: &'p [u8],
+    values: &'p [Value],
+    bare: &'p mut [Option<Bare>],
+}
+
+impl Picker<'_> {
+    /// Where a slot of the scan is found; `None` if it cannot be said for all lines of the layout.
+    fn want(&mut self, want: &Want) -> Option<Pick> {
+        match want {
+            Want::Path(leaves) => self.first(leaves),
+            Want::System(leaf) => self.first(&[*leaf]),
+            Want::Message => Some(Pick::Line),
+            Want::Time => Some(Pick::Null),
+        }
+    }
+
+    /// The first of some leaves that is not `null`; notes what must hold for it to be the first in other lines too.
+    fn first(&mut self, leaves: &[Leaf]) -> Option<Pick> {
+        let mut present = leaves.iter().filter_map(|leaf| self.places[*leaf as usize]).peekable();
+        while let Some(place) = present.next() {
+            match place {
+                Place::Span { clean: false, .. } => return None,
+                Place::Span { start, end, first, behind, .. } => {
+                    let into = |value: usize, at: usize| (value, at - value.checked_sub(1).map_or(0, |k| self.values[k].end));
+                    return Some(Pick::Span { from: into(first, start), to: into(behind, end) });
+                }
+                Place::Value(k) => {
+                    let Some(bare) = &mut self.bare[k] else { return Some(Pick::Text(k)) };
+                    let is_null = &self.text[self.values[k].start..self.values[k].end] == b"null";
+                    match (is_null, present.peek().is_some()) {
+                        (true, true) => bare.must_be_null = true,
+                        (false, true) => {
+                            bare.must_not_be_null = true;
+                            return Some(Pick::Bare(k));
+                        }
+                        (_, false) => return Some(Pick::Bare(k)),
+                    }
+                }
+            }
+        }
+        Some(Pick::Null)
+    }
+}

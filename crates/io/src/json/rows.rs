@@ -1,0 +1,97 @@
+//! The batch being filled, and what is counted on the way.
+
+use super::Plan;
+use super::wanted::Want;
+use crate::formats::{Chunk, Pass};
+use crate::rows::{Cells, Side};
+use crate::system;
+use arrow::array::Int64Array;
+use backsight_engine::source::Counters;
+use backsight_engine::value::column::{Batch, Column, Positions};
+use backsight_engine::value::{Kind, time};
+
+/// Rows so far.
+#[derive(Default)]
+pub(super) struct Rows {
+    /// One a slot. Those of system fields have no cells as long as no record says something itself.
+    pub cells: Vec<Cells>,
+    /// `@timestamp`, if it is wanted.
+    pub times: Vec<Option<i64>>,
+    /// Text that had to be made.
+    pub side: Side,
+    /// Where each row begins in the chunk.
+    pub offsets: Vec<u32>,
+}
+
+impl Rows {
+    pub(super) fn new(plan: &Plan) -> Rows {
+        Rows { cells: plan.slots.iter().map(|_| Cells::default()).collect(), ..Rows::default() }
+    }
+
+    /// The rows as a batch.
+    pub(super) fn finish(self, plan: &Plan, pass: &Pass<'_>, chunk: &Chunk) -> Batch {
+        let positions = Positions { base: pass.position(chunk.offset), offsets: self.offsets.into() };
+        let buffers = self.side.buffers(std::slice::from_ref(&chunk.data));
+        let mut times = Some(self.times);
+        let columns = self.cells.into_iter().zip(&plan.slots).zip(&pass.scan.want).map(|((cells, want), field)| match want {
+            Want::Path(_) | Want::Message => cells.finish(&buffers),
+            Want::Time => Column::Time(Int64Array::from(times.take().unwrap_or_default())),
+            Want::System(_) => {
+                let usual = system::column(pass, field, &positions);
+                if cells.is_empty() { usual } else { system::merge(&cells.finish(&buffers), &usual) }
+            }
+        });
+        let columns = columns.collect();
+        Batch { columns, rows: positions.offsets.len(), positions }
+    }
+}
+
+/// What is added to the counters at the end of a chunk.
+#[derive(Default)]
+pub(super) struct Count {
+    pub records: u64,
+    pub blank: u64,
+    pub not_json: u64,
+    pub not_utf8: u64,
+    pub no_timestamp: u64,
+}
+
+impl Count {
+    pub(super) fn add_to(&self, counters: &Counters) {
+        for (counter, n) in [
+            (&counters.records, self.records),
+            (&counters.blank, self.blank),
+            (&counters.not_json, self.not_json),
+            (&counters.not_utf8, self.not_utf8),
+            (&counters.no_timestamp, self.no_timestamp),
+        ] {
+            if n > 0 {
+                Counters::add(counter, n);
+            }
+        }
+    }
+}
+
+/// Reads times; neighbouring records share theirs, and text is dear to read.
+#[derive(Default)]
+pub(super) struct Times {
+    text: Vec<u8>,
+    kind: Option<Kind>,
+    time: Option<i64>,
+}
+
+impl Times {
+    #[inline]
+    pub(super) fn read(&mut self, kind: Kind, text: &[u8]) -> Option<i64> {
+        if self.kind != Some(kind) || self.text != text {
+            self.kind = Some(kind);
+            self.text.clear();
+            self.text.extend_from_slice(text);
+            self.time = match kind {
+                Kind::String | Kind::Number | Kind::Time => time::parse(text),
+                Kind::Bool | Kind::List | Kind::Map => None,
+            };
+        }
+        self.time
+    }
+}
