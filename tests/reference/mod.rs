@@ -11,10 +11,14 @@
 //! | `func` | functions |
 //! | `stats` | aggregates |
 //! | `stages` | commands, shown columns, order of rows |
+//!
+//! Beside it stand `generate`, which makes up queries and events, and `executor`, which asks the engine.
 
 pub mod compare;
+pub mod executor;
 pub mod expr;
 pub mod func;
+pub mod generate;
 pub mod stages;
 pub mod stats;
 pub mod value;

@@ -28,6 +28,8 @@ struct State<'a> {
     fixed: bool,
     /// A `stats` came before: only made fields exist.
     grouped: bool,
+    /// Columns of the last `stats` that are a `bin()`, which `sort @timestamp` may mean.
+    bins: Vec<String>,
     /// A `sort` or `stats` came before, or a command that works in ascending time.
     ordered: bool,
 }
@@ -41,7 +43,8 @@ pub fn run(world: &World<'_>, stages: &[Stage]) -> Outcome<Table> {
         _ => (1, 0),
     });
     let shown = vec!["@timestamp".to_string(), "@message".to_string()];
-    let mut state = State { world, rows, shown, chosen: false, fixed: false, grouped: false, ordered: false };
+    let mut state =
+        State { world, rows, shown, chosen: false, fixed: false, grouped: false, bins: Vec::new(), ordered: false };
     for stage in stages {
         state.apply(&stage.kind)?;
     }
@@ -80,6 +83,8 @@ impl<'a> State<'a> {
             StageKind::Stats(stats) => {
                 self.rows = stats::group(self.world, stats, &self.rows, self.grouped)?;
                 self.reshaped(stats::columns(stats));
+                let is_bin = |item: &&Item| matches!(&item.expr.kind, ExprKind::Call { name, .. } if name.text.eq_ignore_ascii_case("bin"));
+                self.bins = stats.by.iter().filter(is_bin).map(|item| item.name().to_string()).collect();
             }
             StageKind::Sort(keys) => self.sort(keys)?,
             StageKind::Limit { count, .. } => {
@@ -200,7 +205,15 @@ impl<'a> State<'a> {
             let mut row = row.clone();
             let mut values = Vec::new();
             for key in keys {
-                let value = self.env(&row).eval(&key.item.expr)?;
+                let value = match (&key.item.expr.kind, &self.bins[..]) {
+                    // A published habit: the time that a `stats` dropped means its one `bin()` column, if any.
+                    (ExprKind::Path(path), bins)
+                        if self.grouped && path.text() == "@timestamp" && row.made("@timestamp").is_none() =>
+                    {
+                        if let [bin] = bins { row.made(bin).cloned().unwrap_or(V::Null) } else { V::Null }
+                    }
+                    _ => self.env(&row).eval(&key.item.expr)?,
+                };
                 if let Some(alias) = &key.item.alias {
                     row.set(&alias.text, value.clone());
                 }

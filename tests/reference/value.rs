@@ -1,6 +1,5 @@
 //! Values, their canonical text, and what they are as numbers, times and truths.
 
-use jiff::civil;
 use num_bigint::BigInt;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -249,8 +248,44 @@ fn quote(text: &str) -> String {
 }
 
 fn time_text(ms: i64) -> String {
-    let time = jiff::Timestamp::from_millisecond(ms).expect("test data stays within the calendar");
-    time.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
+    let (year, month, day) = date(ms.div_euclid(DAY));
+    let of_day = ms.rem_euclid(DAY);
+    let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{:03}", of_day % 1000)
+}
+
+/// Milliseconds of a day.
+pub const DAY: i64 = 86_400_000;
+
+fn month_lengths(year: i64) -> [i64; 12] {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+}
+
+/// Year, month and day of the date so many days after 1970-01-01.
+pub fn date(days: i64) -> (i64, i64, i64) {
+    // The calendar repeats every 400 years.
+    let (cycles, mut rest) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let mut year = 1970;
+    loop {
+        for (month, length) in month_lengths(year).into_iter().enumerate() {
+            if rest < length {
+                return (year + 400 * cycles, month as i64 + 1, rest + 1);
+            }
+            rest -= length;
+        }
+        year += 1;
+    }
+}
+
+/// The inverse of [`date`]; `None` for a date that is none.
+pub fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    let (cycles, of_cycle) = ((year - 1970).div_euclid(400), (year - 1970).rem_euclid(400));
+    let lengths = month_lengths(year);
+    let length = *lengths.get(usize::try_from(month - 1).ok()?)?;
+    let years: i64 = (1970..1970 + of_cycle).map(|y| month_lengths(y).iter().sum::<i64>()).sum();
+    let months: i64 = lengths[..month as usize - 1].iter().sum();
+    (1..=length).contains(&day).then(|| cycles * 146_097 + years + months + day - 1)
 }
 
 /// A time as text: RFC 3339 and its relatives, and the Common Log Format. No epoch numbers.
@@ -275,9 +310,11 @@ pub fn read_time(text: &str) -> Option<i64> {
         let date = (number(c.get(3)), month, number(c.get(1)));
         (date, (number(c.get(4)), number(c.get(5)), number(c.get(6))), ".0".into(), (c.get(7), c.get(8), c.get(9)))
     };
-    let date = civil::Date::new(date.0 as i16, date.1 as i8, date.2 as i8).ok()?;
-    let time = civil::Time::new(clock.0 as i8, clock.1 as i8, clock.2 as i8, 0).ok()?;
-    let seconds = date.to_datetime(time).to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
+    let days = days(date.0, date.1, date.2)?;
+    if clock.0 > 23 || clock.1 > 59 || clock.2 > 59 {
+        return None;
+    }
+    let seconds = days * 86_400 + clock.0 * 3600 + clock.1 * 60 + clock.2;
     let millis: i64 = format!("{fraction}000")[1..4].parse().expect("digits");
     let sign = if zone.0.is_some_and(|s| s.as_str() == "-") { -1 } else { 1 };
     Some((seconds - sign * (number(zone.1) * 3600 + number(zone.2) * 60)) * 1000 + millis)

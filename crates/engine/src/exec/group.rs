@@ -8,12 +8,14 @@
 
 use crate::agg::{Accumulator, Input};
 use crate::plan::{AggCall, Slot};
-use crate::source::BATCH_ROWS;
 use crate::value::column::{Batch, Column, ColumnBuilder, Kinds, Positions};
 use crate::value::{Kind, ValueRef, time};
-use arrow::array::Array;
+use arrow::array::{Array, BinaryViewArray, make_view};
+use arrow::buffer::{Buffer, NullBuffer};
 use hashbrown::HashTable;
+use rayon::prelude::*;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 
 /// Length that stands for a null cell.
 const NULL: u32 = u32::MAX;
@@ -26,10 +28,9 @@ pub(super) struct GroupTable<'a> {
     calls: &'a [AggCall],
     hasher: foldhash::fast::RandomState,
     table: HashTable<Entry>,
-    /// Where each group's key lies in `arena`.
-    starts: Vec<usize>,
+    /// The groups' keys and their hashes.
+    found: Part,
     hashes: Vec<u64>,
-    arena: Vec<u8>,
     kinds: Vec<GroupKinds>,
     states: Vec<Box<dyn Accumulator>>,
     scratch: Vec<u8>,
@@ -56,9 +57,8 @@ impl<'a> GroupTable<'a> {
             calls,
             hasher,
             table: HashTable::new(),
-            starts: Vec::new(),
+            found: Part::default(),
             hashes: Vec::new(),
-            arena: Vec::new(),
             kinds: keys.iter().map(|_| GroupKinds::Same(None)).collect(),
             states: calls.iter().map(|c| (c.aggregate.new)(&c.settings)).collect(),
             scratch: Vec::new(),
@@ -73,7 +73,7 @@ impl<'a> GroupTable<'a> {
 
     /// Number of groups.
     fn len(&self) -> usize {
-        self.starts.len()
+        self.found.starts.len()
     }
 
     /// Adds the rows of a batch.
@@ -105,7 +105,7 @@ impl<'a> GroupTable<'a> {
             groups.push(self.intern_scratch());
         }
         for (k, column) in columns.iter().enumerate() {
-            note_kinds(&mut self.kinds[k], column, groups, self.starts.len());
+            note_kinds(&mut self.kinds[k], column, groups, self.found.starts.len());
         }
     }
 
@@ -120,38 +120,29 @@ impl<'a> GroupTable<'a> {
     }
 
     fn intern_key(&mut self, key: &[u8], hash: u64) -> u32 {
-        let (starts, arena) = (&self.starts, &self.arena);
-        let same = |e: &Entry| {
-            let start = starts[e.group as usize];
-            e.hash == hash && arena.get(start..start + key.len()) == Some(key)
-        };
-        if let Some(found) = self.table.find(hash, same) {
-            return found.group;
+        let before = self.found.starts.len();
+        let group = self.found.intern(&mut self.table, key, hash);
+        if self.found.starts.len() > before {
+            self.hashes.push(hash);
         }
-        let group = self.starts.len() as u32;
-        self.table.insert_unique(hash, Entry { hash, group }, |e| e.hash);
-        self.starts.push(self.arena.len());
-        self.hashes.push(hash);
-        self.arena.extend_from_slice(key);
         group
     }
 
-    fn key(&self, group: usize) -> &[u8] {
-        let end = self.starts.get(group + 1).copied().unwrap_or(self.arena.len());
-        &self.arena[self.starts[group]..end]
-    }
-
-    /// One table of several, all of the same op and hasher.
-    pub fn merge(mut tables: Vec<GroupTable<'a>>) -> GroupTable<'a> {
+    /// All groups of several tables of the same op and hasher.
+    pub fn merge(mut tables: Vec<GroupTable<'a>>) -> Groups {
+        let total: usize = tables.iter().map(GroupTable::len).sum();
+        if tables.len() > 1 && total > FEW {
+            return merge_parts(tables);
+        }
         // The largest takes in the others.
         tables.sort_by_key(|t| std::cmp::Reverse(t.len()));
         let mut tables = tables.into_iter();
         let mut all = tables.next().expect("a run has at least one worker");
         let mut others: Vec<Vec<(Box<dyn Accumulator>, Vec<u32>)>> = all.states.iter().map(|_| Vec::new()).collect();
         for table in tables {
-            let map: Vec<u32> = (0..table.len()).map(|g| all.intern_key(table.key(g), table.hashes[g])).collect();
+            let map: Vec<u32> = (0..table.len()).map(|g| all.intern_key(table.found.key(g), table.hashes[g])).collect();
             for (mine, theirs) in all.kinds.iter_mut().zip(&table.kinds) {
-                mine.merge(theirs, &map, all.starts.len());
+                mine.merge(theirs, &map, all.found.starts.len());
             }
             for (k, state) in table.states.into_iter().enumerate() {
                 others[k].push((state, map.clone()));
@@ -163,40 +154,179 @@ impl<'a> GroupTable<'a> {
                 state.merge(others, n);
             }
         }
-        all
+        Groups { parts: vec![all.found], kinds: all.kinds, states: all.states, n }
     }
+}
 
-    /// The groups as rows: keys, then aggregates, in a batch of `slots` columns; in no order.
-    pub fn finish(mut self, slots: usize) -> Vec<Batch> {
-        let n = self.len();
-        let mut columns = self.key_columns();
-        columns.extend(std::mem::take(&mut self.states).into_iter().map(|state| state.finish(n)));
-        columns.resize(slots.max(columns.len()), Column::null(n));
-        let whole = Batch { columns, rows: n, positions: Positions::sequence(0, n) };
-        if n <= BATCH_ROWS {
-            return vec![whole];
-        }
-        let cuts: Vec<u32> = (0..n as u32).collect();
-        cuts.chunks(BATCH_ROWS).map(|rows| whole.take(rows)).collect()
+/// Groups up to this many are merged into one table.
+const FEW: usize = 20_000;
+
+/// Parts that tables are merged in, by the upper bits of the hash.
+const PARTS: usize = 64;
+
+/// Merges large tables part by part, so that parts are merged side by side and stay small enough for the cache.
+fn merge_parts(tables: Vec<GroupTable<'_>>) -> Groups {
+    let calls = tables[0].calls;
+    // Keys and states part ways: only keys are looked at from several threads.
+    let mut keys: Vec<(Part, Vec<u64>)> = Vec::new();
+    let mut rest = Vec::new();
+    for table in tables {
+        keys.push((table.found, table.hashes));
+        rest.push((table.kinds, table.states));
     }
-
-    fn key_columns(&self) -> Vec<Column> {
-        let mut builders: Vec<ColumnBuilder> = self.keys.iter().map(|_| ColumnBuilder::default()).collect();
-        for group in 0..self.len() {
-            let mut key = self.key(group);
-            for (k, builder) in builders.iter_mut().enumerate() {
-                let (length, rest) = key.split_at(4);
-                let length = u32::from_le_bytes(length.try_into().expect("four bytes"));
-                let kind = self.kinds[k].get(group);
-                let size = match length {
-                    NULL => 0,
-                    TIME => 8,
-                    n => n as usize,
+    let by_part: Vec<Vec<Vec<u32>>> = keys
+        .par_iter()
+        .map(|(_, hashes)| {
+            let mut parts: Vec<Vec<u32>> = vec![Vec::new(); PARTS];
+            for (group, hash) in hashes.iter().enumerate() {
+                parts[(hash >> 58) as usize].push(group as u32);
+            }
+            parts
+        })
+        .collect();
+    let merged: Vec<(Part, Vec<Vec<u32>>)> = (0..PARTS)
+        .into_par_iter()
+        .map(|p| {
+            let mut part = Part::default();
+            let mut table: HashTable<Entry> = HashTable::new();
+            let mut maps = Vec::with_capacity(keys.len());
+            for ((source, hashes), groups) in keys.iter().zip(&by_part) {
+                let intern = |group: &u32| {
+                    let (key, hash) = (source.key(*group as usize), hashes[*group as usize]);
+                    part.intern(&mut table, key, hash)
                 };
-                let (cell, rest) = rest.split_at(size);
-                match length {
-                    NULL => builder.push(ValueRef::Null),
-                    TIME => {
+                maps.push(groups[p].iter().map(intern).collect());
+            }
+            (part, maps)
+        })
+        .collect();
+    let mut maps: Vec<Vec<u32>> = keys.iter().map(|(k, _)| vec![0; k.starts.len()]).collect();
+    let (mut parts, mut n) = (Vec::with_capacity(PARTS), 0);
+    for (p, (part, local)) in merged.into_iter().enumerate() {
+        for (w, local) in local.into_iter().enumerate() {
+            by_part[w][p].iter().zip(local).for_each(|(group, to)| maps[w][*group as usize] = n as u32 + to);
+        }
+        n += part.starts.len();
+        parts.push(part);
+    }
+    let mut kinds: Vec<GroupKinds> = rest[0].0.iter().map(|_| GroupKinds::Same(None)).collect();
+    let mut states: Vec<Vec<(Box<dyn Accumulator>, Vec<u32>)>> = calls.iter().map(|_| Vec::new()).collect();
+    for ((worker_kinds, worker_states), map) in rest.into_iter().zip(maps) {
+        kinds.iter_mut().zip(&worker_kinds).for_each(|(all, one)| all.merge(one, &map, n));
+        for (k, state) in worker_states.into_iter().enumerate() {
+            states[k].push((state, map.clone()));
+        }
+    }
+    let states = calls
+        .iter()
+        .zip(states)
+        .map(|(call, workers)| {
+            let mut state = (call.aggregate.new)(&call.settings);
+            state.merge(workers, n);
+            state
+        })
+        .collect();
+    Groups { parts, kinds, states, n }
+}
+
+/// The keys of some groups.
+#[derive(Default)]
+struct Part {
+    arena: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+/// All groups of a run.
+pub(super) struct Groups {
+    parts: Vec<Part>,
+    kinds: Vec<GroupKinds>,
+    states: Vec<Box<dyn Accumulator>>,
+    n: usize,
+}
+
+impl Groups {
+    /// The groups as rows: keys, then aggregates, in batches of `slots` columns; in no order.
+    pub fn finish(self, slots: usize) -> Vec<Batch> {
+        let n = self.n;
+        let results: Vec<Column> = self.states.into_par_iter().map(|state| state.finish(n)).collect();
+        let kinds = &self.kinds;
+        let mut firsts = Vec::with_capacity(self.parts.len());
+        let mut first = 0;
+        for part in &self.parts {
+            firsts.push(first);
+            first += part.starts.len();
+        }
+        let width = slots.max(kinds.len() + results.len());
+        let parts: Vec<(Part, usize)> = self.parts.into_iter().zip(firsts).filter(|(p, _)| n == 0 || !p.starts.is_empty()).collect();
+        parts
+            .into_par_iter()
+            .map(|(part, first)| {
+                let rows = part.starts.len();
+                let mut columns = part.columns(kinds, first);
+                columns.extend(results.iter().map(|c| c.slice(first, rows)));
+                columns.resize(width, Column::null(rows));
+                Batch { columns, rows, positions: Positions::sequence(first as u64, rows) }
+            })
+            .collect()
+    }
+}
+
+impl Part {
+    /// The group of a key, added if it is new.
+    #[inline]
+    fn intern(&mut self, table: &mut HashTable<Entry>, key: &[u8], hash: u64) -> u32 {
+        // A key says its own length, so no key is the start of another.
+        let same = |e: &Entry| e.hash == hash && self.arena[self.starts[e.group as usize]..].starts_with(key);
+        if let Some(found) = table.find(hash, same) {
+            return found.group;
+        }
+        let group = self.starts.len() as u32;
+        table.insert_unique(hash, Entry { hash, group }, |e| e.hash);
+        self.starts.push(self.arena.len());
+        self.arena.extend_from_slice(key);
+        group
+    }
+
+    fn key(&self, group: usize) -> &[u8] {
+        let end = self.starts.get(group + 1).copied().unwrap_or(self.arena.len());
+        &self.arena[self.starts[group]..end]
+    }
+
+    /// The key columns of the groups from number `first` on. Text stays where it lies.
+    fn columns(self, kinds: &[GroupKinds], first: usize) -> Vec<Column> {
+        let rows = self.starts.len();
+        if u32::try_from(self.arena.len()).is_err() {
+            // Beyond 4 GiB of keys in one part, views cannot reach all of them.
+            return self.copied(kinds, first);
+        }
+        let mut cells: Vec<KeyCells> = kinds.iter().map(|_| KeyCells::default()).collect();
+        for start in &self.starts {
+            let mut at = *start;
+            for cell in &mut cells {
+                at = cell.push(&self.arena, at);
+            }
+        }
+        if cells.iter().any(|c| c.times > 0) {
+            return self.copied(kinds, first);
+        }
+        let buffers: Arc<[Buffer]> = [Buffer::from(self.arena)].into();
+        let finish = |(cell, kinds): (KeyCells, &GroupKinds)| cell.finish(&buffers, kinds.range(first, rows));
+        cells.into_iter().zip(kinds).map(finish).collect()
+    }
+
+    /// The key columns, cell by cell: for times, and for more text than a view reaches.
+    fn copied(&self, kinds: &[GroupKinds], first: usize) -> Vec<Column> {
+        let mut builders: Vec<ColumnBuilder> = kinds.iter().map(|_| ColumnBuilder::default()).collect();
+        for (group, start) in self.starts.iter().enumerate() {
+            let mut at = *start;
+            for (builder, kinds) in builders.iter_mut().zip(kinds) {
+                let kind = kinds.get(first + group);
+                let (length, from) = cell_at(&self.arena, at);
+                at = from + cell_size(length);
+                let cell = &self.arena[from..at];
+                match (length, kind) {
+                    (NULL, _) => builder.push(ValueRef::Null),
+                    (TIME, kind) => {
                         let ms = i64::from_le_bytes(cell.try_into().expect("eight bytes"));
                         match kind {
                             Kind::Time => builder.push(ValueRef::Time(ms)),
@@ -205,10 +335,53 @@ impl<'a> GroupTable<'a> {
                     }
                     _ => builder.push(ValueRef::Text(kind, cell)),
                 }
-                key = rest;
             }
         }
         builders.into_iter().map(ColumnBuilder::finish).collect()
+    }
+}
+
+/// The length word of the cell at a place of an arena, and where the cell itself starts.
+fn cell_at(arena: &[u8], at: usize) -> (u32, usize) {
+    let word = arena[at..at + 4].try_into().expect("four bytes");
+    (u32::from_le_bytes(word), at + 4)
+}
+
+/// Bytes of a cell.
+fn cell_size(length: u32) -> usize {
+    match length {
+        NULL => 0,
+        TIME => 8,
+        n => n as usize,
+    }
+}
+
+/// One key's cells as views into the arena.
+#[derive(Default)]
+struct KeyCells {
+    views: Vec<u128>,
+    valid: Vec<bool>,
+    nulls: usize,
+    times: usize,
+}
+
+impl KeyCells {
+    /// Adds the cell at `at`; where the next one lies.
+    fn push(&mut self, arena: &[u8], at: usize) -> usize {
+        let (length, from) = cell_at(arena, at);
+        let end = from + cell_size(length);
+        self.valid.push(length != NULL);
+        self.nulls += usize::from(length == NULL);
+        self.times += usize::from(length == TIME);
+        self.views.push(make_view(&arena[from..end], 0, from as u32));
+        end
+    }
+
+    fn finish(self, buffers: &Arc<[Buffer]>, kinds: Kinds) -> Column {
+        let nulls = (self.nulls > 0).then(|| NullBuffer::from(self.valid));
+        // SAFETY: every view was made from text at that place of the one buffer, which is the arena.
+        let array = unsafe { BinaryViewArray::new_unchecked(self.views.into(), Arc::clone(buffers), nulls) };
+        Column::Text(array, kinds)
     }
 }
 
@@ -251,6 +424,14 @@ impl GroupKinds {
         match self {
             GroupKinds::Same(kind) => kind.unwrap_or(Kind::String),
             GroupKinds::Each(each) => each[group],
+        }
+    }
+
+    /// The kinds of some groups in a row.
+    fn range(&self, first: usize, n: usize) -> Kinds {
+        match self {
+            GroupKinds::Same(kind) => Kinds::All(kind.unwrap_or(Kind::String)),
+            GroupKinds::Each(each) => Kinds::Each(each[first..first + n].into()),
         }
     }
 

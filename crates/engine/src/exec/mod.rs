@@ -237,12 +237,12 @@ fn merge(sinks: Vec<Sink<'_>>, op: Option<&Op>, plan: &Plan, cx: &Cx<'_>) -> Res
         }
     }
     Ok(match op {
-        Some(Op::Group { slots, .. }) => GroupTable::merge(tables).finish(*slots),
+        Some(Op::Group { slots, .. }) => cx.ctl.install(|| GroupTable::merge(tables).finish(*slots)),
         Some(Op::Sort { keys, limit }) if !tops.is_empty() => {
             let batches = tops.into_iter().flat_map(Top::into_batches).collect();
-            sort::sort(batches, keys, *limit)
+            cx.ctl.install(|| sort::sort(batches, keys, *limit))
         }
-        Some(Op::Sort { keys, limit }) => sort::sort(collected, keys, *limit),
+        Some(Op::Sort { keys, limit }) => cx.ctl.install(|| sort::sort(collected, keys, *limit)),
         other => {
             // Source order, whatever worker read what.
             collected.sort_by_key(|b: &Batch| if b.rows == 0 { b.positions.base } else { b.positions.get(0) });

@@ -129,7 +129,7 @@ pub(super) fn whole(op: &Op, next: Option<&Op>, batches: Vec<Batch>, cx: &Cx<'_>
         Op::Group { keys, aggs, slots } => {
             let mut table = GroupTable::new(keys, aggs, foldhash::fast::RandomState::default());
             batches.iter().for_each(|b| table.push(b));
-            table.finish(*slots)
+            GroupTable::merge(vec![table]).finish(*slots)
         }
         Op::Sort { keys, limit } => cx.ctl.install(|| sort::sort(batches, keys, *limit)),
         Op::Limit { rows, .. } => head(batches, *rows),

@@ -122,6 +122,19 @@ impl Column {
         }
     }
 
+    /// Some rows in a row, nothing copied.
+    pub fn slice(&self, first: usize, rows: usize) -> Column {
+        match self {
+            Column::Const(v, _) => Column::Const(v.clone(), rows),
+            Column::Text(a, Kinds::All(kind)) => Column::Text(a.slice(first, rows), Kinds::All(*kind)),
+            Column::Text(a, Kinds::Each(each)) => Column::Text(a.slice(first, rows), Kinds::Each(each[first..first + rows].into())),
+            Column::Int(a) => Column::Int(a.slice(first, rows)),
+            Column::Float(a) => Column::Float(a.slice(first, rows)),
+            Column::Bool(a) => Column::Bool(a.slice(first, rows)),
+            Column::Time(a) => Column::Time(a.slice(first, rows)),
+        }
+    }
+
     /// The rows whose bit is set.
     pub fn filter(&self, keep: &BooleanBuffer) -> Column {
         self.take(&selected(keep))

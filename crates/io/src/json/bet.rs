@@ -194,6 +194,7 @@ impl Bet<'_> {
                     self.rows.cells[slot].push(made, Kind::String);
                 }
                 Pick::Null => self.rows.cells[slot].push_null(),
+                Pick::Unsaid if self.rows.cells[slot].is_empty() => {}
                 other => match self.other(other, end) {
                     Some((start, len, kind)) => self.rows.cells[slot].push(view(data, 0, start, len), kind),
                     None => self.rows.cells[slot].push_null(),
@@ -212,7 +213,7 @@ impl Bet<'_> {
     #[inline]
     fn other(&self, pick: Pick, line_end: usize) -> Option<(usize, usize, Kind)> {
         match pick {
-            Pick::Null => None,
+            Pick::Null | Pick::Unsaid => None,
             Pick::Text(value) => {
                 let start = self.start(value);
                 Some((start, self.end(value) - start, Kind::String))

@@ -58,6 +58,8 @@ pub(super) struct Bare {
 pub(super) enum Pick {
     /// In no line of this layout.
     Null,
+    /// A system field records of this layout say nothing about.
+    Unsaid,
     /// A string, by the number of the value.
     Text(usize),
     /// A value without quotes.
@@ -285,9 +287,12 @@ impl Picker<'_> {
     fn want(&mut self, want: &Want) -> Option<Pick> {
         match want {
             Want::Path(leaves) => self.first(leaves),
-            Want::System(leaf) => self.first(&[*leaf]),
+            Want::System(leaf) => match self.first(&[*leaf])? {
+                Pick::Null => Some(Pick::Unsaid),
+                said => Some(said),
+            },
             Want::Message => Some(Pick::Line),
-            Want::Time => Some(Pick::Null),
+            Want::Time => Some(Pick::Unsaid),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Plan;
 use super::bet::{Bet, room};
-use super::layout::Layout;
+use super::layout::{Layout, Pick};
 use super::rows::{Count, Rows, Times};
 use super::simd::{Level, dispatch};
 use super::wanted::{Hit, Hits, MESSAGE, Want};
@@ -52,7 +52,7 @@ impl<'r> Reader<'r> {
             times: Times::default(),
             rows: Rows::new(plan),
             count: Count::default(),
-            layouts: Layouts::of(plan),
+            layouts: Layouts::of(plan, pass.options.strict),
             plan,
         }
     }
@@ -107,6 +107,11 @@ impl<'r> Reader<'r> {
         while tried < known.len() && self.rows.offsets.len() < BATCH_ROWS {
             let layout = Arc::clone(&known[tried]);
             ends.resize(room(&layout).max(ends.len()), 0);
+            for (slot, pick) in layout.picks.iter().enumerate() {
+                if *pick != Pick::Unsaid && matches!(self.plan.slots[slot], Want::System(_)) {
+                    self.rows.catch_up(slot, self.rows.offsets.len());
+                }
+            }
             let bet = Bet {
                 data,
                 at,
@@ -168,10 +173,8 @@ impl<'r> Reader<'r> {
                 Want::System(leaf) => match self.hits.get(*leaf) {
                     Some(hit) => {
                         // Rows before this one did not say; what they have instead is filled in at the end.
-                        while cells.len() + 1 < self.rows.offsets.len() {
-                            cells.push_null();
-                        }
-                        push(cells, side, data, line.start, hit);
+                        self.rows.catch_up(slot, self.rows.offsets.len() - 1);
+                        push(&mut self.rows.cells[slot], &mut self.rows.side, data, line.start, hit);
                     }
                     None if cells.is_empty() => {}
                     None => cells.push_null(),
@@ -236,6 +239,8 @@ struct Layouts {
     credit: u32,
     /// Lines still to be read in the general way.
     pause: u32,
+    /// Every line is to be read in the general way.
+    off: bool,
 }
 
 /// Layouts kept. Logs of many kinds of events have more, but then trying them all costs what one of them gains.
@@ -248,9 +253,9 @@ const CREDIT: u32 = 64;
 const PAUSE: u32 = 2000;
 
 impl Layouts {
-    fn of(plan: &Plan) -> Layouts {
+    fn of(plan: &Plan, off: bool) -> Layouts {
         let known = plan.layouts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Layouts { known, learned: false, ends: Vec::new(), level: Level::best(), credit: CREDIT, pause: 0 }
+        Layouts { known, learned: false, ends: Vec::new(), level: Level::best(), credit: CREDIT, pause: 0, off }
     }
 
     /// Leaves what was learned to those who read the next chunks.
@@ -261,10 +266,8 @@ impl Layouts {
     }
 
     fn worth_trying(&mut self) -> bool {
-        if self.pause > 0 {
-            self.pause -= 1;
-        }
-        self.pause == 0 && !self.known.is_empty()
+        self.pause = self.pause.saturating_sub(1);
+        self.pause == 0 && !self.off && !self.known.is_empty()
     }
 
     /// Takes note of a bet: so many bytes were read by it.
@@ -282,7 +285,7 @@ impl Layouts {
 
     /// True if the line that was just read in the general way should be learned from.
     fn wants_another(&self) -> bool {
-        self.pause == 0
+        self.pause == 0 && !self.off
     }
 
     fn learn(&mut self, text: &[u8], carriage_return: bool, plan: &Plan) {

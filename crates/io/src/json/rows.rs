@@ -28,6 +28,13 @@ impl Rows {
         Rows { cells: plan.slots.iter().map(|_| Cells::default()).collect(), ..Rows::default() }
     }
 
+    /// Gives a column nulls for the rows it has been silent about so far.
+    pub(super) fn catch_up(&mut self, slot: usize, rows: usize) {
+        while self.cells[slot].len() < rows {
+            self.cells[slot].push_null();
+        }
+    }
+
     /// The rows as a batch.
     pub(super) fn finish(self, plan: &Plan, pass: &Pass<'_>, chunk: &Chunk) -> Batch {
         let positions = Positions { base: pass.position(chunk.offset), offsets: self.offsets.into() };

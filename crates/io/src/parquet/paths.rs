@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn readings() {
         let columns = columns();
-        let table: &[(&[(&str, bool)], &[&[usize]])] = &[
+        type Case<'a> = (&'a [(&'a str, bool)], &'a [&'a [usize]]);
+        let table: &[Case<'_>] = &[
             (&[("a", false)], &[&[0]]),
             (&[("a", false), ("b", false)], &[&[0, 0], &[1]]),
             (&[("a.b", true)], &[&[1], &[0, 0]]),

@@ -1,7 +1,7 @@
 //! What a scan wants of one file: the leaf columns to read, and how each slot comes of them.
 
 use super::paths::{self, Access};
-use super::schema::{Node, Shape};
+use super::schema::{Meaning, Node, Shape};
 use super::{Origin, ParquetFile, text, times, values};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_array};
 use arrow::buffer::NullBuffer;
@@ -134,8 +134,10 @@ impl<'f> Plan<'f> {
             None => column,
             Some(route) => {
                 let mut out = TextBuilder::default();
+                // Text that merely looks like a list is none, except for the text of whole events.
+                let events = matches!(included.shape, Shape::Leaf(Meaning::Plain));
                 for cell in column.iter() {
-                    let text = cell.text();
+                    let text = cell.text().filter(|_| events || cell.is_nested());
                     match text.as_deref().and_then(|text| route.get(text)) {
                         Some((kind, text)) => out.push_text(kind, &text),
                         None => out.push(ValueRef::Null),

@@ -290,6 +290,14 @@ not JSON
 }
 
 #[test]
+fn text_is_not_looked_into() {
+    let lines = "{\"l\":\"[7,8]\",\"s\":\"[9]\"}\n{\"l\":[7,8],\"s\":\"{}\"}\n";
+    let file = open(from_ndjson(lines).expect("representable")).expect("opens");
+    let (rows, _) = read(&file, &["l", "l.0", "s.0"]);
+    assert_eq!(rows, [["s:[7,8]", "-", "-"], ["l:[7,8]", "n:7", "-"]]);
+}
+
+#[test]
 fn compact_lines_need_no_message_column() {
     let lines = "{\"a\":18446744073709551616,\"b\":\"x\"}\n{\"b\":\"y\"}\n";
     let file = open(from_ndjson(lines).expect("representable")).expect("opens");

@@ -1,6 +1,7 @@
 //! Values of any kind read as times of events.
 
-use backsight_engine::value::column::Column;
+use arrow::array::Array;
+use backsight_engine::value::column::{Column, Kinds};
 use backsight_engine::value::{Kind, ValueRef, time};
 
 /// Reads a column as times (language reference, "Events and system fields"); null where that cannot be.
@@ -8,9 +9,17 @@ pub(super) fn read(column: Column) -> Column {
     if let Column::Time(_) = column {
         return column;
     }
-    // Neighbouring events mostly share their second, and text is dear to read.
+    // Neighbouring events mostly share their second, and text is dear to read. Where both are one entry of a dictionary
+    // even their views are the same.
+    let views = match &column {
+        Column::Text(array, Kinds::All(Kind::String | Kind::Number)) if array.null_count() == 0 => {
+            array.views().clone()
+        }
+        _ => Vec::new().into(),
+    };
     let mut last: (Vec<u8>, Option<i64>) = (Vec::new(), None);
-    let times = column.iter().map(|value| match value {
+    let times = column.iter().enumerate().map(|(i, value)| match value {
+        _ if i > 0 && views.get(i).is_some_and(|view| *view == views[i - 1]) => last.1,
         ValueRef::Time(t) => Some(t),
         ValueRef::Int(n) => Some(time::epoch(n)),
         ValueRef::Float(x) => time::epoch_float(x),
@@ -31,6 +40,16 @@ pub(super) fn read(column: Column) -> Column {
 mod tests {
     use super::*;
     use backsight_engine::value::Value;
+
+    #[test]
+    fn equal_neighbours() {
+        let texts =
+            ["2024-05-01T12:00:00Z", "2024-05-01T12:00:00Z", "2024-05-01T12:00:01Z", "?", "?", "2024-05-01T12:00:00Z"];
+        let column: Column = texts.iter().map(Value::string).collect();
+        let times: Vec<Option<i64>> = read(column).iter().map(ValueRef::timestamp).collect();
+        let alone: Vec<Option<i64>> = texts.iter().map(|t| time::parse(t.as_bytes())).collect();
+        assert_eq!(times, alone);
+    }
 
     #[test]
     fn any_kind() {
