@@ -55,8 +55,7 @@ fn both_executors_agree_on_random_queries() {
                     }
                     let sample = Sample::new(seed);
                     if let Some(difference) = difference(&sample) {
-                        let small = smaller(sample, difference.refused);
-                        let text = explain(seed, &small);
+                        let text = explain(seed, smaller(sample, difference));
                         differences.lock().expect("no panic").push((seed, text));
                     }
                 }
@@ -70,7 +69,7 @@ fn both_executors_agree_on_random_queries() {
 }
 
 /// So many differences are enough to look at.
-const LISTED: usize = 20;
+const LISTED: usize = 200;
 
 /// A difference between the two.
 struct Difference {
@@ -97,9 +96,8 @@ fn difference(sample: &Sample) -> Option<Difference> {
     None
 }
 
-/// The sample without whatever can go while the difference stays.
-fn smaller(mut sample: Sample, refused: bool) -> Sample {
-    let still = |sample: &Sample| !sample.stages.is_empty() && difference(sample).is_some_and(|d| d.refused == refused);
+/// The sample without whatever can go while it still differs in the same manner.
+fn smaller(mut sample: Sample, mut found: Difference) -> (Sample, Difference) {
     loop {
         let mut candidates = Vec::new();
         for at in (0..sample.stages.len()).rev() {
@@ -109,9 +107,7 @@ fn smaller(mut sample: Sample, refused: bool) -> Sample {
             for item in 0..sample.stages[at].items.len() {
                 let mut candidate = sample.clone();
                 candidate.stages[at].items.remove(item);
-                if !candidate.stages[at].items.is_empty() {
-                    candidates.push(candidate);
-                }
+                candidates.push(candidate);
             }
         }
         for at in 0..sample.lines.len() {
@@ -119,14 +115,16 @@ fn smaller(mut sample: Sample, refused: bool) -> Sample {
             candidate.lines.remove(at);
             candidates.push(candidate);
         }
-        match candidates.into_iter().find(still) {
-            Some(candidate) => sample = candidate,
-            None => return sample,
+        candidates.retain(|c| !c.stages.is_empty() && c.stages.iter().all(|stage| !stage.items.is_empty()));
+        let still = |c: Sample| difference(&c).filter(|d| d.refused == found.refused).map(|d| (c, d));
+        match candidates.into_iter().find_map(still) {
+            Some(next) => (sample, found) = next,
+            None => return (sample, found),
         }
     }
 }
 
-fn explain(seed: u64, sample: &Sample) -> String {
-    let text = difference(sample).map_or_else(String::new, |d| d.text);
-    format!("--- seed {seed}: `-` is the reference, `+` the engine\n{}\n{}{text}", sample.query(), sample.input())
+fn explain(seed: u64, (sample, found): (Sample, Difference)) -> String {
+    let (query, input) = (sample.query(), sample.input());
+    format!("--- seed {seed}: `-` is the reference, `+` the engine\n{query}\n{input}{}", found.text)
 }

@@ -219,9 +219,11 @@ fn binary(op: BinaryOp, a: &V, b: &V) -> V {
 
 /// Arithmetic: exact between integers, null for whatever is no number, NaN or infinite.
 pub fn arithmetic(op: BinaryOp, a: &V, b: &V) -> V {
-    let (Some(x), Some(y)) = (a.number_or_bool(), b.number_or_bool()) else { return V::Null };
+    let (Some(x), Some(y)) = (a.operand(), b.operand()) else { return V::Null };
+    // How far times reach is not said: a float moves a time no further than 9e15, an integer anywhere.
     let whole = |v: V| match v {
-        V::Number(n, _) => i64::try_from(n.float() as i128).map_or(V::Null, V::Time),
+        V::Number(N::Int(n), _) => i64::try_from(&n).map_or(V::Null, V::Time),
+        V::Number(N::Float(x), _) if x.abs() < 9e15 => V::Time(x.floor() as i64),
         _ => V::Null,
     };
     match (op, a, b) {

@@ -44,7 +44,7 @@ fn env_period(env: &Env<'_>, expr: &Expr) -> (Duration, Outcome<()>) {
 
 fn plain(name: &str, args: &[V], regex: &dyn Fn(&str) -> Option<Regex>) -> Outcome<V> {
     let text = |at: usize| args.get(at).and_then(V::scalar);
-    let number = |at: usize| args.get(at).and_then(V::number_or_bool);
+    let number = |at: usize| args.get(at).and_then(V::operand);
     let float = |f: &dyn Fn(f64) -> f64| number(0).map_or(V::Null, |n| V::float(f(n.float())));
     let on_text = |f: &dyn Fn(&str) -> V| text(0).map_or(V::Null, |t| f(&t));
     let on_texts = |f: &dyn Fn(&str, &str) -> V| match (text(0), text(1)) {
@@ -75,19 +75,18 @@ fn plain(name: &str, args: &[V], regex: &dyn Fn(&str) -> Option<Regex>) -> Outco
         "greatest" | "least" => {
             let wanted = if name == "greatest" { Ordering::Greater } else { Ordering::Less };
             let mut best: Option<N> = None;
-            for n in args.iter().filter_map(V::number_or_bool) {
+            for n in args.iter().filter_map(V::operand) {
                 if best.as_ref().is_none_or(|b| numbers(&n, b) == wanted) {
                     best = Some(n);
                 }
             }
             best.map_or(V::Null, N::value)
         }
-        "tonumber" | "todouble" => {
-            args[0].number_or_bool().or_else(|| read_number(&text(0)?)).map_or(V::Null, N::value)
-        }
+        "tonumber" => args[0].operand().or_else(|| read_number(&text(0)?)).map_or(V::Null, N::value),
+        "todouble" => args[0].operand().or_else(|| read_number(&text(0)?)).map_or(V::Null, |n| V::float(n.float())),
         "toint" | "tolong" => {
             let limit = if name == "toint" { 1i128 << 31 } else { 1i128 << 63 };
-            let whole = args[0].number_or_bool().or_else(|| read_number(&text(0)?)).map(|n| match n {
+            let whole = args[0].operand().or_else(|| read_number(&text(0)?)).map(|n| match n {
                 N::Int(n) => n,
                 N::Float(x) => BigInt::from(x.trunc() as i128),
             });
@@ -183,10 +182,7 @@ fn plain(name: &str, args: &[V], regex: &dyn Fn(&str) -> Option<Regex>) -> Outco
         "isvalidipv4" => V::truth(text(0).is_some_and(|t| t.parse::<std::net::Ipv4Addr>().is_ok())),
         "isvalidipv6" => V::truth(text(0).is_some_and(|t| t.parse::<std::net::Ipv6Addr>().is_ok())),
         // Time.
-        "frommillis" => match number(0) {
-            Some(n) => V::Time(n.float().floor() as i64),
-            None => V::Null,
-        },
+        "frommillis" => number(0).and_then(|n| in_range(&n)).map_or(V::Null, V::Time),
         "tomillis" => instant(&args[0]).map_or(V::Null, V::int),
         other => return unsupported(format!("the function {other}")),
     })
@@ -264,11 +260,19 @@ fn round(n: &N, places: i64) -> V {
 /// A timestamp, epoch milliseconds, or a readable time.
 fn instant(value: &V) -> Option<i64> {
     match value {
-        V::Time(ms) => Some(*ms),
-        V::Number(n, _) => Some(n.float().floor() as i64),
-        V::String(text) => read_time(text).or_else(|| numeric(text).map(|n| n.float().floor() as i64)),
+        V::String(text) => read_time(text).or_else(|| numeric(text).and_then(|n| in_range(&n))),
+        V::Time(_) | V::Number(..) => value.number().and_then(|n| in_range(&n)),
         _ => None,
     }
+}
+
+/// Milliseconds as a time. How far times reach is not said: functions know years of four digits.
+fn in_range(n: &N) -> Option<i64> {
+    let ms = match n {
+        N::Int(n) => i64::try_from(n).ok()?,
+        N::Float(x) => x.floor() as i64,
+    };
+    (-62_167_219_200_000..253_402_300_800_000).contains(&ms).then_some(ms)
 }
 
 /// The grid of periods: up to days from the epoch, weeks from a Monday, calendar units from January 1970.

@@ -350,8 +350,10 @@ impl<'r> Writer<'r> {
     }
 
     fn stage(&mut self) -> Piece {
+        // Some commands take nothing but a path, which a `stats` may have left none of.
+        let chance = if self.names.iter().any(|n| !n.contains('(')) { 100 } else { 96 };
         let piece = |word: &str, items: Vec<String>, tail: &str| Piece { word: word.into(), items, tail: tail.into() };
-        match self.random.below(100) {
+        match self.random.below(chance) {
             0..18 => piece("fields", self.items(), ""),
             18..21 => piece("display", self.items(), ""),
             21..46 => piece("filter", vec![self.condition(3)], ""),
@@ -525,10 +527,7 @@ impl<'r> Writer<'r> {
     /// A name that is a path.
     fn plain_name(&mut self) -> String {
         let names: Vec<String> = self.names.iter().filter(|n| !n.contains('(')).cloned().collect();
-        match names.len() {
-            0 => self.name(),
-            n => names[self.random.below(n)].clone(),
-        }
+        names[self.random.below(names.len())].clone()
     }
 
     fn number(&mut self) -> String {

@@ -1,11 +1,11 @@
 //! Commands: each maps a table of rows to a table of rows.
 
 use super::compare::{sort_order, total_order};
-use super::expr::{Env, walk};
+use super::expr::{Env, arithmetic, walk};
 use super::stats;
 use super::value::{V, read_json};
 use super::{Outcome, Row, World, unsupported};
-use backsight_lang::ast::{Expr, ExprKind, Item, LetValue, Name, Parse, ParseHow, SortKey, Stage, StageKind};
+use backsight_lang::ast::{BinaryOp, Expr, ExprKind, Item, LetValue, Name, Parse, ParseHow, SortKey, Stage, StageKind};
 use backsight_lang::glob::Glob;
 use regex::Regex;
 use std::cmp::Ordering;
@@ -119,10 +119,14 @@ impl<'a> State<'a> {
             StageKind::Accum { field, alias } => {
                 self.ascending();
                 let name = alias.as_ref().map_or_else(|| format!("accum_{}", field.text()), |a| a.text.clone());
-                let mut seen: Vec<V> = Vec::new();
+                // Unlike that of `stats`, a running sum is one addition after another.
+                let mut total = V::Null;
                 for row in &mut self.rows {
-                    seen.push(row.path(field, self.grouped));
-                    row.set(&name, stats::running_sum(&seen));
+                    if let Some(n) = row.path(field, self.grouped).operand() {
+                        let n = n.value();
+                        total = if total.is_null() { n } else { arithmetic(BinaryOp::Add, &total, &n) };
+                    }
+                    row.set(&name, total.clone());
                 }
                 self.append([name.as_str()]);
             }

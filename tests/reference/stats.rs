@@ -98,14 +98,16 @@ pub fn aggregate(world: &World<'_>, rows: &[Row], grouped: bool, name: &str, arg
         }
     };
     let numeric = |values: Vec<V>| values.into_iter().filter(|v| v.number().is_some()).collect::<Vec<V>>();
-    let reckoned = |values: &[V]| values.iter().filter_map(V::number_or_bool).collect::<Vec<N>>();
+    // Sums take integers beyond 64 bits exactly; their squares count as floats. The language says neither.
+    let exact = |values: &[V]| values.iter().filter_map(V::number_or_bool).collect::<Vec<N>>();
+    let reckoned = |values: &[V]| values.iter().filter_map(V::operand).collect::<Vec<N>>();
     Ok(Some(match name {
         "count" if args.is_empty() => V::int(rows.len()),
         "count" => V::int(of(0)?.len()),
         "countif" => V::int(argument(&args[0])?.iter().filter(|v| v.is_true()).count()),
         "count_distinct" | "countdistinct" => V::int(distinct(&of(0)?).len()),
-        "sum" => sum(&reckoned(&of(0)?)),
-        "avg" => average(&reckoned(&of(0)?)),
+        "sum" => sum(&exact(&of(0)?)),
+        "avg" => average(&exact(&of(0)?)),
         "variance" => variance(&reckoned(&of(0)?)).map_or(V::Null, V::float),
         "stddev" => variance(&reckoned(&of(0)?)).map_or(V::Null, |v| V::float(v.sqrt())),
         "min" | "max" => {
@@ -188,11 +190,6 @@ fn rank(mut values: Vec<V>, percent: &str) -> V {
     let scale = 100 * 10u128.pow(fraction.len() as u32);
     let at = (digits * values.len() as u128).div_ceil(scale).max(1) as usize;
     values.get(at - 1).cloned().unwrap_or(V::Null)
-}
-
-/// The sum so far, of `accum`.
-pub fn running_sum(values: &[V]) -> V {
-    sum(&values.iter().filter_map(V::number_or_bool).collect::<Vec<N>>())
 }
 
 /// All numbers are whole; otherwise the float nearest to the exact sum.

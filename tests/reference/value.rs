@@ -58,10 +58,10 @@ impl V {
         }
     }
 
-    /// A number literal of a query: `404.0` is the number 404.
+    /// A number literal of a query: `404.0` is the number 404, printed so. That it is a float when reckoned with is
+    /// nowhere said, but so are the numbers of the data.
     pub fn literal(text: &str) -> V {
         match V::spelled(text) {
-            V::Number(N::Float(x), _) if x.fract() == 0.0 && x.abs() < 9e15 => V::int(x as i64),
             V::Number(N::Float(x), _) => V::float(x),
             other => other,
         }
@@ -122,6 +122,15 @@ impl V {
             V::Bool(b) => Some(N::Int(i32::from(*b).into())),
             other => other.number(),
         }
+    }
+
+    /// What arithmetic, functions and aggregates reckon with. An integer beyond 64 bits is exact where it is compared;
+    /// the language says nothing about reckoning with it: it counts as the nearest float.
+    pub fn operand(&self) -> Option<N> {
+        self.number_or_bool().map(|n| match n {
+            N::Int(n) if i64::try_from(&n).is_err() => N::Float(nearest(&n, &BigInt::from(1))),
+            n => n,
+        })
     }
 
     /// "Truth of a filter operand".

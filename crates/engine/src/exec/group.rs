@@ -34,11 +34,18 @@ pub(super) struct GroupTable<'a> {
     kinds: Vec<GroupKinds>,
     states: Vec<Box<dyn Accumulator>>,
     scratch: Vec<u8>,
+    /// Hash and end of each key in `scratch`.
+    pending: Vec<(u64, usize)>,
     groups: Vec<u32>,
 }
 
+/// Rows whose keys are made before they are looked up.
+const AT_ONCE: usize = 512;
+
 struct Entry {
     hash: u64,
+    /// Where the key lies in the arena.
+    start: usize,
     group: u32,
 }
 
@@ -62,11 +69,12 @@ impl<'a> GroupTable<'a> {
             kinds: keys.iter().map(|_| GroupKinds::Same(None)).collect(),
             states: calls.iter().map(|c| (c.aggregate.new)(&c.settings)).collect(),
             scratch: Vec::new(),
+            pending: Vec::new(),
             groups: Vec::new(),
         };
         if keys.is_empty() {
             // Without keys there is one group, even of no rows.
-            table.intern_scratch();
+            table.intern_key(&[], 0);
         }
         table
     }
@@ -97,26 +105,30 @@ impl<'a> GroupTable<'a> {
 
     /// The group of every row, new groups added.
     fn intern(&mut self, columns: &[Column], rows: usize, groups: &mut Vec<u32>) {
-        for i in 0..rows {
+        // Keys first, look-ups then: without work in between, the cache misses of many look-ups overlap.
+        for first in (0..rows).step_by(AT_ONCE) {
             self.scratch.clear();
-            for column in columns {
-                push_cell(column, i, &mut self.scratch);
+            self.pending.clear();
+            for i in first..rows.min(first + AT_ONCE) {
+                let start = self.scratch.len();
+                for column in columns {
+                    push_cell(column, i, &mut self.scratch);
+                }
+                let mut hasher = self.hasher.build_hasher();
+                hasher.write(&self.scratch[start..]);
+                self.pending.push((hasher.finish(), self.scratch.len()));
             }
-            groups.push(self.intern_scratch());
+            let (scratch, pending) = (std::mem::take(&mut self.scratch), std::mem::take(&mut self.pending));
+            let mut start = 0;
+            for (hash, end) in &pending {
+                groups.push(self.intern_key(&scratch[start..*end], *hash));
+                start = *end;
+            }
+            (self.scratch, self.pending) = (scratch, pending);
         }
         for (k, column) in columns.iter().enumerate() {
             note_kinds(&mut self.kinds[k], column, groups, self.found.starts.len());
         }
-    }
-
-    fn intern_scratch(&mut self) -> u32 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(&self.scratch);
-        let hash = hasher.finish();
-        let key = std::mem::take(&mut self.scratch);
-        let group = self.intern_key(&key, hash);
-        self.scratch = key;
-        group
     }
 
     fn intern_key(&mut self, key: &[u8], hash: u64) -> u32 {
@@ -276,13 +288,14 @@ impl Part {
     #[inline]
     fn intern(&mut self, table: &mut HashTable<Entry>, key: &[u8], hash: u64) -> u32 {
         // A key says its own length, so no key is the start of another.
-        let same = |e: &Entry| e.hash == hash && self.arena[self.starts[e.group as usize]..].starts_with(key);
+        let same = |e: &Entry| e.hash == hash && self.arena[e.start..].starts_with(key);
         if let Some(found) = table.find(hash, same) {
             return found.group;
         }
         let group = self.starts.len() as u32;
-        table.insert_unique(hash, Entry { hash, group }, |e| e.hash);
-        self.starts.push(self.arena.len());
+        let start = self.arena.len();
+        table.insert_unique(hash, Entry { hash, start, group }, |e| e.hash);
+        self.starts.push(start);
         self.arena.extend_from_slice(key);
         group
     }
