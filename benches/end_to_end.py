@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True  # no cache beside the sources
 import peers
 
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -70,9 +70,9 @@ pub fn sort_order(a: &V, b: &V) -> Ordering {
     })
 }
 
-/// As [`sort_order`], equals ordered by canonical text.
+/// As [`sort_order`], equals ordered by canonical text, and what is still the same by kind.
 pub fn total_order(a: &V, b: &V) -> Ordering {
-    sort_order(a, b).then_with(|| a.text().cmp(&b.text()))
+    sort_order(a, b).then_with(|| a.text().cmp(&b.text())).then_with(|| a.kind().cmp(&b.kind()))
 }
 
 /// Natural order: runs of digits by length, then by digits; other runs by code points.

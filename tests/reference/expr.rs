@@ -162,6 +162,12 @@ impl Row {
         }
     }
 
+    /// The value under a column's name.
+    pub fn shown(&self, name: &str) -> V {
+        let event = || self.event.iter().find(|(k, _)| k == name).map(|(_, v)| v);
+        self.made(name).or_else(event).cloned().unwrap_or(V::Null)
+    }
+
     pub fn made(&self, name: &str) -> Option<&V> {
         self.made.iter().find(|(n, _)| n == name).map(|(_, v)| v)
     }

@@ -8,16 +8,14 @@ use backsight_lang::ast::{Duration, Expr, Unit};
 use num_bigint::BigInt;
 use regex::{Captures, Regex};
 use std::cmp::Ordering;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The value of `name(args)`.
 pub fn call(env: &Env<'_>, name: &str, args: &[Expr]) -> Outcome<V> {
     // What takes a period sees the tree, everything else values.
     match (name, args) {
         ("bin", [period]) => {
-            let time = match env.row.made("@timestamp") {
-                Some(made) => made.clone(),
-                None => env.row.event.iter().find(|(k, _)| k == "@timestamp").map_or(V::Null, |(_, v)| v.clone()),
-            };
+            let time = env.row.shown("@timestamp");
             return Ok(instant(&time).map_or(V::Null, |t| V::Time(floor_to(t, env_period(env, period).0))));
         }
         ("datefloor" | "dateceil", [time, period]) => {
@@ -178,9 +176,37 @@ fn plain(name: &str, args: &[V], regex: &dyn Fn(&str) -> Option<Regex>) -> Outco
             _ => V::truth(false),
         },
         // Addresses.
-        "isvalidip" => V::truth(text(0).is_some_and(|t| t.parse::<std::net::IpAddr>().is_ok())),
-        "isvalidipv4" => V::truth(text(0).is_some_and(|t| t.parse::<std::net::Ipv4Addr>().is_ok())),
-        "isvalidipv6" => V::truth(text(0).is_some_and(|t| t.parse::<std::net::Ipv6Addr>().is_ok())),
+        "isvalidip" => V::truth(text(0).is_some_and(|t| t.parse::<IpAddr>().is_ok())),
+        "isvalidipv4" => V::truth(text(0).is_some_and(|t| t.parse::<Ipv4Addr>().is_ok())),
+        "isvalidipv6" => V::truth(text(0).is_some_and(|t| t.parse::<Ipv6Addr>().is_ok())),
+        "ipv4tonumber" => match text(0).and_then(|t| t.parse::<Ipv4Addr>().ok()) {
+            Some(ip) => V::int(u32::from(ip)),
+            None => V::Null,
+        },
+        "isprivateip" => V::truth(match text(0).and_then(|t| t.parse::<IpAddr>().ok()).map(|ip| ip.to_canonical()) {
+            Some(IpAddr::V4(ip)) => ip.is_private(),
+            Some(IpAddr::V6(ip)) => ip.segments()[0] & 0xfe00 == 0xfc00,
+            None => false,
+        }),
+        // Encodings.
+        "urlencode" => on_text(&|t| {
+            let kept = |b: &u8| b.is_ascii_alphanumeric() || b"-._~".contains(b);
+            V::string(
+                t.bytes()
+                    .map(|b| if kept(&b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+                    .collect::<String>(),
+            )
+        }),
+        "urldecode" => on_text(&|t| {
+            let (mut bytes, mut rest) = (Vec::new(), t.as_bytes());
+            while let [first, behind @ ..] = rest {
+                let hex = behind.get(..2).filter(|h| *first == b'%' && h.iter().all(u8::is_ascii_hexdigit));
+                let byte = hex.and_then(|h| u8::from_str_radix(std::str::from_utf8(h).ok()?, 16).ok());
+                bytes.push(byte.unwrap_or(*first));
+                rest = if byte.is_some() { &behind[2..] } else { behind };
+            }
+            V::string(String::from_utf8_lossy(&bytes))
+        }),
         // Time.
         "frommillis" => number(0).and_then(|n| in_range(&n)).map_or(V::Null, V::Time),
         "tomillis" => instant(&args[0]).map_or(V::Null, V::int),

@@ -385,17 +385,46 @@ impl<'r> Writer<'r> {
                 self.grouped = true;
                 piece("countFrequent", columns, "")
             }
-            97..98 => {
+            _ => self.ordered(),
+        }
+    }
+
+    /// Commands that depend on the order of rows, and some rare ones.
+    fn ordered(&mut self) -> Piece {
+        let piece = |word: &str, items: Vec<String>, tail: &str| Piece { word: word.into(), items, tail: tail.into() };
+        match self.random.below(if self.grouped { 4 } else { 6 }) {
+            0 => {
                 let (field, alias) = (self.plain_name(), self.alias());
                 self.names.push(alias.clone());
                 piece("accum", vec![field], &format!(" as {alias}"))
             }
-            98..99 => {
+            1 => {
                 let (field, alias) = (self.plain_name(), self.alias());
-                self.names.push(alias.clone());
-                piece("autoregress", vec![field], &format!(" as {alias}"))
+                if self.random.percent(50) {
+                    self.names.push(alias.clone());
+                    return piece("autoregress", vec![field], &format!(" as {alias}"));
+                }
+                piece("autoregress", vec![field], &format!(" as {alias} p=1-2"))
             }
-            _ => piece("filter", vec![self.condition(1)], ""),
+            2 => {
+                let fields = (0..1 + self.random.below(2)).map(|_| self.plain_name()).collect();
+                piece("filldown", fields, "")
+            }
+            3 => {
+                let field = self.plain_name();
+                piece("expand", vec![field], "")
+            }
+            4 => {
+                let (field, alias) = (self.random.pick(&["a", "l", "s", "m.k"]).to_string(), self.alias());
+                self.names.push(alias.clone());
+                piece("json", vec![format!("field={field} \"k\" as {alias}")], "")
+            }
+            _ => {
+                let (field, alias) = (self.plain_name(), self.alias());
+                let span = *self.random.pick(&[&"", &" maxspan 5m", &" maxspan 2h"]);
+                self.names.push(alias.clone());
+                piece("sessionize", vec![field], &format!("{span} as {alias}"))
+            }
         }
     }
 

@@ -5,7 +5,9 @@ use super::expr::{Env, arithmetic, walk};
 use super::stats;
 use super::value::{V, read_json};
 use super::{Outcome, Row, World, unsupported};
-use backsight_lang::ast::{BinaryOp, Expr, ExprKind, Item, LetValue, Name, Parse, ParseHow, SortKey, Stage, StageKind};
+use backsight_lang::ast::{
+    BinaryOp, Expr, ExprKind, GlobName, Item, LetValue, Name, Parse, ParseHow, Path, SortKey, Stage, StageKind,
+};
 use backsight_lang::glob::Glob;
 use regex::Regex;
 use std::cmp::Ordering;
@@ -48,11 +50,7 @@ pub fn run(world: &World<'_>, stages: &[Stage]) -> Outcome<Table> {
     for stage in stages {
         state.apply(&stage.kind)?;
     }
-    let cell = |row: &Row, name: &String| match row.made(name) {
-        Some(value) => value.clone(),
-        None => row.event.iter().find(|(k, _)| k == name).map_or(V::Null, |(_, v)| v.clone()),
-    };
-    let rows = state.rows.iter().map(|row| state.shown.iter().map(|name| cell(row, name)).collect()).collect();
+    let rows = state.rows.iter().map(|row| state.shown.iter().map(|name| row.shown(name)).collect()).collect();
     Ok(Table { columns: state.shown, rows })
 }
 
@@ -147,6 +145,31 @@ impl<'a> State<'a> {
                     self.append([name.as_str()]);
                 }
             }
+            StageKind::FillDown(names) => {
+                self.ascending();
+                let plain = |name: &GlobName| match &name.path {
+                    Some(path) => Ok((path.text(), Some(path.clone()))),
+                    None => unsupported("`filldown` with `*`"),
+                };
+                let mut fields = names.iter().map(plain).collect::<Outcome<Vec<_>>>()?;
+                if names.is_empty() {
+                    fields = self.shown.iter().map(|name| (name.clone(), None)).collect();
+                }
+                for (name, path) in fields {
+                    let mut last = V::Null;
+                    for row in &mut self.rows {
+                        let value = match &path {
+                            Some(path) => row.path(path, self.grouped),
+                            None => row.shown(&name),
+                        };
+                        if !value.is_null() {
+                            last = value;
+                        }
+                        row.set(&name, last.clone());
+                    }
+                }
+            }
+            StageKind::Sessionize { fields, maxspan, alias } => self.sessionize(fields, maxspan.as_ref(), alias)?,
             StageKind::Source(_) => return unsupported("`source`"),
             other => {
                 let name = format!("{other:?}");
@@ -248,6 +271,53 @@ impl<'a> State<'a> {
         }
     }
 
+    /// Numbers the sessions of each identity by their start, ties by identity.
+    fn sessionize(&mut self, fields: &[Path], maxspan: Option<&Expr>, alias: &Option<Name>) -> Outcome<()> {
+        self.ascending();
+        let name = alias.as_ref().map_or("session_id", |a| &a.text).to_string();
+        // Without any row there is nothing to ask the period of.
+        let Some(first) = self.rows.first() else {
+            self.append([name.as_str()]);
+            return Ok(());
+        };
+        let longest = match maxspan {
+            Some(expr) => self.env(first).period(expr)?.millis().ok_or("a calendar period")?,
+            None => 30 * 60_000,
+        };
+        // Each row's identity and time, in ascending time.
+        let mut visits: Vec<(i64, Vec<usize>, Vec<V>, usize)> = Vec::new();
+        for (at, row) in self.rows.iter().enumerate() {
+            let identity: Vec<V> = fields.iter().map(|f| row.path(f, self.grouped)).collect();
+            if let (V::Time(time), false) = (row.shown("@timestamp"), identity.iter().any(V::is_null)) {
+                visits.push((time, row.place.clone(), identity, at));
+            }
+        }
+        visits.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        let texts = |identity: &[V]| identity.iter().map(V::text).collect::<Vec<_>>();
+        // Sessions: identity, start, last time so far, rows.
+        let mut sessions: Vec<(Vec<V>, i64, i64, Vec<usize>)> = Vec::new();
+        for (time, _, identity, at) in visits {
+            let open = sessions.iter_mut().rev().find(|s| texts(&s.0) == texts(&identity));
+            match open.filter(|s| time - s.2 <= longest) {
+                Some(session) => {
+                    session.2 = time;
+                    session.3.push(at);
+                }
+                None => sessions.push((identity, time, time, vec![at])),
+            }
+        }
+        sessions.sort_by(|a, b| {
+            let orders = a.0.iter().zip(&b.0).map(|(a, b)| total_order(a, b));
+            a.1.cmp(&b.1).then(orders.fold(Ordering::Equal, Ordering::then))
+        });
+        self.rows.iter_mut().for_each(|row| row.set(&name, V::Null));
+        for (number, session) in sessions.iter().enumerate() {
+            session.3.iter().for_each(|at| self.rows[*at].set(&name, V::int(number + 1)));
+        }
+        self.append([name.as_str()]);
+        Ok(())
+    }
+
     /// The first row of each combination; rows with a null are all kept.
     fn dedup(&mut self, fields: &[Expr]) -> Outcome<()> {
         let mut seen: Vec<Vec<String>> = Vec::new();
@@ -332,13 +402,20 @@ impl<'a> State<'a> {
         Ok(())
     }
 
-    fn count_frequent(&mut self, fields: &[backsight_lang::ast::Path]) -> Outcome<()> {
+    fn count_frequent(&mut self, fields: &[Path]) -> Outcome<()> {
         let mut groups: Vec<(Vec<V>, usize)> = Vec::new();
         for row in &self.rows {
             let keys: Vec<V> = fields.iter().map(|f| row.path(f, self.grouped)).collect();
             let texts = |keys: &[V]| keys.iter().map(V::text).collect::<Vec<_>>();
             match groups.iter_mut().find(|(k, _)| texts(k) == texts(&keys)) {
-                Some((_, count)) => *count += 1,
+                Some((known, count)) => {
+                    for (known, key) in known.iter_mut().zip(keys) {
+                        if key.kind() < known.kind() {
+                            *known = key;
+                        }
+                    }
+                    *count += 1;
+                }
                 None => groups.push((keys, 1)),
             }
         }

@@ -1,6 +1,6 @@
 //! `stats`: groups and aggregates.
 
-use super::compare::{sort_order, total_order};
+use super::compare::total_order;
 use super::expr::Env;
 use super::value::{N, V, nearest};
 use super::{Outcome, Row, World, unsupported};
@@ -43,7 +43,14 @@ pub fn group(world: &World<'_>, stats: &Stats, rows: &[Row], grouped: bool) -> O
         let keys = stats.by.iter().map(|item| env.eval(&item.expr)).collect::<Outcome<Vec<V>>>()?;
         let texts = |keys: &[V]| keys.iter().map(V::text).collect::<Vec<_>>();
         match groups.iter_mut().find(|(k, _)| texts(k) == texts(&keys)) {
-            Some((_, members)) => members.push(row.clone()),
+            Some((known, members)) => {
+                for (known, key) in known.iter_mut().zip(keys) {
+                    if key.kind() < known.kind() {
+                        *known = key;
+                    }
+                }
+                members.push(row.clone());
+            }
             None => groups.push((keys, vec![row.clone()])),
         }
     }
@@ -184,7 +191,7 @@ fn pick(values: Vec<V>, last: bool) -> V {
 
 /// Nearest rank: of n values ascending, number ⌈p·n/100⌉, at least 1.
 fn rank(mut values: Vec<V>, percent: &str) -> V {
-    values.sort_by(|a, b| sort_order(a, b).then_with(|| a.text().cmp(&b.text())));
+    values.sort_by(total_order);
     let (whole, fraction) = percent.split_once('.').unwrap_or((percent, ""));
     let digits: u128 = format!("{whole}{fraction}").parse().expect("a plain number");
     let scale = 100 * 10u128.pow(fraction.len() as u32);

@@ -67,6 +67,20 @@ impl V {
         }
     }
 
+    /// Values of one text may be of different kinds. Which one stands for all of them is nowhere said; it is the least
+    /// in this order, so that it does not depend on the order of rows.
+    pub fn kind(&self) -> u8 {
+        match self {
+            V::Null => 0,
+            V::String(_) => 1,
+            V::Number(..) => 2,
+            V::Bool(_) => 3,
+            V::Time(_) => 4,
+            V::List(_) => 5,
+            V::Map(_) => 6,
+        }
+    }
+
     pub fn is_null(&self) -> bool {
         matches!(self, V::Null)
     }

@@ -32,7 +32,8 @@ pub struct Compiled {
 /// [`error::Error::Query`] with all independent errors of the first phase that finds any.
 pub fn compile(text: &str, settings: &plan::CompileSettings) -> Result<Compiled, error::Error> {
     let parsed = backsight_lang::parse(text);
-    let (errors, mut warnings): (Vec<_>, Vec<_>) = parsed.diagnostics.into_iter().partition(|d| d.severity == Severity::Error);
+    let (errors, mut warnings): (Vec<_>, Vec<_>) =
+        parsed.diagnostics.into_iter().partition(|d| d.severity == Severity::Error);
     if !errors.is_empty() {
         return Err(error::Error::Query(errors));
     }

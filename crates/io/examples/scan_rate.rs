@@ -29,7 +29,11 @@ fn main() -> Result<(), backsight_engine::error::Error> {
         });
         drop(morsels);
         let (seconds, bytes) = (start.elapsed().as_secs_f64(), Counters::get(&counters.bytes));
-        println!("{threads} threads: {} rows, {seconds:.3} s, {:.2} GB/s", rows.into_inner(), bytes as f64 / seconds / 1e9);
+        println!(
+            "{threads} threads: {} rows, {seconds:.3} s, {:.2} GB/s",
+            rows.into_inner(),
+            bytes as f64 / seconds / 1e9
+        );
     }
     Ok(())
 }

@@ -56,10 +56,50 @@ struct Search {
 
 /// Endings and whole names of files that lie beside logs and are none. Lower case.
 const NOT_LOGS: &[&str] = &[
-    ".md", ".rst", ".html", ".htm", ".css", ".js", ".py", ".rs", ".sh", ".sql", ".toml", ".yaml", ".yml", ".ini", ".pdf",
-    ".png", ".jpg", ".jpeg", ".gif", ".svg", ".ico", ".exe", ".dll", ".so", ".md5", ".sha1", ".sha256", ".sha512", ".sig",
-    ".asc", ".crc", ".tmp", ".part", ".swp", ".bsq", "_success", "_metadata", "_common_metadata", "license", "license.txt",
-    "readme", "readme.txt", "thumbs.db", "desktop.ini",
+    ".md",
+    ".rst",
+    ".html",
+    ".htm",
+    ".css",
+    ".js",
+    ".py",
+    ".rs",
+    ".sh",
+    ".sql",
+    ".toml",
+    ".yaml",
+    ".yml",
+    ".ini",
+    ".pdf",
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".gif",
+    ".svg",
+    ".ico",
+    ".exe",
+    ".dll",
+    ".so",
+    ".md5",
+    ".sha1",
+    ".sha256",
+    ".sha512",
+    ".sig",
+    ".asc",
+    ".crc",
+    ".tmp",
+    ".part",
+    ".swp",
+    ".bsq",
+    "_success",
+    "_metadata",
+    "_common_metadata",
+    "license",
+    "license.txt",
+    "readme",
+    "readme.txt",
+    "thumbs.db",
+    "desktop.ini",
 ];
 
 /// Why a file or folder met on a walk is left out, going by its name.
@@ -68,7 +108,10 @@ fn unwanted(name: &str) -> Option<&'static str> {
         return Some("hidden");
     }
     let name = name.to_ascii_lowercase();
-    NOT_LOGS.iter().any(|n| if n.starts_with('.') { name.ends_with(n) } else { name == *n }).then_some("not a log by its name")
+    NOT_LOGS
+        .iter()
+        .any(|n| if n.starts_with('.') { name.ends_with(n) } else { name == *n })
+        .then_some("not a log by its name")
 }
 
 fn input_error(path: &Path, why: impl Into<String>) -> Error {
@@ -126,7 +169,9 @@ impl Search {
         }
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && root.contains(['*', '?', '[', '{']) => return self.glob(path),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && root.contains(['*', '?', '[', '{']) => {
+                return self.glob(path);
+            }
             Err(e) => return Err(input_error(path, reason(&e))),
         };
         if metadata.is_dir() {
@@ -169,7 +214,13 @@ impl Search {
     }
 
     /// Finds all files under `from` that `wanted` takes; their stream names are relative to `base`.
-    fn walk(&mut self, from: &Path, base: &Path, root: &str, mut wanted: impl FnMut(&Path) -> bool) -> Result<(), Error> {
+    fn walk(
+        &mut self,
+        from: &Path,
+        base: &Path,
+        root: &str,
+        mut wanted: impl FnMut(&Path) -> bool,
+    ) -> Result<(), Error> {
         let mut entries = WalkDir::new(from).follow_links(true).sort_by_file_name().into_iter();
         while let Some(entry) = entries.next() {
             let entry: DirEntry = match entry {
@@ -181,7 +232,9 @@ impl Search {
                             self.note(&path, Weight::Notice, format!("skipped: a link back to {}", up.display()));
                         }
                         (None, Some(error)) if path == from => return Err(input_error(from, reason(error))),
-                        (None, Some(error)) => self.note(&path, Weight::Damage, format!("cannot be read: {}", reason(error))),
+                        (None, Some(error)) => {
+                            self.note(&path, Weight::Damage, format!("cannot be read: {}", reason(error)))
+                        }
                         (None, None) => self.note(&path, Weight::Damage, "cannot be read"),
                     }
                     continue;

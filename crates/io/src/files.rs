@@ -95,7 +95,11 @@ pub fn open(paths: &[PathBuf], options: Options) -> Result<Files, Error> {
     let inputs = found.into_iter().enumerate().map(|(number, found)| {
         Arc::new(Input {
             number: number as u64,
-            shown: if found.origin == Origin::Stdin { "standard input".into() } else { found.path.to_string_lossy().into_owned() },
+            shown: if found.origin == Origin::Stdin {
+                "standard input".into()
+            } else {
+                found.path.to_string_lossy().into_owned()
+            },
             log: options.log.clone().unwrap_or(found.root),
             partitions: partitions::of(&found.path),
             path: found.path,
@@ -251,7 +255,11 @@ impl Files {
                 return Ok(None);
             }
             (None, Some((what, _))) => {
-                return Err(Error::Input { file: pass.input.shown.clone(), offset: None, why: format!("not a log: {what}") });
+                return Err(Error::Input {
+                    file: pass.input.shown.clone(),
+                    offset: None,
+                    why: format!("not a log: {what}"),
+                });
             }
         };
         let filled = pass.clone();

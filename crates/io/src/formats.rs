@@ -94,7 +94,8 @@ pub fn no_log(head: &[u8]) -> Option<(&'static str, Weight)> {
     if let Some((_, what, weight)) = known {
         return Some((what, *weight));
     }
-    (is_binary(head) && !FORMATS.iter().any(|f| f.name != FALLBACK && (f.sniff)(head))).then_some(("binary data", Weight::Notice))
+    (is_binary(head) && !FORMATS.iter().any(|f| f.name != FALLBACK && (f.sniff)(head)))
+        .then_some(("binary data", Weight::Notice))
 }
 
 /// The format of last resort.

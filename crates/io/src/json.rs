@@ -16,8 +16,8 @@ use crate::system;
 use backsight_engine::error::Error;
 use backsight_engine::source::Flow;
 use backsight_engine::value::column::Batch;
-use reader::Reader;
 use layout::Layout;
+use reader::Reader;
 use std::sync::{Arc, Mutex};
 use wanted::{Leaf, RESERVED, Tree, Want};
 

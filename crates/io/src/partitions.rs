@@ -28,7 +28,8 @@ fn unescape(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
-        let code = (*first == b'%').then(|| std::str::from_utf8(after.get(..2)?).ok().and_then(|d| u8::from_str_radix(d, 16).ok()));
+        let code = (*first == b'%')
+            .then(|| std::str::from_utf8(after.get(..2)?).ok().and_then(|d| u8::from_str_radix(d, 16).ok()));
         match code.flatten() {
             Some(byte) => {
                 out.push(byte);

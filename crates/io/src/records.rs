@@ -67,7 +67,12 @@ pub(crate) fn finding(pass: &Pass<'_>, weight: Weight, offset: u64, message: &st
 
 fn too_long(pass: &Pass<'_>, offset: u64, bytes: u64) -> Result<(), Error> {
     let limit = pass.options.record_limit;
-    finding(pass, Weight::Damage, offset, &format!("a record of {bytes} bytes, longer than the limit of {limit}, is left out"))
+    finding(
+        pass,
+        Weight::Damage,
+        offset,
+        &format!("a record of {bytes} bytes, longer than the limit of {limit}, is left out"),
+    )
 }
 
 /// Cuts a plain file.
@@ -150,10 +155,12 @@ impl<'a> Queue<'a> for Plain<'a> {
     fn next(&mut self) -> Option<Box<dyn Morsel + 'a>> {
         match self.cut() {
             Ok(range) => range.map(|range| {
-                let chunk = Chunk { data: self.buffer.slice_with_length(range.start, range.len()), offset: range.start as u64 };
+                let chunk =
+                    Chunk { data: self.buffer.slice_with_length(range.start, range.len()), offset: range.start as u64 };
                 let mapped = Some((Arc::clone(&self.stored), range.end));
                 let (pass, records) = (self.pass.clone(), Arc::clone(&self.records));
-                Box::new(Piece { pass, records, chunk, stored_bytes: range.len() as u64, mapped }) as Box<dyn Morsel + 'a>
+                Box::new(Piece { pass, records, chunk, stored_bytes: range.len() as u64, mapped })
+                    as Box<dyn Morsel + 'a>
             }),
             Err(e) => {
                 self.at = self.len;
@@ -242,7 +249,19 @@ impl<'a> Stream<'a> {
         let splitter = records.splitter();
         let (carry, state) = head;
         let (pool, findings) = (Pool::default(), Vec::new());
-        Stream { pass, records, splitter, decoder, carry, offset: 0, counted: 0, state, chunk: chunk.max(1), pool, findings }
+        Stream {
+            pass,
+            records,
+            splitter,
+            decoder,
+            carry,
+            offset: 0,
+            counted: 0,
+            state,
+            chunk: chunk.max(1),
+            pool,
+            findings,
+        }
     }
 
     /// Decompresses into `buffer` from `len` on; `len` and the state are moved.
@@ -393,6 +412,7 @@ impl Splitter for Lines {
 
     fn is_whole(&self, tail: &[u8], damaged: bool) -> bool {
         // A JSON object says itself where it ends, a line of text does not.
-        !tail.is_empty() && (!damaged || backsight_engine::value::json::whole(tail).is_ok_and(|raw| raw.text.starts_with(b"{")))
+        !tail.is_empty()
+            && (!damaged || backsight_engine::value::json::whole(tail).is_ok_and(|raw| raw.text.starts_with(b"{")))
     }
 }

@@ -157,7 +157,8 @@ impl Cells {
         let nulls = (!self.valid.is_empty()).then(|| NullBuffer::from(self.valid));
         let kinds = if self.kinds.is_empty() { Kinds::All(kind) } else { Kinds::Each(self.kinds.into()) };
         // SAFETY: `view` and `Side::keep` make views whose text lies inline or where they say, in the buffers given here.
-        let array = unsafe { BinaryViewArray::new_unchecked(ScalarBuffer::from(self.views), Arc::clone(buffers), nulls) };
+        let array =
+            unsafe { BinaryViewArray::new_unchecked(ScalarBuffer::from(self.views), Arc::clone(buffers), nulls) };
         Column::Text(array, kinds)
     }
 }
@@ -173,7 +174,11 @@ mod tests {
         let data: Vec<u8> = (0..64).collect();
         for start in 0..64 {
             for len in 0..=64 - start {
-                assert_eq!(view(&data, 3, start, len), make_view(&data[start..start + len], 3, start as u32), "{start} {len}");
+                assert_eq!(
+                    view(&data, 3, start, len),
+                    make_view(&data[start..start + len], 3, start as u32),
+                    "{start} {len}"
+                );
             }
         }
     }
@@ -192,7 +197,11 @@ mod tests {
             cells.push_null();
             cells.push(view(&data, 0, 2, 4), Kind::String);
             let column = cells.finish(&side.buffers(std::slice::from_ref(&data)));
-            let found: Vec<_> = column.iter().skip(usize::from(first_null)).map(|c| (c.kind(), c.text().map(|t| t.into_owned()))).collect();
+            let found: Vec<_> = column
+                .iter()
+                .skip(usize::from(first_null))
+                .map(|c| (c.kind(), c.text().map(|t| t.into_owned())))
+                .collect();
             assert_eq!(
                 found,
                 [
@@ -214,7 +223,8 @@ mod tests {
     #[test]
     fn the_side_holds_any_amount() {
         let (mut cells, mut side) = (Cells::default(), Side::default());
-        let texts: Vec<Vec<u8>> = (0..20usize).map(|i| vec![i as u8; (i * 37_000) % 500_000 + i]).chain([vec![7; 3 * BLOCK]]).collect();
+        let texts: Vec<Vec<u8>> =
+            (0..20usize).map(|i| vec![i as u8; (i * 37_000) % 500_000 + i]).chain([vec![7; 3 * BLOCK]]).collect();
         texts.iter().for_each(|t| cells.push(side.keep(t, 0), Kind::String));
         let column = cells.finish(&side.buffers(&[]));
         for (i, text) in texts.iter().enumerate() {

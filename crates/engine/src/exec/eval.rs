@@ -33,9 +33,13 @@ pub(crate) fn eval(e: &Expr, batch: &Batch, cx: &Cx<'_>) -> Column {
             let inner = eval(inner, batch, cx);
             (0..batch.rows).map(|i| arithmetic(BinaryOp::Sub, ValueRef::Int(0), inner.get(i))).collect()
         }
-        Expr::Compare(..) | Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::Like(..) | Expr::In(..) | Expr::InQuery(..) => {
-            Column::predicate(&mask(e, batch, cx))
-        }
+        Expr::Compare(..)
+        | Expr::And(_)
+        | Expr::Or(_)
+        | Expr::Not(_)
+        | Expr::Like(..)
+        | Expr::In(..)
+        | Expr::InQuery(..) => Column::predicate(&mask(e, batch, cx)),
     }
 }
 
@@ -78,7 +82,9 @@ pub(crate) fn mask(e: &Expr, batch: &Batch, cx: &Cx<'_>) -> BooleanBuffer {
             Eval::Predicate(f) => with_args(call, batch, cx, f),
             Eval::Values(_) => truths(&eval(e, batch, cx)),
         },
-        Expr::Slot(_) | Expr::Literal(_) | Expr::Member(..) | Expr::Arithmetic(..) | Expr::Negate(_) => truths(&eval(e, batch, cx)),
+        Expr::Slot(_) | Expr::Literal(_) | Expr::Member(..) | Expr::Arithmetic(..) | Expr::Negate(_) => {
+            truths(&eval(e, batch, cx))
+        }
     }
 }
 
@@ -130,7 +136,10 @@ fn members(column: &Column, set: &Set) -> BooleanBuffer {
 
 fn decided_by_text(kind: Kind, set: &Set) -> bool {
     match kind {
-        Kind::String => !set.has_networks() && set.values().iter().all(|v| matches!(v.as_ref().kind(), Some(Kind::String | Kind::Number))),
+        Kind::String => {
+            !set.has_networks()
+                && set.values().iter().all(|v| matches!(v.as_ref().kind(), Some(Kind::String | Kind::Number)))
+        }
         Kind::Number => set.text_only(),
         Kind::Bool | Kind::Time | Kind::List | Kind::Map => false,
     }
@@ -140,7 +149,9 @@ fn text_members(array: &BinaryViewArray, set: &Set) -> BooleanBuffer {
     let found = match set.views() {
         Some([]) => return BooleanBuffer::new_unset(array.len()),
         Some([one]) => BooleanBuffer::collect_bool(array.len(), |i| array.views()[i] == *one),
-        Some([one, two]) => BooleanBuffer::collect_bool(array.len(), |i| array.views()[i] == *one || array.views()[i] == *two),
+        Some([one, two]) => {
+            BooleanBuffer::collect_bool(array.len(), |i| array.views()[i] == *one || array.views()[i] == *two)
+        }
         Some(views) => BooleanBuffer::collect_bool(array.len(), |i| views.contains(&array.views()[i])),
         None => BooleanBuffer::collect_bool(array.len(), |i| array.is_valid(i) && set.has_text(array.value(i))),
     };
@@ -167,7 +178,9 @@ fn like(column: &Column, matcher: &Matcher, batch: &Batch, cx: &Cx<'_>) -> Boole
             let mut last: Option<(Vec<u8>, Option<regex::bytes::Regex>)> = None;
             let hits: Vec<bool> = (0..column.len())
                 .map(|i| {
-                    let (Some(text), Some(source)) = (column.get(i).text(), sources.get(i).text()) else { return false };
+                    let (Some(text), Some(source)) = (column.get(i).text(), sources.get(i).text()) else {
+                        return false;
+                    };
                     if last.as_ref().is_none_or(|(s, _)| s[..] != source[..]) {
                         let compiled = std::str::from_utf8(&source).ok().and_then(|s| regex::bytes::Regex::new(s).ok());
                         last = Some((source.to_vec(), compiled));
@@ -183,7 +196,9 @@ fn like(column: &Column, matcher: &Matcher, batch: &Batch, cx: &Cx<'_>) -> Boole
 /// The rows whose canonical text passes; null never does.
 fn texts(column: &Column, pass: impl Fn(&[u8]) -> bool) -> BooleanBuffer {
     match column {
-        Column::Text(array, _) => BooleanBuffer::collect_bool(array.len(), |i| array.is_valid(i) && pass(array.value(i))),
+        Column::Text(array, _) => {
+            BooleanBuffer::collect_bool(array.len(), |i| array.is_valid(i) && pass(array.value(i)))
+        }
         Column::Const(v, rows) => match v.as_ref().text() {
             Some(t) if pass(&t) => BooleanBuffer::new_set(*rows),
             _ => BooleanBuffer::new_unset(*rows),

@@ -105,6 +105,7 @@ impl<'a> GroupTable<'a> {
 
     /// The group of every row, new groups added.
     fn intern(&mut self, columns: &[Column], rows: usize, groups: &mut Vec<u32>) {
+        let before = self.len();
         // Keys first, look-ups then: without work in between, the cache misses of many look-ups overlap.
         for first in (0..rows).step_by(AT_ONCE) {
             self.scratch.clear();
@@ -127,7 +128,7 @@ impl<'a> GroupTable<'a> {
             (self.scratch, self.pending) = (scratch, pending);
         }
         for (k, column) in columns.iter().enumerate() {
-            note_kinds(&mut self.kinds[k], column, groups, self.found.starts.len());
+            note_kinds(&mut self.kinds[k], column, groups, before, self.found.starts.len());
         }
     }
 
@@ -150,15 +151,14 @@ impl<'a> GroupTable<'a> {
         tables.sort_by_key(|t| std::cmp::Reverse(t.len()));
         let mut tables = tables.into_iter();
         let mut all = tables.next().expect("a run has at least one worker");
-        let mut others: Vec<Vec<(Box<dyn Accumulator>, Vec<u32>)>> = all.states.iter().map(|_| Vec::new()).collect();
+        let mut others: Vec<States> = all.states.iter().map(|_| Vec::new()).collect();
+        let mut kinds = vec![(std::mem::take(&mut all.kinds), (0..all.len() as u32).collect::<Vec<u32>>())];
         for table in tables {
             let map: Vec<u32> = (0..table.len()).map(|g| all.intern_key(table.found.key(g), table.hashes[g])).collect();
-            for (mine, theirs) in all.kinds.iter_mut().zip(&table.kinds) {
-                mine.merge(theirs, &map, all.found.starts.len());
-            }
             for (k, state) in table.states.into_iter().enumerate() {
                 others[k].push((state, map.clone()));
             }
+            kinds.push((table.kinds, map));
         }
         let n = all.len();
         for (state, others) in all.states.iter_mut().zip(others) {
@@ -166,9 +166,12 @@ impl<'a> GroupTable<'a> {
                 state.merge(others, n);
             }
         }
-        Groups { parts: vec![all.found], kinds: all.kinds, states: all.states, n }
+        Groups { kinds: merge_kinds(&kinds, n), parts: vec![all.found], states: all.states, n }
     }
 }
+
+/// The states of one aggregate in several tables, each with where its groups are in the merged one.
+type States = Vec<(Box<dyn Accumulator>, Vec<u32>)>;
 
 /// Groups up to this many are merged into one table.
 const FEW: usize = 20_000;
@@ -221,13 +224,13 @@ fn merge_parts(tables: Vec<GroupTable<'_>>) -> Groups {
         n += part.starts.len();
         parts.push(part);
     }
-    let mut kinds: Vec<GroupKinds> = rest[0].0.iter().map(|_| GroupKinds::Same(None)).collect();
-    let mut states: Vec<Vec<(Box<dyn Accumulator>, Vec<u32>)>> = calls.iter().map(|_| Vec::new()).collect();
+    let mut states: Vec<States> = calls.iter().map(|_| Vec::new()).collect();
+    let mut kinds = Vec::with_capacity(rest.len());
     for ((worker_kinds, worker_states), map) in rest.into_iter().zip(maps) {
-        kinds.iter_mut().zip(&worker_kinds).for_each(|(all, one)| all.merge(one, &map, n));
         for (k, state) in worker_states.into_iter().enumerate() {
             states[k].push((state, map.clone()));
         }
+        kinds.push((worker_kinds, map));
     }
     let states = calls
         .iter()
@@ -238,7 +241,14 @@ fn merge_parts(tables: Vec<GroupTable<'_>>) -> Groups {
             state
         })
         .collect();
-    Groups { parts, kinds, states, n }
+    Groups { parts, kinds: merge_kinds(&kinds, n), states, n }
+}
+
+/// The kinds of every key over all tables.
+fn merge_kinds(tables: &[(Vec<GroupKinds>, Vec<u32>)], n: usize) -> Vec<GroupKinds> {
+    let keys = tables.first().map_or(0, |(kinds, _)| kinds.len());
+    let of_key = |k: usize| tables.iter().map(|(kinds, map)| (&kinds[k], map.as_slice())).collect::<Vec<_>>();
+    (0..keys).map(|k| GroupKinds::merge(&of_key(k), n)).collect()
 }
 
 /// The keys of some groups.
@@ -269,7 +279,8 @@ impl Groups {
             first += part.starts.len();
         }
         let width = slots.max(kinds.len() + results.len());
-        let parts: Vec<(Part, usize)> = self.parts.into_iter().zip(firsts).filter(|(p, _)| n == 0 || !p.starts.is_empty()).collect();
+        let parts: Vec<(Part, usize)> =
+            self.parts.into_iter().zip(firsts).filter(|(p, _)| n == 0 || !p.starts.is_empty()).collect();
         parts
             .into_par_iter()
             .map(|(part, first)| {
@@ -436,7 +447,8 @@ impl GroupKinds {
     fn get(&self, group: usize) -> Kind {
         match self {
             GroupKinds::Same(kind) => kind.unwrap_or(Kind::String),
-            GroupKinds::Each(each) => each[group],
+            // A group beyond the list has only nulls, whose kind means nothing.
+            GroupKinds::Each(each) => each.get(group).copied().unwrap_or(LAST),
         }
     }
 
@@ -444,49 +456,57 @@ impl GroupKinds {
     fn range(&self, first: usize, n: usize) -> Kinds {
         match self {
             GroupKinds::Same(kind) => Kinds::All(kind.unwrap_or(Kind::String)),
-            GroupKinds::Each(each) => Kinds::Each(each[first..first + n].into()),
+            GroupKinds::Each(_) => Kinds::Each((first..first + n).map(|g| self.get(g)).collect()),
         }
     }
 
-    /// Turns to one kind a group; groups without a cell so far have the greatest.
-    fn each(&mut self, groups: usize) -> &mut Vec<Kind> {
+    /// Turns to one kind a group, `groups` in all; the first `before` of them had the one kind so far.
+    fn each(&mut self, before: usize, groups: usize) -> &mut Vec<Kind> {
         if let GroupKinds::Same(kind) = self {
-            *self = GroupKinds::Each(vec![kind.unwrap_or(Kind::Map); groups]);
+            *self = GroupKinds::Each(vec![kind.unwrap_or(LAST); before]);
         }
         match self {
             GroupKinds::Each(each) => {
-                each.resize(groups.max(each.len()), Kind::Map);
+                each.resize(groups.max(each.len()), LAST);
                 each
             }
             GroupKinds::Same(_) => unreachable!("just turned"),
         }
     }
 
-    fn merge(&mut self, other: &GroupKinds, map: &[u32], groups: usize) {
-        match (&mut *self, other) {
-            (GroupKinds::Same(a), GroupKinds::Same(b)) if a == b || b.is_none() => {}
-            (GroupKinds::Same(a @ None), GroupKinds::Same(b)) => *a = *b,
-            _ => {
-                // Groups that only the other has seen take its kind.
-                let known = match self {
-                    GroupKinds::Each(each) => each.len(),
-                    GroupKinds::Same(_) => groups,
-                };
-                let each = self.each(groups);
-                let mut fresh = vec![false; groups];
-                map.iter().for_each(|g| fresh[*g as usize] = *g as usize >= known);
-                for (theirs, mine) in map.iter().enumerate() {
-                    let kind = other.get(theirs);
-                    let mine = *mine as usize;
-                    each[mine] = if fresh[mine] { kind } else { each[mine].min(kind) };
-                }
+    /// The kinds of one key in several tables, whose group `g` is group `map[g]` of `n`.
+    fn merge(tables: &[(&GroupKinds, &[u32])], n: usize) -> GroupKinds {
+        let mut seen = tables.iter().map(|(kinds, _)| match kinds {
+            GroupKinds::Same(kind) => Some(*kind),
+            GroupKinds::Each(_) => None,
+        });
+        let first = seen.next().flatten();
+        if let Some(first) = first {
+            let same = seen.try_fold(first, |all, next| match (all, next?) {
+                (None, kind) | (kind, None) => Some(kind),
+                (a, b) if a == b => Some(a),
+                _ => None,
+            });
+            if let Some(kind) = same {
+                return GroupKinds::Same(kind);
             }
         }
+        let mut each = vec![LAST; n];
+        for (kinds, map) in tables {
+            for (group, to) in map.iter().enumerate() {
+                let slot = &mut each[*to as usize];
+                *slot = (*slot).min(kinds.get(group));
+            }
+        }
+        GroupKinds::Each(each)
     }
 }
 
+/// The kind that gives way to every other.
+const LAST: Kind = Kind::Map;
+
 /// Takes in the kinds of a batch's cells.
-fn note_kinds(kinds: &mut GroupKinds, column: &Column, groups: &[u32], n_groups: usize) {
+fn note_kinds(kinds: &mut GroupKinds, column: &Column, groups: &[u32], before: usize, n_groups: usize) {
     let uniform = match column {
         Column::Text(_, Kinds::All(kind)) => Some(*kind),
         Column::Text(_, Kinds::Each(_)) => None,
@@ -504,7 +524,7 @@ fn note_kinds(kinds: &mut GroupKinds, column: &Column, groups: &[u32], n_groups:
         *same = Some(kind);
         return;
     }
-    let each = kinds.each(n_groups);
+    let each = kinds.each(before, n_groups);
     for (i, group) in groups.iter().enumerate() {
         if let Some(kind) = column.get(i).kind() {
             let slot = &mut each[*group as usize];

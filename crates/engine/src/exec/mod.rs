@@ -22,9 +22,9 @@ use crate::value::set::Set;
 use ctl::Ctl;
 use group::GroupTable;
 use sort::Top;
-use tables::Index;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tables::Index;
 
 /// What expressions see beside their batch.
 pub(crate) struct Cx<'a> {
@@ -113,7 +113,8 @@ fn table_set(table: &Table, file: &str, column: Option<&str>) -> Result<Set, Err
         let why = format!("the table has no column `{}`; it has {}", column.unwrap_or("1"), table.names().join(", "));
         return Err(Error::Input { file: file.to_owned(), offset: None, why });
     };
-    let nets = cells.iter().filter_map(|v| v.scalar_text()).filter(|t| t.contains('/')).filter_map(|t| tables::network(&t));
+    let nets =
+        cells.iter().filter_map(|v| v.scalar_text()).filter(|t| t.contains('/')).filter_map(|t| tables::network(&t));
     Ok(Set::new(cells.iter().map(|v| v.to_value())).with_networks(nets.collect()))
 }
 
@@ -135,7 +136,9 @@ enum Sink<'a> {
 impl<'a> Sink<'a> {
     fn for_op(op: Option<&'a Op>, shared: &Shared) -> Sink<'a> {
         match op {
-            Some(Op::Group { keys, aggs, .. }) => Sink::Group(Box::new(GroupTable::new(keys, aggs, shared.hasher.clone()))),
+            Some(Op::Group { keys, aggs, .. }) => {
+                Sink::Group(Box::new(GroupTable::new(keys, aggs, shared.hasher.clone())))
+            }
             Some(Op::Sort { keys, limit: Some(n) }) => Sink::Top(Top::new(keys, *n)),
             _ => Sink::Collect(Vec::new()),
         }
@@ -211,7 +214,13 @@ fn next<'m>(morsels: &'m dyn Morsels, ctl: &Ctl) -> Option<Box<dyn crate::source
 fn is_sink(op: &Op) -> bool {
     match op {
         Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) | Op::Nested(_) => true,
-        Op::Filter(_) | Op::Range { .. } | Op::Extend(_) | Op::Parse { .. } | Op::Unnest { .. } | Op::Lookup(_) | Op::Drop(_) => false,
+        Op::Filter(_)
+        | Op::Range { .. }
+        | Op::Extend(_)
+        | Op::Parse { .. }
+        | Op::Unnest { .. }
+        | Op::Lookup(_)
+        | Op::Drop(_) => false,
     }
 }
 

@@ -21,13 +21,20 @@ pub(super) fn combine(op: &Nested, left: Vec<Batch>, cx: &Cx<'_>) -> Result<Vec<
 }
 
 fn union(left: &Batch, right: &Batch, columns: &[(Option<Slot>, Option<Slot>)]) -> Batch {
-    let side = |batch: &Batch, slot: Option<Slot>| slot.map_or_else(|| Column::null(batch.rows), |s| super::column(batch, s));
+    let side =
+        |batch: &Batch, slot: Option<Slot>| slot.map_or_else(|| Column::null(batch.rows), |s| super::column(batch, s));
     let rows = left.rows + right.rows;
     let columns = columns.iter().map(|(l, r)| Column::concat(&[side(left, *l), side(right, *r)])).collect();
     Batch { columns, rows, positions: Positions::sequence(0, rows) }
 }
 
-fn paste(mut left: Batch, right: &Batch, columns: &[(Slot, Slot)], replaced: &[(Slot, Slot, Slot)], max: usize) -> Batch {
+fn paste(
+    mut left: Batch,
+    right: &Batch,
+    columns: &[(Slot, Slot)],
+    replaced: &[(Slot, Slot, Slot)],
+    max: usize,
+) -> Batch {
     let there = right.rows.min(max);
     for (from, to) in columns {
         let cells = super::column(right, *from);

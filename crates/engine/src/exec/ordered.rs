@@ -64,12 +64,10 @@ pub(super) fn ordered(op: &Ordered, mut rows: Batch, _clock: &Clock) -> Batch {
             rows
         }
         Ordered::Totals { inputs, numbers_only, row, column } => totals(rows, inputs, *numbers_only, *row, *column),
-        Ordered::FillMissing { bin, period, keys, with, range } => {
-            match Grid::new(*period) {
-                Some(grid) => fill_missing(rows, *bin, &grid, keys, with, *range),
-                None => rows,
-            }
-        }
+        Ordered::FillMissing { bin, period, keys, with, range } => match Grid::new(*period) {
+            Some(grid) => fill_missing(rows, *bin, &grid, keys, with, *range),
+            None => rows,
+        },
         Ordered::Outlier { columns, param, lower, remove } => outliers(rows, columns, *param, *lower, *remove),
         Ordered::Patterns { pattern, count, ratio, severity } => {
             let (patterns, counts) = (super::column(&rows, *pattern), super::column(&rows, *count));
@@ -94,7 +92,9 @@ pub(super) fn ordered(op: &Ordered, mut rows: Batch, _clock: &Clock) -> Batch {
             put(&mut rows, *severity, severities);
             rows
         }
-        Ordered::Burst { keys, time, within, value, op, bound } => bursts(&rows, keys, *time, *within, value, *op, bound),
+        Ordered::Burst { keys, time, within, value, op, bound } => {
+            bursts(&rows, keys, *time, *within, value, *op, bound)
+        }
         Ordered::Sequence { keys, time, within, steps } => sequences(&rows, keys, *time, *within, steps),
     }
 }
@@ -143,7 +143,9 @@ fn sessions(rows: &Batch, keys: &[Slot], time: Slot, gap: i64) -> Column {
 
 /// The sum of the cells that are numbers; 0 for none.
 fn total<'a>(cells: impl Iterator<Item = ValueRef<'a>>) -> Value {
-    cells.filter(|v| v.number().is_some() && v.timestamp().is_none()).fold(Value::Int(0), |sum, v| arithmetic(BinaryOp::Add, sum.as_ref(), v))
+    cells
+        .filter(|v| v.number().is_some() && v.timestamp().is_none())
+        .fold(Value::Int(0), |sum, v| arithmetic(BinaryOp::Add, sum.as_ref(), v))
 }
 
 fn totals(mut rows: Batch, inputs: &[Slot], numbers_only: bool, row: Option<Slot>, column: bool) -> Batch {
@@ -289,7 +291,15 @@ fn event_rows(keys: usize, mut found: Vec<(Vec<Vec<u8>>, Vec<Value>)>, width: us
     Batch { columns, rows: found.len(), positions: Positions::sequence(0, found.len()) }
 }
 
-fn bursts(rows: &Batch, keys: &[Slot], time: Slot, within: i64, value: &AggCall, op: CompareOp, bound: &Value) -> Batch {
+fn bursts(
+    rows: &Batch,
+    keys: &[Slot],
+    time: Slot,
+    within: i64,
+    value: &AggCall,
+    op: CompareOp,
+    bound: &Value,
+) -> Batch {
     let args: Vec<Column> = value.args.iter().map(|s| super::column(rows, *s)).collect();
     let times = value.time.map(|s| super::column(rows, s));
     let counts_rows = value.settings.star && value.aggregate.name == "count";
@@ -314,14 +324,22 @@ fn bursts(rows: &Batch, keys: &[Slot], time: Slot, within: i64, value: &AggCall,
                 continue;
             }
             let window: Vec<u32> = events[from..=to].iter().map(|(_, i)| *i as u32).collect();
-            let measured = if counts_rows { Value::Int(window.len() as i64) } else { measure(value, &args, times.as_ref(), rows, &window) };
+            let measured = if counts_rows {
+                Value::Int(window.len() as i64)
+            } else {
+                measure(value, &args, times.as_ref(), rows, &window)
+            };
             if !holds(op, measured.as_ref(), bound.as_ref()) {
                 continue;
             }
             open = match open.take() {
                 // Windows overlap or touch where this one starts no later than the last one ended.
                 Some((start, end, first, peak)) if t - within <= end => {
-                    let peak = if compare::total(peak.as_ref(), measured.as_ref()) == Ordering::Less { measured } else { peak };
+                    let peak = if compare::total(peak.as_ref(), measured.as_ref()) == Ordering::Less {
+                        measured
+                    } else {
+                        peak
+                    };
                     Some((start, t, first, peak))
                 }
                 before => {

@@ -202,7 +202,10 @@ mod tests {
 
     #[test]
     fn logfmt_and_csv() {
-        assert_eq!(logfmt(br#"level=info msg="a \"b\" c" skip k=1 k=2 e="#).as_deref(), Some(&br#"{"level":"info","msg":"a \"b\" c","k":"2","e":""}"#[..]));
+        assert_eq!(
+            logfmt(br#"level=info msg="a \"b\" c" skip k=1 k=2 e="#).as_deref(),
+            Some(&br#"{"level":"info","msg":"a \"b\" c","k":"2","e":""}"#[..])
+        );
         assert_eq!(logfmt(b"no pairs"), None);
         assert_eq!(csv(br#"a,"b,""c",,d"#), [b"a".to_vec(), b"b,\"c".to_vec(), b"".to_vec(), b"d".to_vec()]);
     }

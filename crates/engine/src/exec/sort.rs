@@ -87,7 +87,11 @@ fn gather(batches: &[Batch], rows: &[Row]) -> Vec<Batch> {
     }
     // Slots that no batch fills cost nothing.
     let filled: Vec<bool> = (0..width)
-        .map(|s| batches.iter().any(|b| b.columns.get(s).is_some_and(|c| !matches!(c, Column::Const(crate::value::Value::Null, _)))))
+        .map(|s| {
+            batches
+                .iter()
+                .any(|b| b.columns.get(s).is_some_and(|c| !matches!(c, Column::Const(crate::value::Value::Null, _))))
+        })
         .collect();
     rows.par_chunks(BATCH_ROWS)
         .enumerate()
@@ -161,7 +165,9 @@ impl<'a> Top<'a> {
             return;
         }
         self.batches.push(batch.take(&kept).owned());
-        if self.rows.len() >= self.n.saturating_mul(2).max(4 * BATCH_ROWS) || (self.bound.is_none() && self.rows.len() > self.n) {
+        if self.rows.len() >= self.n.saturating_mul(2).max(4 * BATCH_ROWS)
+            || (self.bound.is_none() && self.rows.len() > self.n)
+        {
             self.shrink();
         }
     }

@@ -30,8 +30,10 @@ impl Index {
         }
         match &lookup.by {
             LookupBy::Keys(keys) => {
-                let columns: Vec<Column> =
-                    keys.iter().map(|(c, _)| table.column(c).cloned().ok_or_else(|| missing(c))).collect::<Result<_, _>>()?;
+                let columns: Vec<Column> = keys
+                    .iter()
+                    .map(|(c, _)| table.column(c).cloned().ok_or_else(|| missing(c)))
+                    .collect::<Result<_, _>>()?;
                 let mut rows = HashMap::new();
                 for i in 0..table.rows {
                     if let Some(key) = key(&columns, i) {
@@ -43,7 +45,9 @@ impl Index {
             LookupBy::Network(column, _) => {
                 let column = match column {
                     Some(c) => table.column(c).ok_or_else(|| missing(c))?,
-                    None => table.column("cidr").or(table.columns.first().map(|(_, c)| c)).ok_or_else(|| missing("cidr"))?,
+                    None => {
+                        table.column("cidr").or(table.columns.first().map(|(_, c)| c)).ok_or_else(|| missing("cidr"))?
+                    }
                 };
                 let mut nets: Vec<(IpNet, u32)> = column
                     .iter()

@@ -10,7 +10,13 @@ static LABELS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
     let ip = r"^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}";
     let number = r"^[0-9]+(?:\.[0-9]+)?";
     let compile = |source| Regex::new(source).expect("a fixed expression");
-    vec![("Time", compile(time)), ("ID", compile(uuid)), ("IP", compile(ip)), ("ID", compile(RUN)), ("Number", compile(number))]
+    vec![
+        ("Time", compile(time)),
+        ("ID", compile(uuid)),
+        ("IP", compile(ip)),
+        ("ID", compile(RUN)),
+        ("Number", compile(number)),
+    ]
 });
 
 const RUN: &str = r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
@@ -22,7 +28,8 @@ pub(super) fn mask(text: &str) -> String {
     let mut count = 0;
     let mut glued = false;
     while let Some(first) = rest.chars().next() {
-        if !glued && first.is_ascii_alphanumeric()
+        if !glued
+            && first.is_ascii_alphanumeric()
             && let Some((label, length)) = token(rest)
         {
             count += 1;
@@ -64,7 +71,10 @@ mod tests {
     fn tokens() {
         for (text, expected) in [
             ("[INFO] Request time: 12.5 ms", "[INFO] Request time: <Number-1> ms"),
-            ("2023-01-01 19:00:01 [INFO] 10.1.2.3 stored id 12342342k124-12345", "<Time-1> [INFO] <IP-2> stored id <ID-3>"),
+            (
+                "2023-01-01 19:00:01 [INFO] 10.1.2.3 stored id 12342342k124-12345",
+                "<Time-1> [INFO] <IP-2> stored id <ID-3>",
+            ),
             ("id 550e8400-e29b-41d4-a716-446655440000.", "id <ID-1>."),
             ("v1 a2b x_9", "v1 a2b x_9"),
             ("12345678", "<Number-1>"),

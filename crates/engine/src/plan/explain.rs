@@ -28,7 +28,11 @@ impl Plan {
         }
         for any in &self.scan.needles {
             let any: Vec<String> = any.iter().map(|n| format!("{:?}", String::from_utf8_lossy(n))).collect();
-            let _ = writeln!(out, "{indent}        skip records without {}, unless they hold a backslash", any.join(" or "));
+            let _ = writeln!(
+                out,
+                "{indent}        skip records without {}, unless they hold a backslash",
+                any.join(" or ")
+            );
         }
         for op in &self.ops {
             let _ = writeln!(out, "{indent}{}", names.op(op));
@@ -130,7 +134,11 @@ impl Names {
                 }
                 Combine::Paste { .. } => "paste   row by row".into(),
                 Combine::Join { left, outer, .. } => {
-                    format!("join    {} {} with", self.get(*left), if *outer { "(all rows stay)" } else { "(equal keys only)" })
+                    format!(
+                        "join    {} {} with",
+                        self.get(*left),
+                        if *outer { "(all rows stay)" } else { "(equal keys only)" }
+                    )
                 }
             },
             Op::Lookup(lookup) => {
@@ -194,7 +202,9 @@ impl Names {
             Expr::Like(e, Matcher::SubstringOf(m)) => format!("{} holds {}", self.expr(e), self.expr(m)),
             Expr::Like(e, Matcher::RegexOf(m)) => format!("{} matches {}", self.expr(e), self.expr(m)),
             Expr::Like(e, matcher) => format!("{} like {matcher:?}", self.expr(e)),
-            Expr::In(e, set) => format!("{} in [{}]", self.expr(e), set.values().iter().map(literal).collect::<Vec<_>>().join(", ")),
+            Expr::In(e, set) => {
+                format!("{} in [{}]", self.expr(e), set.values().iter().map(literal).collect::<Vec<_>>().join(", "))
+            }
             Expr::InQuery(e, n) => format!("{} in set {}", self.expr(e), n + 1),
         }
     }

@@ -64,7 +64,10 @@ impl Lowering<'_> {
 
     /// After `stats`, an expression whose text is that of an unaliased column is that column.
     fn by_text(&mut self, cx: &mut Context<'_>, e: &ast::Expr) -> Option<Expr> {
-        if matches!(e.kind, ExprKind::String(_) | ExprKind::Number(_) | ExprKind::Bool(_) | ExprKind::Null | ExprKind::Path(_)) {
+        if matches!(
+            e.kind,
+            ExprKind::String(_) | ExprKind::Number(_) | ExprKind::Bool(_) | ExprKind::Null | ExprKind::Path(_)
+        ) {
             return None;
         }
         let text = self.text_of(e);
@@ -90,7 +93,11 @@ impl Lowering<'_> {
         }
         let name = path.text();
         let diagnostic = match cx {
-            Context::Groups(_) => Diagnostic::error("E013", path.span, format!("`{name}` must be inside an aggregate or listed after `by`")),
+            Context::Groups(_) => Diagnostic::error(
+                "E013",
+                path.span,
+                format!("`{name}` must be inside an aggregate or listed after `by`"),
+            ),
             Context::Rows | Context::Argument => {
                 let names = self.scope.names();
                 let error = Diagnostic::error("E014", path.span, format!("`{name}` is not available after `stats`"));
@@ -147,7 +154,10 @@ impl Lowering<'_> {
         }
         if text.contains(&b'%') {
             let warning = Diagnostic::warning("W003", right.span, "`%` is an ordinary character in `like`");
-            self.report(warning.help("`like` looks for the text anywhere; use a regular expression such as `/^a.*b$/` for more"));
+            self.report(
+                warning
+                    .help("`like` looks for the text anywhere; use a regular expression such as `/^a.*b$/` for more"),
+            );
         }
         Matcher::Substring(Arc::new(memchr::memmem::Finder::new(&*text).into_owned()))
     }
@@ -166,7 +176,10 @@ impl Lowering<'_> {
                 match literals {
                     Some(values) => Expr::In(Box::new(input), Arc::new(Set::new(values))),
                     None => Expr::Or(
-                        items.into_iter().map(|e| Expr::Compare(CompareOp::Eq, Box::new(input.clone()), Box::new(e))).collect(),
+                        items
+                            .into_iter()
+                            .map(|e| Expr::Compare(CompareOp::Eq, Box::new(input.clone()), Box::new(e)))
+                            .collect(),
                     ),
                 }
             }
@@ -217,7 +230,11 @@ impl Lowering<'_> {
         if let ("bin", [first, _]) = (function.name, args) {
             // `bin(@timestamp, 1h)`, as other languages write it.
             if matches!(&first.kind, ExprKind::Path(path) if Field::named(path) == Field::Timestamp) {
-                let note = Diagnostic::note("N020", e.span, "`bin` works on `@timestamp` and takes only a period in Logs Insights");
+                let note = Diagnostic::note(
+                    "N020",
+                    e.span,
+                    "`bin` works on `@timestamp` and takes only a period in Logs Insights",
+                );
                 self.report(note.help(format!("write `bin({})`", self.text_of(&args[1]))));
                 return self.call(cx, e, name, &args[1..], star);
             }
@@ -295,7 +312,9 @@ impl Lowering<'_> {
                     }
                 }
             }
-            Type::Any | Type::Text | Type::Number | Type::Predicate | Type::Time | Type::Nested => (self.expr(cx, arg), None),
+            Type::Any | Type::Text | Type::Number | Type::Predicate | Type::Time | Type::Nested => {
+                (self.expr(cx, arg), None)
+            }
         }
     }
 
@@ -313,7 +332,16 @@ impl Lowering<'_> {
 
     /// Checks the number of arguments (E011).
     #[expect(clippy::too_many_arguments, reason = "the facts of one message")]
-    pub fn arity(&mut self, e: &ast::Expr, name: &str, params: usize, optional: usize, variadic: bool, given: usize, star: bool) -> bool {
+    pub fn arity(
+        &mut self,
+        e: &ast::Expr,
+        name: &str,
+        params: usize,
+        optional: usize,
+        variadic: bool,
+        given: usize,
+        star: bool,
+    ) -> bool {
         let least = params - optional;
         let fits = given >= least && (variadic || given <= params) && !star;
         if !fits {
@@ -343,7 +371,9 @@ impl Lowering<'_> {
         match RegexBuilder::new(source).size_limit(REGEX_BYTES).build() {
             Ok(regex) => Some(Arc::new(regex)),
             Err(error) => {
-                self.report(Diagnostic::error("E020", span, "invalid regular expression").help(regex_reason(source, &error)));
+                self.report(
+                    Diagnostic::error("E020", span, "invalid regular expression").help(regex_reason(source, &error)),
+                );
                 None
             }
         }
@@ -372,7 +402,11 @@ impl Lowering<'_> {
         match d.millis() {
             Some(ms) => Value::Int(ms),
             None => {
-                let error = Diagnostic::error("E034", span, "expected a period such as 5m: months and longer have no fixed length");
+                let error = Diagnostic::error(
+                    "E034",
+                    span,
+                    "expected a period such as 5m: months and longer have no fixed length",
+                );
                 self.report(error);
                 Value::Null
             }
@@ -484,7 +518,11 @@ fn regex_reason(source: &str, error: &regex::Error) -> String {
         regex::Error::Syntax(text) => {
             let last = text.lines().last().unwrap_or_default();
             let reason = last.trim_start_matches("error: ");
-            if reason.contains("backreference") { "back-references are not supported".into() } else { reason.to_owned() }
+            if reason.contains("backreference") {
+                "back-references are not supported".into()
+            } else {
+                reason.to_owned()
+            }
         }
         other => other.to_string(),
     }

@@ -131,7 +131,11 @@ impl<'a> Lowering<'a> {
                 Some((_, given)) => match override_param(&param, given) {
                     Some(p) => p,
                     None => {
-                        self.error("E034", declared.span, format!("`{given}` does not fit the type of parameter `{name}`"));
+                        self.error(
+                            "E034",
+                            declared.span,
+                            format!("`{given}` does not fit the type of parameter `{name}`"),
+                        );
                         param
                     }
                 },
@@ -173,7 +177,11 @@ impl<'a> Lowering<'a> {
         }
         let mut scan = self.scan.take().unwrap_or_default();
         if !self.scope.closed {
-            scan = ScanPlan { fields: std::mem::take(&mut self.scope.fields), slots: self.scope.slots, ..ScanPlan::default() };
+            scan = ScanPlan {
+                fields: std::mem::take(&mut self.scope.fields),
+                slots: self.scope.slots,
+                ..ScanPlan::default()
+            };
         }
         scan.sources = std::mem::take(&mut self.sources);
         let mut plan = Plan { scan, ops: std::mem::take(&mut self.ops), shown, sets: std::mem::take(&mut self.sets) };
@@ -274,7 +282,11 @@ impl<'a> Lowering<'a> {
             StageKind::Unmask(item) => {
                 let columns = self.items(std::slice::from_ref(item));
                 self.scope.shown.append(&columns);
-                self.report(Diagnostic::warning("W004", stage.word, "nothing is masked in an export: `unmask` changes nothing"));
+                self.report(Diagnostic::warning(
+                    "W004",
+                    stage.word,
+                    "nothing is masked in an export: `unmask` changes nothing",
+                ));
             }
             StageKind::Source(source) => self.source(stage, source),
             StageKind::Broken => {}
@@ -287,7 +299,9 @@ impl<'a> Lowering<'a> {
             StageKind::Expand(e) => self.expand(e),
             StageKind::Json { field, path, alias } => self.json(field, path, alias),
             StageKind::Accum { field, alias } => self.accum(field, alias.as_ref()),
-            StageKind::Autoregress { field, alias, lags, lag_span } => self.autoregress(field, alias.as_ref(), *lags, *lag_span),
+            StageKind::Autoregress { field, alias, lags, lag_span } => {
+                self.autoregress(field, alias.as_ref(), *lags, *lag_span)
+            }
             StageKind::FillDown(names) => self.filldown(names),
             StageKind::FillMissing(with) => self.fillmissing(with, stage.word),
             StageKind::Sessionize { fields, maxspan, alias } => {
@@ -380,7 +394,14 @@ impl<'a> Lowering<'a> {
             let slot = self.scope.field(Field::Timestamp);
             self.scope.order.push(SortKey { slot, descending: true, by_text: false });
         }
-        order.extend(self.scope.order.iter().copied().filter(|k| !order.iter().any(|o: &SortKey| o.slot == k.slot && !k.by_text)).collect::<Vec<_>>());
+        order.extend(
+            self.scope
+                .order
+                .iter()
+                .copied()
+                .filter(|k| !order.iter().any(|o: &SortKey| o.slot == k.slot && !k.by_text))
+                .collect::<Vec<_>>(),
+        );
         self.scope.order = order;
         self.scope.sorted = false;
     }
@@ -404,7 +425,11 @@ impl<'a> Lowering<'a> {
         if Field::named(path) != Field::Timestamp || !self.scope.closed || self.scope.created("@timestamp").is_some() {
             return None;
         }
-        self.report(Diagnostic::warning("W008", e.span, "`@timestamp` is not available after `stats`; its `bin()` column is sorted instead, if there is one"));
+        self.report(Diagnostic::warning(
+            "W008",
+            e.span,
+            "`@timestamp` is not available after `stats`; its `bin()` column is sorted instead, if there is one",
+        ));
         Some(match self.scope.bins.as_slice() {
             [(one, _)] => Some(*one),
             _ => None,
@@ -436,7 +461,9 @@ impl<'a> Lowering<'a> {
         };
         let mut names: Vec<String> = parse.names.iter().map(|n| n.text.clone()).collect();
         let pattern = match &parse.how {
-            ParseHow::Glob(glob) => ParsePattern::Glob(Glob::new(&glob.raw).literals.into_iter().map(String::into_bytes).collect()),
+            ParseHow::Glob(glob) => {
+                ParsePattern::Glob(Glob::new(&glob.raw).literals.into_iter().map(String::into_bytes).collect())
+            }
             ParseHow::Regex { regex, multi, span } => {
                 let (source, marked) = plain_group_names(&regex.source());
                 let Some(compiled) = self.regex(&source, *span) else { return };
@@ -460,21 +487,28 @@ impl<'a> Lowering<'a> {
     fn groups(&mut self, regex: &Arc<regex::bytes::Regex>, names: &mut Vec<String>, span: Span) -> Option<Vec<usize>> {
         let all = regex.captures_len() - 1;
         if all == 0 {
-            self.report(Diagnostic::error("E022", span, "no capture group in the expression").help("name what to keep: `(?<name>…)`"));
+            self.report(
+                Diagnostic::error("E022", span, "no capture group in the expression")
+                    .help("name what to keep: `(?<name>…)`"),
+            );
             return None;
         }
         if names.is_empty() {
             let named: Vec<(usize, String)> =
                 regex.capture_names().enumerate().filter_map(|(i, n)| Some((i, n?.to_owned()))).collect();
             if named.is_empty() {
-                self.report(Diagnostic::error("E022", span, "no capture group has a name").help("name what to keep: `(?<name>…)`, or add `as`"));
+                self.report(
+                    Diagnostic::error("E022", span, "no capture group has a name")
+                        .help("name what to keep: `(?<name>…)`, or add `as`"),
+                );
                 return None;
             }
             *names = named.iter().map(|(_, n)| n.clone()).collect();
             return Some(named.into_iter().map(|(i, _)| i).collect());
         }
         if all != names.len() {
-            let message = format!("expression has {} but {}", plural(all, "capture group"), plural(names.len(), "name"));
+            let message =
+                format!("expression has {} but {}", plural(all, "capture group"), plural(names.len(), "name"));
             self.error("E021", span, message);
             return None;
         }
@@ -520,13 +554,19 @@ impl<'a> Lowering<'a> {
         for spec in &source.specs {
             match spec {
                 SourceSpec::Name(text) => self.sources.push(SourceRef::Name(text.text.clone())),
-                SourceSpec::DataSource(all) => self.sources.extend(all.iter().map(|t| SourceRef::Format(t.text.clone()))),
+                SourceSpec::DataSource(all) => {
+                    self.sources.extend(all.iter().map(|t| SourceRef::Format(t.text.clone())))
+                }
                 SourceSpec::LogGroups(args) => {
                     for (name, values) in args {
                         if name.text.eq_ignore_ascii_case("namePrefix") {
                             self.sources.extend(values.iter().map(|t| SourceRef::Prefix(t.text.clone())));
                         } else {
-                            self.report(Diagnostic::warning("W006", name.span, format!("argument `{}` is ignored", name.text)));
+                            self.report(Diagnostic::warning(
+                                "W006",
+                                name.span,
+                                format!("argument `{}` is ignored", name.text),
+                            ));
                         }
                     }
                 }

@@ -353,7 +353,13 @@ impl Expr {
     /// True where the value is the number 1 or 0, so that it can be computed as a mask.
     pub fn is_predicate(&self) -> bool {
         match self {
-            Expr::Compare(..) | Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::Like(..) | Expr::In(..) | Expr::InQuery(..) => true,
+            Expr::Compare(..)
+            | Expr::And(_)
+            | Expr::Or(_)
+            | Expr::Not(_)
+            | Expr::Like(..)
+            | Expr::In(..)
+            | Expr::InQuery(..) => true,
             Expr::Call(call) => matches!(call.function.eval, crate::func::Eval::Predicate(_)),
             _ => false,
         }

@@ -12,8 +12,13 @@ use std::collections::BTreeSet;
 
 /// One entry per condition that has needles: the record must hold one of them.
 pub(super) fn of(plan: &Plan) -> Vec<Vec<Vec<u8>>> {
-    let searchable: BTreeSet<Slot> =
-        plan.scan.fields.iter().filter(|(f, _)| matches!(f, Field::Path(_) | Field::Message)).map(|(_, s)| *s).collect();
+    let searchable: BTreeSet<Slot> = plan
+        .scan
+        .fields
+        .iter()
+        .filter(|(f, _)| matches!(f, Field::Path(_) | Field::Message))
+        .map(|(_, s)| *s)
+        .collect();
     let mut out = Vec::new();
     for op in &plan.ops {
         match op {
@@ -21,7 +26,13 @@ pub(super) fn of(plan: &Plan) -> Vec<Vec<Vec<u8>>> {
             Op::Filter(e) => out.extend(needles(e, &searchable)),
             Op::Extend(_) | Op::Lookup(_) | Op::Drop(_) | Op::Range { .. } | Op::Parse { .. } => {}
             // What follows sees other rows than the scan delivers.
-            Op::Unnest { .. } | Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) | Op::Nested(_) => break,
+            Op::Unnest { .. }
+            | Op::Group { .. }
+            | Op::Sort { .. }
+            | Op::Limit { .. }
+            | Op::Dedup(_)
+            | Op::Ordered(_)
+            | Op::Nested(_) => break,
         }
     }
     out

@@ -84,7 +84,9 @@ impl<'a> Lowering<'a> {
                 "override" => replace = value.eq_ignore_ascii_case("true") || value == "1",
                 _ => match value.parse() {
                     Ok(n) => max = n,
-                    Err(_) => self.error("E002", option.value.span, format!("expected a whole number, found `{value}`")),
+                    Err(_) => {
+                        self.error("E002", option.value.span, format!("expected a whole number, found `{value}`"))
+                    }
                 },
             }
         }
@@ -130,7 +132,15 @@ impl<'a> Lowering<'a> {
         // The op is filled in when the query ends; until then its place is held.
         self.ops.push(Op::Drop(Vec::new()));
         let op = self.ops.len() - 1;
-        self.joins.push(OpenJoin { right_name, left_name, right, key: (left_key, right_key), outer: join.left_outer, columns: Vec::new(), op });
+        self.joins.push(OpenJoin {
+            right_name,
+            left_name,
+            right,
+            key: (left_key, right_key),
+            outer: join.left_outer,
+            columns: Vec::new(),
+            op,
+        });
     }
 
     /// Resolves a path that may name a side of a join. `None`: it names none.

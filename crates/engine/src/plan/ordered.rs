@@ -145,7 +145,9 @@ impl Ordered {
             Ordered::FillDown(columns) => columns.iter().map(|(_, to)| *to).collect(),
             Ordered::Totals { row, .. } => row.iter().copied().collect(),
             Ordered::Patterns { ratio, severity, .. } => vec![*ratio, *severity],
-            Ordered::Outlier { columns, .. } => columns.iter().flat_map(|(_, to, mark)| [Some(*to), *mark]).flatten().collect(),
+            Ordered::Outlier { columns, .. } => {
+                columns.iter().flat_map(|(_, to, mark)| [Some(*to), *mark]).flatten().collect()
+            }
             Ordered::FillMissing { .. } | Ordered::Burst { .. } | Ordered::Sequence { .. } => Vec::new(),
         }
     }
@@ -194,7 +196,13 @@ impl Lowering<'_> {
         self.append(&name, output);
     }
 
-    pub(super) fn autoregress(&mut self, field: &Path, alias: Option<&ast::Name>, lags: Option<(u64, u64)>, span: Span) {
+    pub(super) fn autoregress(
+        &mut self,
+        field: &Path,
+        alias: Option<&ast::Name>,
+        lags: Option<(u64, u64)>,
+        span: Span,
+    ) {
         let (first, last) = lags.unwrap_or((1, 1));
         if first == 0 || last < first || last > 10_000 {
             return self.error("E030", span, "expected lags of at least 1, such as `p=1-3`");
@@ -237,7 +245,13 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn sessionize(&mut self, fields: &[Path], maxspan: Option<&ast::Expr>, alias: Option<&ast::Name>, word: Span) {
+    pub(super) fn sessionize(
+        &mut self,
+        fields: &[Path],
+        maxspan: Option<&ast::Expr>,
+        alias: Option<&ast::Name>,
+        word: Span,
+    ) {
         let gap = match maxspan {
             None => Some(30 * 60_000),
             Some(e) => self.period(e).and_then(Duration::millis),
@@ -327,7 +341,14 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn burst(&mut self, keys: &[Path], within: &ast::Expr, value: &ast::Expr, op: ast::BinaryOp, bound: &ast::Expr) {
+    pub(super) fn burst(
+        &mut self,
+        keys: &[Path],
+        within: &ast::Expr,
+        value: &ast::Expr,
+        op: ast::BinaryOp,
+        bound: &ast::Expr,
+    ) {
         let Some(span) = self.period(within).and_then(Duration::millis) else {
             return self.error("E034", within.span, "expected a period such as 5m");
         };
@@ -386,8 +407,12 @@ impl Lowering<'_> {
     /// of those, then the keys.
     fn events_of(&mut self, keys: Vec<String>, columns: &[&str]) {
         let n = keys.len();
-        let pairs: Vec<(String, Slot)> =
-            keys.into_iter().chain(columns.iter().map(|c| (*c).to_owned())).enumerate().map(|(slot, name)| (name, slot)).collect();
+        let pairs: Vec<(String, Slot)> = keys
+            .into_iter()
+            .chain(columns.iter().map(|c| (*c).to_owned()))
+            .enumerate()
+            .map(|(slot, name)| (name, slot))
+            .collect();
         let total = pairs.len();
         let mut scope = Scope::of_slots(pairs, total);
         let key = |slot| SortKey { slot, descending: false, by_text: true };
@@ -400,7 +425,12 @@ impl Lowering<'_> {
         let keys = self.path_slots(fields);
         let n = keys.len();
         let aggregate = agg::find("count").expect("an aggregate of the table");
-        let call = AggCall { aggregate, args: Vec::new(), time: None, settings: agg::Settings { star: true, ..Default::default() } };
+        let call = AggCall {
+            aggregate,
+            args: Vec::new(),
+            time: None,
+            settings: agg::Settings { star: true, ..Default::default() },
+        };
         self.ops.push(Op::Group { keys, aggs: vec![call], slots: n + 1 });
         self.events_of(names, &["_approxcount"]);
         self.scope.order[0] = SortKey { slot: n, descending: true, by_text: false };
@@ -420,7 +450,8 @@ impl Lowering<'_> {
             time: None,
             settings: agg::Settings { star, ..Default::default() },
         };
-        let aggs = vec![call("min", vec![time], false), call("max", vec![time], false), call("count", Vec::new(), true)];
+        let aggs =
+            vec![call("min", vec![time], false), call("max", vec![time], false), call("count", Vec::new(), true)];
         self.ops.push(Op::Group { keys, aggs, slots: n + 3 });
         if let Some(after) = after {
             let bound = Expr::Literal(Value::Time(after));

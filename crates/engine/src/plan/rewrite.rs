@@ -62,8 +62,14 @@ pub(super) fn drop_unread(plan: &mut Plan) {
     let mut live: BTreeSet<Slot> = plan.shown.iter().map(|(_, s)| *s).collect();
     let mut out = Vec::new();
     for op in std::mem::take(&mut plan.ops).into_iter().rev() {
-        let dead: Vec<Slot> =
-            op.reads().into_iter().chain(op.writes()).collect::<BTreeSet<_>>().into_iter().filter(|s| !live.contains(s)).collect();
+        let dead: Vec<Slot> = op
+            .reads()
+            .into_iter()
+            .chain(op.writes())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .filter(|s| !live.contains(s))
+            .collect();
         match op {
             // A group op renumbers: before it, only what it reads is alive.
             Op::Group { .. } => live = op.reads().into_iter().collect(),

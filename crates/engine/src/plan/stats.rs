@@ -73,7 +73,14 @@ impl Lowering<'_> {
     }
 
     /// The scope after the group op: every item a column, computed ones in slots after the aggregates.
-    fn regroup(&mut self, stats: &Stats, results: Vec<Expr>, columns: Vec<String>, base: usize, bins: Vec<(Slot, Option<Duration>)>) {
+    fn regroup(
+        &mut self,
+        stats: &Stats,
+        results: Vec<Expr>,
+        columns: Vec<String>,
+        base: usize,
+        bins: Vec<(Slot, Option<Duration>)>,
+    ) {
         let keys = stats.by.len();
         let mut slots: Vec<Slot> = (0..keys).collect();
         let mut extend = Vec::new();
@@ -252,9 +259,14 @@ fn is_bin(e: &ast::Expr) -> bool {
 /// True if an aggregate call occurs anywhere in the expression.
 fn has_aggregate(e: &ast::Expr) -> bool {
     match &e.kind {
-        ExprKind::Call { name, args, .. } => agg::find(&name.text).is_some() || args.iter().any(has_aggregate),
+        // A name nobody knows may be a misspelt aggregate: that is the better thing to report.
+        ExprKind::Call { name, args, .. } => {
+            agg::find(&name.text).is_some() || crate::func::find(&name.text).is_none() || args.iter().any(has_aggregate)
+        }
         ExprKind::Member { base: e, .. } | ExprKind::Negate(e) | ExprKind::Not(e) => has_aggregate(e),
-        ExprKind::Binary { left, right, .. } | ExprKind::Like { left, right, .. } => has_aggregate(left) || has_aggregate(right),
+        ExprKind::Binary { left, right, .. } | ExprKind::Like { left, right, .. } => {
+            has_aggregate(left) || has_aggregate(right)
+        }
         ExprKind::In { left, set, .. } => {
             has_aggregate(left) || matches!(set, InSet::List(items, _) if items.iter().any(has_aggregate))
         }

@@ -50,7 +50,8 @@ impl Lowering<'_> {
         let near = backsight_lang::diag::nearest(&name.text, known.iter().map(String::as_str)).map(str::to_owned);
         self.report(match near {
             Some(near) => error.help(format!("did you mean `{near}`?")),
-            None if known.is_empty() => error.help(format!("declare it: `table {} from \"file.csv\"`, or give `--table {0}=file.csv`", name.text)),
+            None if known.is_empty() => error
+                .help(format!("declare it: `table {} from \"file.csv\"`, or give `--table {0}=file.csv`", name.text)),
             None => error.help(format!("known tables: {}", known.join(", "))),
         });
         None

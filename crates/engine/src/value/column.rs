@@ -105,7 +105,11 @@ impl Column {
                 };
                 // SAFETY: the views come from a valid array with the same buffers.
                 let array = unsafe {
-                    BinaryViewArray::new_unchecked(views.into(), Arc::clone(a.data_buffers()), take_nulls(a.nulls(), rows))
+                    BinaryViewArray::new_unchecked(
+                        views.into(),
+                        Arc::clone(a.data_buffers()),
+                        take_nulls(a.nulls(), rows),
+                    )
                 };
                 Column::Text(array, kinds)
             }
@@ -127,7 +131,9 @@ impl Column {
         match self {
             Column::Const(v, _) => Column::Const(v.clone(), rows),
             Column::Text(a, Kinds::All(kind)) => Column::Text(a.slice(first, rows), Kinds::All(*kind)),
-            Column::Text(a, Kinds::Each(each)) => Column::Text(a.slice(first, rows), Kinds::Each(each[first..first + rows].into())),
+            Column::Text(a, Kinds::Each(each)) => {
+                Column::Text(a.slice(first, rows), Kinds::Each(each[first..first + rows].into()))
+            }
             Column::Int(a) => Column::Int(a.slice(first, rows)),
             Column::Float(a) => Column::Float(a.slice(first, rows)),
             Column::Bool(a) => Column::Bool(a.slice(first, rows)),
@@ -238,7 +244,7 @@ impl ColumnBuilder {
             (State::Float(v), ValueRef::Null) => v.push(None),
             (State::Bool(v), ValueRef::Null) => v.push(None),
             (State::Text(t), value) => t.push(value),
-            (_, value) => self.to_text().push(value),
+            (_, value) => self.as_text().push(value),
         }
     }
 
@@ -250,7 +256,7 @@ impl ColumnBuilder {
     }
 
     /// Renders what is there, because a cell of another type arrives.
-    fn to_text(&mut self) -> &mut TextBuilder {
+    fn as_text(&mut self) -> &mut TextBuilder {
         let before = std::mem::take(self).finish();
         let mut text = TextBuilder::default();
         for value in before.iter() {
@@ -357,7 +363,8 @@ impl TextBuilder {
             Some(_) => Kinds::Each(self.kinds.into()),
         };
         // SAFETY: every view was made from text that lies inline or in the named block at the named offset.
-        let array = unsafe { BinaryViewArray::new_unchecked(ScalarBuffer::from(self.views), Arc::from(self.blocks), nulls) };
+        let array =
+            unsafe { BinaryViewArray::new_unchecked(ScalarBuffer::from(self.views), Arc::from(self.blocks), nulls) };
         Column::Text(array, kinds)
     }
 }
@@ -448,9 +455,14 @@ mod tests {
         assert!(matches!(ints, Column::Int(_)));
         assert!(ints.get(0).is_null());
         let mixed: Column =
-            [Value::Int(1), Value::Null, Value::string("a text longer than twelve bytes"), Value::Bool(true)].into_iter().collect();
+            [Value::Int(1), Value::Null, Value::string("a text longer than twelve bytes"), Value::Bool(true)]
+                .into_iter()
+                .collect();
         let texts: Vec<_> = mixed.iter().map(|v| v.text().map(|t| t.into_owned())).collect();
-        assert_eq!(texts, [Some(b"1".to_vec()), None, Some(b"a text longer than twelve bytes".to_vec()), Some(b"true".to_vec())]);
+        assert_eq!(
+            texts,
+            [Some(b"1".to_vec()), None, Some(b"a text longer than twelve bytes".to_vec()), Some(b"true".to_vec())]
+        );
         assert_eq!(mixed.get(0).kind(), Some(Kind::Number));
         assert_eq!(mixed.get(3).kind(), Some(Kind::Bool));
     }

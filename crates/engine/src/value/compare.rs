@@ -64,10 +64,10 @@ pub fn order(a: ValueRef<'_>, b: ValueRef<'_>) -> Option<Ordering> {
     if !comparable(a, b) {
         return None;
     }
-    if a.timestamp().is_some() || b.timestamp().is_some() {
-        if let (Some(x), Some(y)) = (instant(a), instant(b)) {
-            return Some(x.compare(y));
-        }
+    if (a.timestamp().is_some() || b.timestamp().is_some())
+        && let (Some(x), Some(y)) = (instant(a), instant(b))
+    {
+        return Some(x.compare(y));
     }
     if let (Some(x), Some(y)) = (a.number(), b.number()) {
         return Some(x.compare(y));
@@ -220,7 +220,23 @@ mod tests {
     #[test]
     fn documented_sort_example() {
         let ascending = [
-            "!:", "#", "*%04", "0#", "5A", "111A", "2345_", "@", "@_", "A", "A9876fghj", "a12345hfh", "0", "01", "1", "2", "3",
+            "!:",
+            "#",
+            "*%04",
+            "0#",
+            "5A",
+            "111A",
+            "2345_",
+            "@",
+            "@_",
+            "A",
+            "A9876fghj",
+            "a12345hfh",
+            "0",
+            "01",
+            "1",
+            "2",
+            "3",
         ];
         for (i, a) in ascending.iter().enumerate() {
             for (j, b) in ascending.iter().enumerate() {

@@ -115,12 +115,51 @@ mod tests {
     #[test]
     fn bytes_order_as_values_do() {
         let texts = [
-            "", "a", "A", "a1", "a01", "a10", "a2", "ab!", "ab1", "ab", "abc", "1a", "2a", "10a", "01a", "0", "1", "01", "1.0", "-1", "-1.5",
-            "9007199254740993", "9007199254740992", "9223372036854775808", "99999999999999999999999999999999999999999999", "!:", "#", "é", "\u{0}x",
-            "\u{0}", "x\u{0}1", "x", "-99999999999999999999999999999999999999999999", "0.1", "1e3",
+            "",
+            "a",
+            "A",
+            "a1",
+            "a01",
+            "a10",
+            "a2",
+            "ab!",
+            "ab1",
+            "ab",
+            "abc",
+            "1a",
+            "2a",
+            "10a",
+            "01a",
+            "0",
+            "1",
+            "01",
+            "1.0",
+            "-1",
+            "-1.5",
+            "9007199254740993",
+            "9007199254740992",
+            "9223372036854775808",
+            "99999999999999999999999999999999999999999999",
+            "!:",
+            "#",
+            "é",
+            "\u{0}x",
+            "\u{0}",
+            "x\u{0}1",
+            "x",
+            "-99999999999999999999999999999999999999999999",
+            "0.1",
+            "1e3",
         ];
         let mut values: Vec<ValueRef<'_>> = texts.iter().map(|t| ValueRef::string(t)).collect();
-        values.extend([ValueRef::Null, ValueRef::Int(7), ValueRef::Float(2.5), ValueRef::Float(-0.0), ValueRef::Time(5), ValueRef::Bool(true)]);
+        values.extend([
+            ValueRef::Null,
+            ValueRef::Int(7),
+            ValueRef::Float(2.5),
+            ValueRef::Float(-0.0),
+            ValueRef::Time(5),
+            ValueRef::Bool(true),
+        ]);
         values.push(ValueRef::Text(Kind::Number, b"1e3"));
         values.push(ValueRef::Text(Kind::Map, b"{\"a\":1}"));
         for a in &values {

@@ -94,7 +94,8 @@ impl Set {
         match v.kind() {
             None | Some(Kind::List | Kind::Map) => false,
             Some(Kind::String) => {
-                v.text().is_some_and(|t| self.texts.contains(&*t)) || self.others.iter().any(|o| compare::equal(v, o.as_ref()))
+                v.text().is_some_and(|t| self.texts.contains(&*t))
+                    || self.others.iter().any(|o| compare::equal(v, o.as_ref()))
                     || self.in_network(v)
             }
             Some(Kind::Number) => {

@@ -208,7 +208,16 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), Some(expected), "{text}");
         }
-        for bad in ["", "2024-13-01", "2024-02-30", "2024-05-01T25:00:00Z", "2024-05-01x", "yesterday", "1/Foo/2024:00:00:00", "2024-5-1"] {
+        for bad in [
+            "",
+            "2024-13-01",
+            "2024-02-30",
+            "2024-05-01T25:00:00Z",
+            "2024-05-01x",
+            "yesterday",
+            "1/Foo/2024:00:00:00",
+            "2024-5-1",
+        ] {
             assert_eq!(parse(bad.as_bytes()), None, "{bad}");
         }
     }

@@ -188,7 +188,11 @@ impl Gzip {
             if let Header::Body(body) = header(&mut self.feed, start)
                 && self.is_member(start, body)
             {
-                let what = if broken { "reading goes on with the gzip member at this byte" } else { "bytes that are no gzip member come before this byte" };
+                let what = if broken {
+                    "reading goes on with the gzip member at this byte"
+                } else {
+                    "bytes that are no gzip member come before this byte"
+                };
                 let weight = if broken { Weight::Notice } else { Weight::Damage };
                 self.note(findings, weight, start, what);
                 self.begin(start, body);
@@ -198,7 +202,11 @@ impl Gzip {
         }
         if !broken {
             let n = self.feed.len() - from;
-            let what = if only_zeros { format!("{n} zero bytes after the last gzip member") } else { format!("{n} bytes after the last gzip member are no gzip data") };
+            let what = if only_zeros {
+                format!("{n} zero bytes after the last gzip member")
+            } else {
+                format!("{n} bytes after the last gzip member are no gzip data")
+            };
             self.note(findings, Weight::Notice, from, what);
         }
         self.at = self.feed.len();

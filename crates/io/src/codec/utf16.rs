@@ -67,7 +67,8 @@ impl Decoder for Utf16 {
                 let n = self.ready.len().min(out.len());
                 out[..n].copy_from_slice(&self.ready[..n]);
                 self.ready.drain(..n);
-                let state = if self.ready.is_empty() { std::mem::replace(&mut self.state, State::More) } else { State::More };
+                let state =
+                    if self.ready.is_empty() { std::mem::replace(&mut self.state, State::More) } else { State::More };
                 // An end said here would be said again by `inner` if asked; a gap is said once.
                 return Ok((n, state));
             }

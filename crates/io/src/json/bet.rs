@@ -202,7 +202,9 @@ impl Bet<'_> {
             }
         }
         if self.timed {
-            let time = self.other(self.layout.time, end).and_then(|(start, len, kind)| self.times.read(kind, &data[start..start + len]));
+            let time = self
+                .other(self.layout.time, end)
+                .and_then(|(start, len, kind)| self.times.read(kind, &data[start..start + len]));
             self.count.no_timestamp += u64::from(time.is_none());
             self.rows.times.push(time);
         }

@@ -112,7 +112,11 @@ impl Layout {
         walk.map(&mut cursor, Some(0), true).ok()?;
         cursor.end().ok()?;
         let Walk { values, places, repeated, .. } = walk;
-        if values.is_empty() || values.len() > MAX_VALUES || repeated || plan.reserved && places[MESSAGE as usize].is_some() {
+        if values.is_empty()
+            || values.len() > MAX_VALUES
+            || repeated
+            || plan.reserved && places[MESSAGE as usize].is_some()
+        {
             return None;
         }
 
@@ -195,7 +199,13 @@ enum Place {
     Value(usize),
     /// A list or map, by offsets in the line; the number of the first value behind its start, and behind its end.
     /// `clean`: its text is canonical.
-    Span { start: usize, end: usize, first: usize, behind: usize, clean: bool },
+    Span {
+        start: usize,
+        end: usize,
+        first: usize,
+        behind: usize,
+        clean: bool,
+    },
 }
 
 struct Walk<'a> {
@@ -264,7 +274,11 @@ impl<'a> Walk<'a> {
             self.values.push(Value { start, end, bare: true, leads_on });
             Place::Value(first)
         } else {
-            if opening == Some(b'{') { self.map(&mut inside, node, false)? } else { self.list(&mut inside, node)? }
+            if opening == Some(b'{') {
+                self.map(&mut inside, node, false)?
+            } else {
+                self.list(&mut inside, node)?
+            }
             let clean = matches!(shape, Shape::List { clean: true } | Shape::Map { clean: true });
             Place::Span { start, end, first, behind: self.values.len(), clean }
         };
@@ -303,7 +317,8 @@ impl Picker<'_> {
             match place {
                 Place::Span { clean: false, .. } => return None,
                 Place::Span { start, end, first, behind, .. } => {
-                    let into = |value: usize, at: usize| (value, at - value.checked_sub(1).map_or(0, |k| self.values[k].end));
+                    let into =
+                        |value: usize, at: usize| (value, at - value.checked_sub(1).map_or(0, |k| self.values[k].end));
                     return Some(Pick::Span { from: into(first, start), to: into(behind, end) });
                 }
                 Place::Value(k) => {

@@ -182,7 +182,11 @@ impl<'r> Reader<'r> {
                 Want::Time => {
                     let found = match self.hits.first(&self.plan.times) {
                         Some(hit) => Some((text, hit)),
-                        None => self.inner_hits.first(&self.plan.times).filter(|_| has_inner).map(|hit| (&self.inner[..], hit)),
+                        None => self
+                            .inner_hits
+                            .first(&self.plan.times)
+                            .filter(|_| has_inner)
+                            .map(|hit| (&self.inner[..], hit)),
                     };
                     let time = found.and_then(|(text, hit)| {
                         let (kind, text) = canonical(text, hit);

@@ -40,14 +40,15 @@ impl Rows {
         let positions = Positions { base: pass.position(chunk.offset), offsets: self.offsets.into() };
         let buffers = self.side.buffers(std::slice::from_ref(&chunk.data));
         let mut times = Some(self.times);
-        let columns = self.cells.into_iter().zip(&plan.slots).zip(&pass.scan.want).map(|((cells, want), field)| match want {
-            Want::Path(_) | Want::Message => cells.finish(&buffers),
-            Want::Time => Column::Time(Int64Array::from(times.take().unwrap_or_default())),
-            Want::System(_) => {
-                let usual = system::column(pass, field, &positions);
-                if cells.is_empty() { usual } else { system::merge(&cells.finish(&buffers), &usual) }
-            }
-        });
+        let columns =
+            self.cells.into_iter().zip(&plan.slots).zip(&pass.scan.want).map(|((cells, want), field)| match want {
+                Want::Path(_) | Want::Message => cells.finish(&buffers),
+                Want::Time => Column::Time(Int64Array::from(times.take().unwrap_or_default())),
+                Want::System(_) => {
+                    let usual = system::column(pass, field, &positions);
+                    if cells.is_empty() { usual } else { system::merge(&cells.finish(&buffers), &usual) }
+                }
+            });
         let columns = columns.collect();
         Batch { columns, rows: positions.offsets.len(), positions }
     }

@@ -1,9 +1,9 @@
 //! Parquet files.
 //!
-//! A file is opened by its footer ([`footer`]), which gives the tree of its columns ([`schema`]). A scan's fields become
-//! leaf columns to read ([`paths`], [`plan`]), and a stretch of rows is read as batches ([`read`]) of the engine's
-//! columns ([`values`], [`text`]). Decoding is the `parquet` crate's; before it sees a column its pages are looked over
-//! ([`pages`], [`thrift`]), since a file may be damaged, or made to do damage.
+//! A file is opened by its footer (`footer`), which gives the tree of its columns (`schema`). A scan's fields become
+//! leaf columns to read (`paths`, `plan`), and a stretch of rows is read as batches (`read`) of the engine's
+//! columns (`values`, `text`). Decoding is the `parquet` crate's; before it sees a column its pages are looked over
+//! (`pages`, `thrift`), since a file may be damaged, or made to do damage.
 
 mod footer;
 mod pages;

@@ -49,8 +49,11 @@ fn whole_files_and_chains_of_members() {
 
 #[test]
 fn headers_with_everything() {
-    let mut encoder =
-        flate2::GzBuilder::new().filename("a.json").comment("c").extra(vec![1; 300]).write(Vec::new(), Compression::fast());
+    let mut encoder = flate2::GzBuilder::new()
+        .filename("a.json")
+        .comment("c")
+        .extra(vec![1; 300])
+        .write(Vec::new(), Compression::fast());
     encoder.write_all(b"{\"n\":1}\n").expect("memory");
     let pass = pass(&encoder.finish().expect("memory"));
     assert_eq!((numbers(&pass), damages(&pass)), (vec![1], vec![]));
@@ -92,7 +95,8 @@ fn wrong_checksum_or_size() {
 
 #[test]
 fn any_flipped_bit_is_noticed_and_later_members_are_read() {
-    let (first, second, third) = (gzip(records(0, 40).as_bytes()), gzip(records(40, 80).as_bytes()), gzip(records(80, 90).as_bytes()));
+    let (first, second, third) =
+        (gzip(records(0, 40).as_bytes()), gzip(records(40, 80).as_bytes()), gzip(records(80, 90).as_bytes()));
     let good = [first.clone(), second.clone(), third].concat();
     for bit in 0..second.len() * 8 {
         let at = first.len() + bit / 8;

@@ -148,7 +148,8 @@ fn records_beyond_the_limit_are_left_out_and_located() {
             let bytes = if compressed { super::damage::gzip(content.as_bytes()) } else { content.clone().into_bytes() };
             let pass = read_bytes(&bytes, &["a"], options);
             assert_eq!(pass.column(0), ["1", "2"], "{morsel} {compressed}");
-            let offsets: Vec<_> = pass.notes(backsight_engine::source::Weight::Damage).iter().map(|n| n.offset).collect();
+            let offsets: Vec<_> =
+                pass.notes(backsight_engine::source::Weight::Damage).iter().map(|n| n.offset).collect();
             assert_eq!(offsets, [Some(8), Some(8 + long.len() as u64 + 1 + 8)], "{morsel} {compressed}");
         }
     }

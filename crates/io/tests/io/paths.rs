@@ -37,7 +37,8 @@ fn directories_are_walked_in_order_of_names() {
     let root = dir.path().to_owned();
     assert_eq!(found(std::slice::from_ref(&root)).expect("logs"), ["a/1.json", "a/2.json", "b.json", "c/x/y.log"]);
     let files = open(std::slice::from_ref(&root), Options::default()).expect("logs");
-    let mut skipped: Vec<_> = files.notes().iter().map(|n| Path::new(&n.file).strip_prefix(&root).expect("below").to_owned()).collect();
+    let mut skipped: Vec<_> =
+        files.notes().iter().map(|n| Path::new(&n.file).strip_prefix(&root).expect("below").to_owned()).collect();
     skipped.sort();
     assert_eq!(skipped, [".hidden", "README.md", "_SUCCESS", "a/.h"].map(PathBuf::from));
     let streams: Vec<_> = files.inputs().iter().map(|i| i.stream.clone()).collect();
@@ -100,7 +101,12 @@ fn links_loops_and_pipes() {
         .map(|n| (Path::new(&n.file).file_name().expect("a name").to_string_lossy().into_owned(), n.weight))
         .collect();
     notes.sort();
-    let expected = [("dangling.json", Weight::Damage), ("fifo", Weight::Notice), ("loop", Weight::Notice), ("z.json", Weight::Notice)];
+    let expected = [
+        ("dangling.json", Weight::Damage),
+        ("fifo", Weight::Notice),
+        ("loop", Weight::Notice),
+        ("z.json", Weight::Notice),
+    ];
     assert_eq!(notes, expected.map(|(name, weight)| (name.to_owned(), weight)));
     // A pipe named on purpose is read, as often as asked.
     let writer = std::thread::spawn({
@@ -132,7 +138,8 @@ fn content_decides_not_the_name() {
     // Alone, it is an error: nothing could be read.
     let alone = open(&[dir.path().join("4.log")], Options::default()).expect("a file");
     assert!(matches!(read(&alone, &scan(&["f"])).error, Some(Error::Input { .. })));
-    let codecs: Vec<_> = files.inputs()[..2].iter().map(|i| files.detect(i).expect("read").codec.map(|c| c.name)).collect();
+    let codecs: Vec<_> =
+        files.inputs()[..2].iter().map(|i| files.detect(i).expect("read").codec.map(|c| c.name)).collect();
     assert_eq!(codecs, [None, Some("gzip")]);
 }
 

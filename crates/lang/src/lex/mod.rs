@@ -152,7 +152,9 @@ impl<'a> Lexer<'a> {
     fn unterminated(&mut self, code: &'static str, message: &str, kind: TokenKind) {
         let end = self.rest.find(['\r', '\n']).unwrap_or(self.rest.len());
         let after = &self.rest[end..];
-        self.report(Diagnostic::error(code, self.span_to(after), message));
+        let opening = self.rest.chars().next().unwrap_or('"');
+        let help = format!("close it with `{opening}`").replace("```", "a backtick");
+        self.report(Diagnostic::error(code, self.span_to(after), message).help(help));
         self.push_with(kind, after, true);
     }
 
