@@ -367,7 +367,7 @@ fn the_fixtures_tell_their_stories() {
     let place = Place::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let forms: Vec<PathBuf> =
-        ["strings", "numbers", "gzip"].iter().map(|f| root.join("fixtures/access").join(f)).collect();
+        ["strings", "numbers", "gzip", "parquet"].iter().map(|f| root.join("fixtures/access").join(f)).collect();
     let all = root.join("fixtures");
     for (query, column, per_form) in [
         ("auth-failures-by-ip", "198.51.100.23,", Some(196)),

@@ -36,12 +36,13 @@ enum Form {
     Gzip,
     /// Two gzip members a file, cut in the middle of the bytes.
     GzipMembers,
+    /// Parquet, where it can say what the lines do; else as the case spells it.
+    Parquet,
 }
 
 const PLAIN: Setup = Setup { name: "1 thread, plain", threads: 1, morsel: 4 << 20, pushdown: true, form: Form::Plain };
 
-/// All ways to run a case. The first is what blessing writes down. A Parquet form of the input belongs here as soon as
-/// there is a writer for it.
+/// All ways to run a case. The first is what blessing writes down.
 pub const SETUPS: &[Setup] = &[
     PLAIN,
     Setup { name: "1 thread, morsels of 64 bytes", morsel: 64, ..PLAIN },
@@ -49,6 +50,7 @@ pub const SETUPS: &[Setup] = &[
     Setup { name: "3 threads, gzip", threads: 3, form: Form::Gzip, ..PLAIN },
     Setup { name: "2 gzip members, morsels of 64 bytes", threads: 2, morsel: 64, form: Form::GzipMembers, ..PLAIN },
     Setup { name: "push-down off", pushdown: false, ..PLAIN },
+    Setup { name: "2 threads, Parquet", threads: 2, form: Form::Parquet, ..PLAIN },
 ];
 
 /// Runs a case through the libraries.
@@ -161,6 +163,9 @@ fn write_input(case: &Case, folder: &Path, form: Form) -> Vec<PathBuf> {
         let bytes = match form {
             Form::Plain => text.clone().into_bytes(),
             Form::Gzip => gzip(text.as_bytes()),
+            Form::Parquet => {
+                backsight_io::parquet::testing::from_ndjson(text).unwrap_or_else(|| text.clone().into_bytes())
+            }
             Form::GzipMembers => {
                 let (first, second) = text.as_bytes().split_at(text.len() / 2);
                 [gzip(first), gzip(second)].concat()
