@@ -73,8 +73,8 @@ const LISTED: usize = 200;
 
 /// A difference between the two.
 struct Difference {
-    /// One of the executors gave no answer at all.
-    refused: bool,
+    /// Why one of the executors gave no answer at all, if so.
+    refused: Option<String>,
     text: String,
 }
 
@@ -86,12 +86,12 @@ fn difference(sample: &Sample) -> Option<Difference> {
             (Ok(expected), Ok(actual)) if *expected == actual => continue,
             (Ok(expected), Ok(actual)) => {
                 let text = check::diff(&expected.table(), &actual.table());
-                return Some(Difference { refused: false, text: format!("[{way}]\n{text}") });
+                return Some(Difference { refused: None, text: format!("[{way}]\n{text}") });
             }
-            (Ok(_), Err(why)) => format!("[{way}]\n  the engine gave no answer: {why}\n"),
-            (Err(what), _) => format!("  beyond the interpreter: {what}\n"),
+            (Ok(_), Err(why)) => format!("the engine gave no answer: {why}"),
+            (Err(what), _) => format!("beyond the interpreter: {what}"),
         };
-        return Some(Difference { refused: true, text });
+        return Some(Difference { text: format!("[{way}]\n  {text}\n"), refused: Some(text) });
     }
     None
 }

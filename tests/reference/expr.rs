@@ -234,6 +234,8 @@ pub fn arithmetic(op: BinaryOp, a: &V, b: &V) -> V {
     };
     match (op, a, b) {
         (BinaryOp::Sub, V::Time(a), V::Time(b)) => V::int(a - b),
+        // Two times added up are said to be nothing: a number.
+        (BinaryOp::Add, V::Time(_), V::Time(_)) => reckon(op, x, y),
         (BinaryOp::Add | BinaryOp::Sub, V::Time(_), _) | (BinaryOp::Add, _, V::Time(_)) => whole(reckon(op, x, y)),
         _ => reckon(op, x, y),
     }

@@ -92,10 +92,11 @@ impl<'a> State<'a> {
             StageKind::Dedup(fields) => self.dedup(fields)?,
             StageKind::Parse(parse) => self.parse(parse)?,
             StageKind::Unnest { list, alias } => self.unnest(list, &alias.text, false)?,
-            StageKind::Expand(list) => match &list.kind {
-                ExprKind::Path(path) => self.unnest(list, &path.text(), true)?,
-                _ => return unsupported("`expand` of an expression"),
-            },
+            // "`unnest f into f`": the name as written.
+            StageKind::Expand(list) => {
+                let name = self.world.text[list.span.start..list.span.end].replace('`', "");
+                self.unnest(list, &name, true)?;
+            }
             StageKind::Json { field, path, alias } => {
                 let steps = backsight_lang::parse(&format!("fields x.{}", path.text));
                 let Some(StageKind::Fields(items)) = steps.query.stages.first().map(|s| &s.kind) else {
@@ -306,10 +307,8 @@ impl<'a> State<'a> {
                 None => sessions.push((identity, time, time, vec![at])),
             }
         }
-        sessions.sort_by(|a, b| {
-            let orders = a.0.iter().zip(&b.0).map(|(a, b)| total_order(a, b));
-            a.1.cmp(&b.1).then(orders.fold(Ordering::Equal, Ordering::then))
-        });
+        // "Ties by identity": by its text, as what it is known by.
+        sessions.sort_by(|a, b| a.1.cmp(&b.1).then_with(|| texts(&a.0).cmp(&texts(&b.0))));
         self.rows.iter_mut().for_each(|row| row.set(&name, V::Null));
         for (number, session) in sessions.iter().enumerate() {
             session.3.iter().for_each(|at| self.rows[*at].set(&name, V::int(number + 1)));

@@ -233,10 +233,8 @@ fn float_text(x: f64) -> String {
         return "0".into();
     }
     let sign = if x < 0.0 { "-" } else { "" };
-    let shortest = format!("{:e}", x.abs());
-    let (mantissa, exponent) = shortest.split_once('e').expect("an exponent");
-    let digits = mantissa.replace('.', "");
-    let (count, point) = (digits.len() as i64, exponent.parse::<i64>().expect("an exponent") + 1);
+    let (digits, exponent) = shortest(x.abs());
+    let (count, point) = (digits.len() as i64, exponent + 1);
     let zeros = |n: i64| "0".repeat(n as usize);
     let body = if count <= point && point <= 21 {
         format!("{digits}{}", zeros(point - count))
@@ -249,6 +247,26 @@ fn float_text(x: f64) -> String {
         format!("{}{fraction}e{:+}", &digits[..1], point - 1)
     };
     format!("{sign}{body}")
+}
+
+/// The fewest digits that are read back as the number, and the exponent of the first.
+fn shortest(x: f64) -> (String, i64) {
+    let taken_apart = |text: String| {
+        let (mantissa, exponent) = text.split_once('e').expect("an exponent");
+        (mantissa.replace('.', ""), exponent.parse::<i64>().expect("an exponent"))
+    };
+    let (digits, exponent) = taken_apart(format!("{x:e}"));
+    // Of two equally near, ECMAScript takes the even one and Rust the upper.
+    let exact = taken_apart(format!("{x:.60e}")).0;
+    let exact = exact.trim_end_matches('0');
+    match exact.strip_suffix('5') {
+        Some(lower) if lower.len() == digits.len() && !lower.ends_with(['1', '3', '5', '7', '9']) => {
+            let text = format!("{}.{}e{exponent}", &lower[..1], &lower[1..]);
+            let same = text.replace(".e", "e").parse() == Ok(x);
+            (if same { lower.to_string() } else { digits }, exponent)
+        }
+        _ => (digits, exponent),
+    }
 }
 
 /// A JSON string: only quote, backslash and control characters are escaped.

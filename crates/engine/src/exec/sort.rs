@@ -1,6 +1,6 @@
 //! `sort`, and `sort | limit` as the best n: both on the byte keys of [`order`], so that comparing is `memcmp`.
 //!
-//! A row's key ends in its source position: no two rows are equal, and the order does not depend on who read what.
+//! A row's key ends in its source position, so the order does not depend on who read what.
 
 use crate::plan::SortKey;
 use crate::source::BATCH_ROWS;
@@ -56,8 +56,12 @@ pub(super) fn sort(batches: Vec<Batch>, keys: &[SortKey], limit: Option<u64>) ->
             rows.push(Row { prefix, batch: b as u32, row: r });
         }
     }
+    // Rows made of one record share its position: they keep the order they were made in.
     let compare = |x: &Row, y: &Row| {
-        x.prefix.cmp(&y.prefix).then_with(|| all[x.batch as usize].get(x.row).cmp(all[y.batch as usize].get(y.row)))
+        x.prefix
+            .cmp(&y.prefix)
+            .then_with(|| all[x.batch as usize].get(x.row).cmp(all[y.batch as usize].get(y.row)))
+            .then_with(|| (x.batch, x.row).cmp(&(y.batch, y.row)))
     };
     match limit.and_then(|n| usize::try_from(n).ok()) {
         Some(0) => rows.clear(),
@@ -180,6 +184,7 @@ impl<'a> Top<'a> {
         self.rows.select_nth_unstable(self.n - 1);
         self.rows.truncate(self.n);
         self.bound = self.rows.iter().map(|r| &r.0).max().cloned();
+        self.rows.sort_unstable_by_key(|(_, batch, row)| (*batch, *row));
         let mut kept: Vec<Vec<u32>> = vec![Vec::new(); self.batches.len()];
         for (_, batch, row) in &mut self.rows {
             kept[*batch as usize].push(*row);

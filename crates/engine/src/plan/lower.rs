@@ -403,6 +403,7 @@ impl<'a> Lowering<'a> {
                 .collect::<Vec<_>>(),
         );
         self.scope.order = order;
+        self.scope.explicit = true;
         self.scope.sorted = false;
     }
 

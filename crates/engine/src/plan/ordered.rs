@@ -161,8 +161,10 @@ impl Ordered {
 impl Lowering<'_> {
     /// Rows in ascending time, null times last, unless `sort` or `stats` ordered them.
     fn settle_ascending(&mut self) {
-        if self.scope.default_order && !self.scope.sorted {
+        if !self.scope.explicit {
+            self.scope.explicit = true;
             self.scope.default_order = false;
+            self.scope.sorted = false;
             let time = self.scope.field(Field::Timestamp);
             let present = func::find("ispresent").expect("a function of the table");
             let is_present = Expr::Call(Call { function: present, args: vec![Expr::Slot(time)], prepared: vec![None] });

@@ -30,6 +30,8 @@ pub(super) struct Scope {
     pub order: Vec<SortKey>,
     /// Rows are in the default order of raw events, which `order` does not spell out yet.
     pub default_order: bool,
+    /// A `sort`, a `stats`, or a command that orders rows itself has said how they are ordered.
+    pub explicit: bool,
     /// The rows really are in `order`.
     pub sorted: bool,
     /// The `bin()` columns of the last `stats`, with their periods.
@@ -116,6 +118,7 @@ impl Scope {
     pub fn of_slots(columns: Vec<(String, Slot)>, slots: usize) -> Scope {
         Scope {
             closed: true,
+            explicit: true,
             slots,
             created: columns.iter().cloned().collect(),
             shown: Shown::columns(columns),
