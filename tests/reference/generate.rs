@@ -519,7 +519,7 @@ impl<'r> Writer<'r> {
     fn parse(&mut self) -> Piece {
         let field = self.random.pick(&["@message", "s", "a", ""]).to_string();
         let known = field.is_empty() || self.names.contains(&field);
-        let field = if self.grouped && !(known && !field.is_empty()) { self.name() } else { field };
+        let field = if self.grouped && (!known || field.is_empty()) { self.name() } else { field };
         let (pattern, count, named) = *self.random.pick(&[
             &("\"user=* ip=*\"", 2, false),
             &("\"*=*\"", 2, false),

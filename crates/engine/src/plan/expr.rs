@@ -74,7 +74,9 @@ impl Lowering<'_> {
         match cx {
             Context::Rows | Context::Argument => self.scope.by_text(&text).map(Expr::Slot),
             // A call of an aggregate is always a new one.
-            Context::Groups(_) if matches!(&e.kind, ExprKind::Call { name, .. } if agg::find(&name.text).is_some()) => None,
+            Context::Groups(_) if matches!(&e.kind, ExprKind::Call { name, .. } if agg::find(&name.text).is_some()) => {
+                None
+            }
             Context::Groups(groups) => groups.key_by_text(&text).map(Expr::Slot),
         }
     }

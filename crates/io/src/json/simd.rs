@@ -17,28 +17,10 @@ pub struct Marks {
     pub high: u64,
 }
 
-/// The bytes of a block with regard to lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LineMarks {
-    /// Line feeds.
-    pub feeds: u64,
-    /// Spaces and control characters, line feeds included.
-    pub blank: u64,
-    /// `{`
-    pub open: u64,
-    /// `}`
-    pub close: u64,
-    /// Bytes of 128 and more.
-    pub high: u64,
-}
-
 /// The operations. A value of the type is proof that the processor has them.
 pub trait Simd: Copy {
     /// The marks of a block.
     fn marks(self, block: &[u8; 64]) -> Marks;
-
-    /// The line marks of a block.
-    fn line_marks(self, block: &[u8; 64]) -> LineMarks;
 
     /// The bits of `places` whose number, counted among the set bits of `places`, is a set bit of `numbers`.
     fn deposit(self, numbers: u64, places: u64) -> u64;
@@ -96,17 +78,6 @@ impl Simd for Words {
     }
 
     #[inline(always)]
-    fn line_marks(self, block: &[u8; 64]) -> LineMarks {
-        LineMarks {
-            feeds: Words::each(block, |x| Words::equal(x, b'\n')),
-            blank: Words::each(block, |x| Words::below(x, b' ' + 1)),
-            open: Words::each(block, |x| Words::equal(x, b'{')),
-            close: Words::each(block, |x| Words::equal(x, b'}')),
-            high: Words::each(block, |x| x),
-        }
-    }
-
-    #[inline(always)]
     fn deposit(self, mut numbers: u64, mut places: u64) -> u64 {
         let mut out = 0;
         while places != 0 && numbers != 0 {
@@ -128,7 +99,7 @@ impl Simd for Words {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{LineMarks, Marks, Simd};
+    use super::{Marks, Simd};
     use std::arch::x86_64::*;
 
     /// AVX2 with the bit operations of its time.
@@ -186,18 +157,6 @@ mod x86 {
                 quotes: both(x, |x| equal(x, b'"')),
                 // SAFETY: `self` is proof of AVX2.
                 odd: both(x, |x| unsafe { _mm256_or_si256(equal(x, b'\\'), at_most(x, 0x1f)) }),
-                high: bits(x),
-            }
-        }
-
-        #[inline(always)]
-        fn line_marks(self, block: &[u8; 64]) -> LineMarks {
-            let x = halves(block);
-            LineMarks {
-                feeds: both(x, |x| equal(x, b'\n')),
-                blank: both(x, |x| at_most(x, b' ')),
-                open: both(x, |x| equal(x, b'{')),
-                close: both(x, |x| equal(x, b'}')),
                 high: bits(x),
             }
         }
@@ -262,18 +221,6 @@ mod x86 {
             let x = load(block);
             let odd = equal_bits(x, b'\\') | at_most_bits(x, 0x1f);
             Marks { quotes: equal_bits(x, b'"'), odd, high: high_bits(x) }
-        }
-
-        #[inline(always)]
-        fn line_marks(self, block: &[u8; 64]) -> LineMarks {
-            let x = load(block);
-            LineMarks {
-                feeds: equal_bits(x, b'\n'),
-                blank: at_most_bits(x, b' '),
-                open: equal_bits(x, b'{'),
-                close: equal_bits(x, b'}'),
-                high: high_bits(x),
-            }
         }
 
         #[inline(always)]
@@ -379,14 +326,14 @@ mod tests {
     struct All<'b>(&'b [u8; 64], u64, u32);
 
     impl Loop for All<'_> {
-        type Output = (Marks, LineMarks, u64, u32);
+        type Output = (Marks, u64, u32);
 
         #[inline(always)]
         fn run<S: Simd>(self, simd: S) -> Self::Output {
             let (low, high) = self.0.split_at(32);
             let (low, high) = (low.try_into().expect("32"), high.try_into().expect("32"));
             let marks = simd.marks(self.0);
-            (marks, simd.line_marks(self.0), simd.deposit(self.1, marks.quotes), simd.differs(low, high, self.2))
+            (marks, simd.deposit(self.1, marks.quotes), simd.differs(low, high, self.2))
         }
     }
 
@@ -406,13 +353,6 @@ mod tests {
             let deposit = (0..64).filter(|i| quotes >> i & 1 == 1).enumerate();
             let expected = (
                 Marks { quotes, odd: bits(&|b| b == b'\\' || b < b' '), high: bits(&|b| b >= 128) },
-                LineMarks {
-                    feeds: bits(&|b| b == b'\n'),
-                    blank: bits(&|b| b <= b' '),
-                    open: bits(&|b| b == b'{'),
-                    close: bits(&|b| b == b'}'),
-                    high: bits(&|b| b >= 128),
-                },
                 deposit.fold(0u64, |out, (number, place)| out | (numbers >> number & 1) << place),
                 (0..32).fold(0u32, |out, i| out | u32::from(block[i] != block[32 + i]) << i) & mask,
             );
