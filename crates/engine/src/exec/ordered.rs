@@ -22,6 +22,8 @@ pub(super) fn ordered(op: &Ordered, mut rows: Batch, _clock: &Clock) -> Batch {
             let sums: Column = column
                 .iter()
                 .map(|v| {
+                    // A time counts as its number.
+                    let v = v.timestamp().map_or(v, ValueRef::Int);
                     if v.operand().is_some() {
                         let before = if matches!(sum, Value::Null) { ValueRef::Int(0) } else { sum.as_ref() };
                         sum = arithmetic(BinaryOp::Add, before, v);

@@ -30,7 +30,7 @@ impl Plan {
             let any: Vec<String> = any.iter().map(|n| format!("{:?}", String::from_utf8_lossy(n))).collect();
             let _ = writeln!(
                 out,
-                "{indent}        skip records without {}, unless they hold a backslash",
+                "{indent}        advice: a record that passes holds {}, or a backslash",
                 any.join(" or ")
             );
         }

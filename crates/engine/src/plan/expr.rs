@@ -71,13 +71,14 @@ impl Lowering<'_> {
             return None;
         }
         let text = self.text_of(e);
+        let text = without_parentheses(&text);
         match cx {
-            Context::Rows | Context::Argument => self.scope.by_text(&text).map(Expr::Slot),
+            Context::Rows | Context::Argument => self.scope.by_text(text).map(Expr::Slot),
             // A call of an aggregate is always a new one.
             Context::Groups(_) if matches!(&e.kind, ExprKind::Call { name, .. } if agg::find(&name.text).is_some()) => {
                 None
             }
-            Context::Groups(groups) => groups.key_by_text(&text).map(Expr::Slot),
+            Context::Groups(groups) => groups.key_by_text(text).map(Expr::Slot),
         }
     }
 
@@ -487,6 +488,24 @@ pub(super) fn number_literal(text: &str) -> Option<Value> {
         number::Number::Float(x) => Value::Float(x),
         number::Number::Big(digits) => Value::Text(Kind::String, digits.as_bytes().into()),
     })
+}
+
+/// The text without the parentheses around all of it.
+fn without_parentheses(text: &str) -> &str {
+    let mut inner = text;
+    while let Some(stripped) = inner.strip_prefix('(').and_then(|t| t.strip_suffix(')')) {
+        let mut depth = 0i32;
+        // `(a) + (b)` starts and ends so, too, but its first parenthesis closes early.
+        let closes_early = stripped.chars().any(|c| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            depth < 0
+        });
+        if closes_early {
+            break;
+        }
+        inner = stripped.trim();
+    }
+    inner
 }
 
 /// Source text as a column name: white space and comments collapsed to one space, backticks left out.

@@ -526,7 +526,9 @@ impl<'a> Lowering<'a> {
     /// `expand f`: `unnest f into f`, where a string may hold a JSON array.
     fn expand(&mut self, e: &ast::Expr) {
         let list = self.row_expr(e);
-        let parsed = or_parsed(list);
+        // Only a string that holds an array is read; a map, or the text of one, is a list of one.
+        let is_list = table_call("ispresent", vec![table_call("jsonArraySize", vec![list.clone()])]);
+        let parsed = table_call("if", vec![is_list, or_parsed(list.clone()), list]);
         let name = self.text_of(e);
         self.unnest(parsed, &name);
     }
@@ -586,12 +588,13 @@ impl<'a> Lowering<'a> {
 
 /// The value, or what the JSON text it holds stands for.
 fn or_parsed(e: Expr) -> Expr {
-    let call = |name: &str, args: Vec<Expr>| {
-        let prepared = args.iter().map(|_| None).collect();
-        Expr::Call(super::Call { function: crate::func::find(name).expect("a function of the table"), args, prepared })
-    };
-    let parsed = call("jsonParse", vec![e.clone()]);
-    call("coalesce", vec![parsed, e])
+    table_call("coalesce", vec![table_call("jsonParse", vec![e.clone()]), e])
+}
+
+/// A call of a function of the table.
+fn table_call(name: &str, args: Vec<Expr>) -> Expr {
+    let prepared = args.iter().map(|_| None).collect();
+    Expr::Call(super::Call { function: crate::func::find(name).expect("a function of the table"), args, prepared })
 }
 
 /// Group names that the regex engine does not take (`(?<@domain>…)`, as published queries write them) replaced by ones
