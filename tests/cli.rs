@@ -300,7 +300,7 @@ fn hostile_values_and_names_reach_no_terminal() {
     let place = Place::new();
     let name = "evil\u{202e}\x1b]0;x\x07.ndjson";
     place.write(name, "{\"v\":\"\\u001b[31m\\u202ered\",\"f\":\"=cmd|' /C calc'!A0\"}\nnot json\n");
-    for format in ["table", "vertical", "markdown", "csv", "tsv", "json", "ndjson"] {
+    for format in ["table", "vertical", "markdown", "html", "csv", "tsv", "json", "ndjson"] {
         let run = place.run(&["query", "fields v, f", name, "--format", format]);
         assert_eq!(run.status, 0, "{format}: {}", run.err);
         for (stream, text) in [("out", &run.out), ("err", &run.err)] {
@@ -313,6 +313,59 @@ fn hostile_values_and_names_reach_no_terminal() {
     assert!(raw.out.contains("\x1b[31m\u{202e}red,=cmd"), "{:?}", raw.out);
     let missing = place.run(&["query", "fields v", "no\x1b[31m.ndjson"]);
     assert!(missing.status == 2 && !missing.err.contains('\x1b'), "{:?}", missing.err);
+}
+
+#[test]
+fn typed_files_are_read_back_as_they_were_written() {
+    let place = Place::new();
+    let query = "fields @timestamp, ip, status, 1.5 as x | sort @timestamp";
+    let plain = place.run(&["query", query, "events.ndjson", "-q"]);
+    place.run(&["query", query, "events.ndjson", "-o", "out.parquet"]).is(0, "", &["3 rows"]);
+    place.run(&["query", query, "out.parquet", "-q"]).is(0, &plain.out, &[]);
+    place.run(&["query", query, "events.ndjson", "-o", "out.arrow"]).is(0, "", &[]);
+    let arrow = fs::read(place.path("out.arrow")).expect("written");
+    assert!(arrow.starts_with(b"ARROW1"));
+    let piped = Command::cargo_bin("backsight")
+        .expect("the binary is built")
+        .current_dir(place.folder.path())
+        .args(["query", query, "events.ndjson", "-q", "--format", "arrow"])
+        .output()
+        .expect("the binary runs");
+    assert_eq!(piped.stdout, arrow, "the same bytes on a pipe");
+}
+
+#[test]
+fn a_page_needs_nothing_beside_it() {
+    let place = Place::new();
+    place.run(&["query", "fields @timestamp, ip", "events.ndjson", "-o", "out.html"]).is(0, "", &[]);
+    let page = fs::read_to_string(place.path("out.html")).expect("written");
+    assert!(page.contains("<th>@timestamp (UTC)</th>") && page.contains("<td>198.51.100.7</td>"), "{page}");
+}
+
+#[test]
+fn times_are_shown_in_the_zone_asked_for() {
+    let place = Place::new();
+    let query = ["query", "fields @timestamp | limit 1", "events.ndjson", "-q", "--tz", "Europe/Berlin"];
+    place.run(&query).is(0, "@timestamp\n2024-05-01 14:00:00.000+02:00\n", &[]);
+    let table = place.run(&[&query[..], &["--format", "table"]].concat());
+    assert!(table.out.starts_with("@timestamp (Europe/Berlin)\n"), "{}", table.out);
+    place.run(&[&query[..], &["--format", "ndjson"]].concat()).is(
+        0,
+        "{\"@timestamp\":\"2024-05-01 12:00:00.000\"}\n",
+        &[],
+    );
+    place.run(&["query", "fields a", "events.ndjson", "--tz", "Mars"]).is(2, "", &["no such time zone"]);
+}
+
+#[test]
+fn a_time_series_is_drawn_where_asked() {
+    let place = Place::new();
+    let query = ["query", "stats count(*) as n by bin(1h)", "events.ndjson", "-q", "--format", "table"];
+    assert!(!place.run(&query).out.contains('┤'), "not on a pipe");
+    let drawn = place.run(&[&query[..], &["--chart", "bar"]].concat());
+    assert!(drawn.out.contains("n by bin(1h) (UTC)\n") && drawn.out.contains('█'), "{}", drawn.out);
+    let lines = place.run(&[&query[..], &["--chart", "line"]].concat());
+    assert!(lines.out.contains("n by bin(1h) (UTC)\n") && !lines.out.contains('█'), "{}", lines.out);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The command line as data.
 
+use crate::chart::Choice;
 use crate::output::Format;
+use crate::zone::Zone;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -35,6 +37,9 @@ pub(crate) struct Common {
     /// Colour; `auto` honours NO_COLOR and looks for a terminal
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
+    /// Time zone of times in answers for people: `UTC`, a name such as `Europe/Berlin`, or `+02:00` [default: UTC]
+    #[arg(long, global = true, value_name = "ZONE", value_parser = Zone::parse, allow_hyphen_values = true)]
+    pub(crate) tz: Option<Zone>,
 }
 
 /// When to use colour.
@@ -126,6 +131,9 @@ pub(crate) struct OutputArgs {
     /// characters, bytes as in the data
     #[arg(long)]
     pub(crate) csv_raw: bool,
+    /// Draw an answer that is a time series
+    #[arg(long, value_enum, default_value_t = Choice::Auto)]
+    pub(crate) chart: Choice,
     /// Run statistics as one JSON object on standard error, in place of the summary
     #[arg(long, value_enum, value_name = "FORM")]
     pub(crate) stats: Option<Stats>,

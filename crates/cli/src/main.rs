@@ -2,11 +2,13 @@
 
 mod args;
 mod cancel;
+mod chart;
 mod draw;
 mod escape;
 mod exit;
 mod files;
 mod output;
+mod progress;
 mod query;
 mod reference;
 mod repl;
@@ -15,6 +17,7 @@ mod summary;
 mod tables;
 mod terminal;
 mod when;
+mod zone;
 
 use args::{Cli, Command, Common};
 use backsight_engine::error::Error;

@@ -2,11 +2,15 @@
 
 use crate::args::{Common, ExplainArgs, OutputArgs, QueryArgs, Question, ReadArgs, Stats};
 use crate::cancel;
+use crate::chart::Choice;
+use crate::chart::series::{Chart, Points};
+use crate::chart::terminal::{self as terminal_chart, Style};
 use crate::draw::{self, Text};
 use crate::escape;
 use crate::exit;
 use crate::output::target::{Target, output_error};
 use crate::output::{self, Format, Look};
+use crate::progress::Progress;
 use crate::run::{self, Input, Times};
 use crate::summary::Summary;
 use crate::terminal;
@@ -16,6 +20,7 @@ use backsight_lang::diag::Diagnostic;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A query's text, what to call it, and the paths it runs over.
@@ -70,7 +75,7 @@ pub(crate) fn query(args: QueryArgs, common: &Common) -> Result<u8, Failure> {
     // Errors of the query come before anything is read.
     run::compile(&asked.text, Clock::default(), reading).map_err(|e| Failure::of(e, asked.source()))?;
     let format = format_of(output, terminal::look(common, false))?;
-    let input = &Input::open(&asked.paths, reading)?;
+    let input = &Arc::new(Input::open(&asked.paths, reading)?);
     let desk = Desk { input, reading, output, format, common, most_rows: u64::MAX };
     desk.answer(asked.source()).map_err(|e| Failure::of(e, asked.source()))
 }
@@ -78,7 +83,7 @@ pub(crate) fn query(args: QueryArgs, common: &Common) -> Result<u8, Failure> {
 /// Everything an answer depends on but the query.
 pub(crate) struct Desk<'a> {
     /// What is read.
-    pub(crate) input: &'a Input,
+    pub(crate) input: &'a Arc<Input>,
     /// How it is read.
     pub(crate) reading: &'a ReadArgs,
     /// Where the answer goes.
@@ -105,19 +110,39 @@ impl Desk<'_> {
         let file = self.output.output.as_deref().filter(|path| *path != Path::new("-"));
         let mut target = Target::open(file, self.output.force)?;
         let columns: Vec<String> = compiled.plan.columns().iter().map(|name| name.to_string()).collect();
-        let mut writer = output::writer(self.format, self.look(file.is_some()), &columns, target.writer());
+        let look = self.look(file.is_some(), source);
+        if self.format.is_binary() && look.width.is_some() {
+            return Err(Error::Input {
+                file: "--format".into(),
+                offset: None,
+                why: "this format is not for a terminal; write it to a file with -o".into(),
+            });
+        }
+        let mut points = self.is_drawn(&look).then(|| Points::of(source.text, &columns)).flatten();
+        let mut writer = output::writer(self.format, look.clone(), &columns, target.writer());
         let ctl = run::control(self.reading)?;
         let mut room = self.most_rows;
+        self.input.forget_size();
+        let mut progress = Progress::watch(&ctl, self.input, !self.common.quiet);
         let outcome = cancel::cancelling(&ctl, || {
             run::run(&compiled, self.input, &clock, &ctl, &mut |batch| {
+                progress.stop();
+                if let Some(points) = &mut points {
+                    points.push(batch);
+                }
                 let rows = batch.rows as u64;
                 let fits = if rows <= room { batch } else { &batch.clone().head(room as usize) };
                 room = room.saturating_sub(rows);
                 writer.write(fits).map_err(output_error)
             })
         })?;
+        drop(progress);
         writer.finish().map_err(output_error)?;
         drop(writer);
+        if let Some(chart) = points.and_then(Points::chart) {
+            let drawn = self.drawn(&chart, &look);
+            target.writer().write_all(drawn.as_bytes()).map_err(output_error)?;
+        }
         match file {
             // A file under its name is a whole answer; what an interrupted run has goes to a stream only.
             Some(path) if outcome.partial => {
@@ -141,9 +166,30 @@ impl Desk<'_> {
         Ok(status)
     }
 
-    fn look(&self, to_file: bool) -> Look {
-        let look = terminal::look(self.common, self.output.csv_raw);
+    fn look(&self, to_file: bool, source: Text<'_>) -> Look {
+        let look = Look { title: source.text.into(), ..terminal::look(self.common, self.output.csv_raw) };
         if to_file { Look { width: None, color: false, ..look } } else { look }
+    }
+
+    /// Whether a chart follows the answer, if it is a time series.
+    fn is_drawn(&self, look: &Look) -> bool {
+        let for_people = matches!(self.format, Format::Table | Format::Vertical);
+        for_people
+            && match self.output.chart {
+                Choice::Auto => look.width.is_some(),
+                Choice::Bar | Choice::Line => true,
+                Choice::None => false,
+            }
+    }
+
+    fn drawn(&self, chart: &Chart, look: &Look) -> String {
+        let width = look.width.unwrap_or(80);
+        let style = match self.output.chart {
+            Choice::Bar => Style::Bar,
+            Choice::Line => Style::Line,
+            Choice::Auto | Choice::None => Style::fitting(chart, width),
+        };
+        format!("\n{}", terminal_chart::draw(chart, style, width, &look.zone, look.color))
     }
 }
 

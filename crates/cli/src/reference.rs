@@ -124,7 +124,8 @@ fn print(entries: &[Entry], details: bool, format: Option<Format>, look: Look) -
     };
     let names: Vec<String> = columns.iter().map(|(name, _)| name.to_string()).collect();
     let mut target = Target::open(None, false)?;
-    let mut writer = output::writer(format.unwrap_or_else(|| look.default_format()), look, &names, target.writer());
+    let format = format.unwrap_or_else(|| look.default_format());
+    let mut writer = output::writer(format, look, &names, target.writer());
     writer.write(&batch).and_then(|()| writer.finish()).map_err(output_error)?;
     drop(writer);
     target.commit()

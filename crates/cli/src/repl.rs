@@ -31,7 +31,7 @@ The language: `backsight commands`, `backsight functions`.
 
 /// Asks until the end of input.
 pub(crate) fn repl(paths: &[OsString], reading: &ReadArgs, common: &Common) -> Result<u8, Failure> {
-    let input = Input::open(paths, reading)?;
+    let input = std::sync::Arc::new(Input::open(paths, reading)?);
     let failed = |e: ReadlineError| Error::Io { what: "terminal".into(), source: std::io::Error::other(e) };
     let mut editor: Editor<Whole, DefaultHistory> = Editor::new().map_err(failed)?;
     editor.set_helper(Some(Whole));

@@ -22,6 +22,8 @@ pub(crate) struct Input {
     files: Option<Arc<backsight_io::Files>>,
     /// What was left out while looking for the files that queries name.
     named: Mutex<Vec<Note>>,
+    /// Bytes on disk of all that was opened; `None` once something has no known size.
+    size: Mutex<Option<u64>>,
 }
 
 impl Input {
@@ -33,7 +35,24 @@ impl Input {
         let options = options(reading)?;
         let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
         let files = if paths.is_empty() { None } else { Some(Arc::new(backsight_io::open(&paths, options.clone())?)) };
-        Ok(Input { options, files, named: Mutex::default() })
+        Ok(Input { options, files, named: Mutex::default(), size: Mutex::new(Some(0)) })
+    }
+
+    /// Bytes on disk of what queries opened so far, where all of them are known.
+    pub(crate) fn size(&self) -> Option<u64> {
+        *self.size.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts to count anew what is opened.
+    pub(crate) fn forget_size(&self) {
+        *self.size.lock().unwrap_or_else(PoisonError::into_inner) = Some(0);
+    }
+
+    fn opened(&self, source: Arc<dyn Source + Send>) -> Arc<dyn Source + Send> {
+        let mut size = self.size.lock().unwrap_or_else(PoisonError::into_inner);
+        *size = size.zip(source.size()).map(|(a, b)| a + b);
+        drop(size);
+        source
     }
 
     /// What was left out while looking for files, and why.
@@ -48,7 +67,7 @@ impl Catalog for Input {
     fn open(&self, wanted: &[SourceRef]) -> Result<Arc<dyn Source + Send>, Error> {
         if wanted.is_empty() {
             return match &self.files {
-                Some(files) => Ok(Arc::clone(files) as Arc<dyn Source + Send>),
+                Some(files) => Ok(self.opened(Arc::clone(files) as Arc<dyn Source + Send>)),
                 None => Err(nothing("none given; name a file, a directory, a glob, or `-` for standard input")),
             };
         }
@@ -63,7 +82,7 @@ impl Catalog for Input {
         }
         let files = backsight_io::open(&paths, self.options.clone())?;
         self.named.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(files.notes());
-        Ok(Arc::new(files))
+        Ok(self.opened(Arc::new(files)))
     }
 
     fn table(&self, file: &str) -> Result<Table, Error> {

@@ -125,13 +125,13 @@ impl Summary {
 }
 
 /// `1 row`, `2,395 rows`; only the first word of `what` takes the plural.
-fn counted(n: u64, what: &str) -> String {
+pub(crate) fn counted(n: u64, what: &str) -> String {
     let (noun, rest) = what.split_at(what.find(' ').filter(|_| !what.starts_with("damaged")).unwrap_or(what.len()));
     format!("{} {noun}{}{rest}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
 /// Digits in threes.
-fn grouped(n: u64) -> String {
+pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -144,7 +144,7 @@ fn grouped(n: u64) -> String {
 }
 
 /// Bytes in decimal units, three digits.
-fn amount(bytes: f64) -> String {
+pub(crate) fn amount(bytes: f64) -> String {
     let mut value = bytes;
     for unit in ["B", "kB", "MB", "GB"] {
         if value < 999.5 {
@@ -155,7 +155,7 @@ fn amount(bytes: f64) -> String {
     significant(value, "TB")
 }
 
-fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 0.0995 => format!("{:.0} ms", (s * 1000.0).max(1.0)),
         s if s < 59.95 => significant(s, "s"),

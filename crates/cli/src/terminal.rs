@@ -11,7 +11,13 @@ pub(crate) fn look(common: &Common, csv_raw: bool) -> Look {
         Some(width) if width > 0 => width,
         _ => 80,
     });
-    Look { width, color: colored(common.color, &std::io::stdout()), csv_raw }
+    Look {
+        width,
+        color: colored(common.color, &std::io::stdout()),
+        csv_raw,
+        zone: common.tz.clone().unwrap_or_default(),
+        title: String::new(),
+    }
 }
 
 /// Whether messages on standard error are coloured.
@@ -34,7 +40,7 @@ fn colored(wanted: Color, stream: &impl anstream::stream::RawStream) -> bool {
 
 impl Look {
     /// The format of an answer nobody chose one for.
-    pub(crate) fn default_format(self) -> Format {
+    pub(crate) fn default_format(&self) -> Format {
         if self.width.is_some() { Format::Table } else { Format::Csv }
     }
 }

@@ -131,6 +131,8 @@ pub struct Counters {
     pub no_timestamp: AtomicU64,
     /// Findings about the input, in no particular order; sorted by file and offset when shown.
     pub notes: std::sync::Mutex<Vec<Note>>,
+    /// The file that was begun last, for progress.
+    pub file: std::sync::Mutex<String>,
 }
 
 impl Counters {
@@ -142,6 +144,12 @@ impl Counters {
     /// Reads a counter.
     pub fn get(counter: &AtomicU64) -> u64 {
         counter.load(Ordering::Relaxed)
+    }
+
+    /// Says which file is being read now.
+    pub fn reading(&self, file: &str) {
+        let mut now = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.clone_into(&mut now);
     }
 
     /// Records a finding.

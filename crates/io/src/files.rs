@@ -173,6 +173,7 @@ impl Morsels for Sequence<'_> {
             state.queue = None;
             let input = self.files.inputs.get(state.next)?;
             state.next += 1;
+            self.counters.reading(&input.shown);
             let pass = Pass {
                 input: Arc::clone(input),
                 scan: self.scan,

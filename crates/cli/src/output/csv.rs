@@ -54,6 +54,9 @@ impl<'a> Csv<'a> {
     }
 
     fn cell(&mut self, cell: ValueRef<'_>) -> io::Result<()> {
+        if let Some(millis) = cell.timestamp().filter(|_| !self.look.zone.is_utc()) {
+            return self.field(self.look.zone.text(millis).as_bytes());
+        }
         let text = cell.text().unwrap_or_default();
         let number = matches!(cell.kind(), Some(Kind::Number)) || number::numeric(&text).is_some();
         if number || self.look.csv_raw && self.look.width.is_none() {
@@ -120,7 +123,7 @@ mod tests {
 
     #[test]
     fn cells() {
-        let raw = Look { csv_raw: true, ..Look::default() };
+        let raw = || Look { csv_raw: true, ..Look::default() };
         for (value, guarded, exact) in [
             (text("plain"), "plain", "plain"),
             (text("a,b \"c\"\nd"), "\"a,b \"\"c\"\"\nd\"", "\"a,b \"\"c\"\"\nd\""),
@@ -140,7 +143,7 @@ mod tests {
             let rows = batch(vec![vec![text("k")], vec![value]]);
             let people = written(Format::Csv, Look::default(), &["k", "v"], std::slice::from_ref(&rows));
             assert_eq!(people, format!("k,v\nk,{guarded}\n"), "{shown}");
-            assert_eq!(written(Format::Csv, raw, &["k", "v"], &[rows]), format!("k,v\nk,{exact}\n"), "{shown}");
+            assert_eq!(written(Format::Csv, raw(), &["k", "v"], &[rows]), format!("k,v\nk,{exact}\n"), "{shown}");
         }
     }
 
@@ -149,6 +152,16 @@ mod tests {
         let names = ["@timestamp", "count(*)", "=x", "@SUM(A1)"];
         assert_eq!(written(Format::Csv, Look::default(), &names, &[]), "@timestamp,count(*),'=x,'@SUM(A1)\n");
         assert_eq!(written(Format::Tsv, Look::default(), &["a b", "c"], &[]), "a b\tc\n");
+    }
+
+    #[test]
+    fn times_outside_utc_carry_their_offset() {
+        let zone = crate::zone::Zone::parse("+02:00").expect("a zone");
+        let rows = batch(vec![vec![Value::Time(0)]]);
+        let there = Look { zone, ..Look::default() };
+        let out = written(Format::Csv, there, &["t"], std::slice::from_ref(&rows));
+        assert_eq!(out, "t\n1970-01-01 02:00:00.000+02:00\n");
+        assert_eq!(written(Format::Csv, Look::default(), &["t"], &[rows]), "t\n1970-01-01 00:00:00.000\n");
     }
 
     #[test]

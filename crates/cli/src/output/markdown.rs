@@ -1,21 +1,21 @@
 //! A pipe table for reports. Values are text: no markup, link, image or entity in them takes effect.
 
-use super::{Writer, shown};
-use crate::escape;
+use super::{Look, Writer, headings, shown};
 use backsight_engine::value::column::Batch;
 use std::io::{self, Write};
 
 /// Writes a header, a rule, and a line per row.
 pub(super) struct Markdown<'a> {
     out: &'a mut dyn Write,
-    header: Option<Vec<String>>,
+    look: Look,
+    columns: Vec<String>,
+    begun: bool,
 }
 
 impl<'a> Markdown<'a> {
     /// A table with these columns.
-    pub(super) fn new(columns: &[String], out: &'a mut dyn Write) -> Markdown<'a> {
-        let names = columns.iter().map(|c| literal(&escape::visible(c))).collect();
-        Markdown { out, header: Some(names) }
+    pub(super) fn new(look: Look, columns: &[String], out: &'a mut dyn Write) -> Markdown<'a> {
+        Markdown { out, look, columns: columns.to_vec(), begun: false }
     }
 
     fn line(&mut self, cells: impl Iterator<Item = String>) -> io::Result<()> {
@@ -26,22 +26,25 @@ impl<'a> Markdown<'a> {
         self.out.write_all(b"\n")
     }
 
-    fn header(&mut self) -> io::Result<()> {
-        let Some(names) = self.header.take() else { return Ok(()) };
-        let rule: Vec<_> = names.iter().map(|_| "---".to_string()).collect();
-        self.line(names.into_iter())?;
-        self.line(rule.into_iter())
+    fn header(&mut self, batch: Option<&Batch>) -> io::Result<()> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        let names = headings(&self.columns, batch, &self.look.zone);
+        self.line(names.iter().map(|name| literal(name)))?;
+        self.line(names.iter().map(|_| "---".to_string()))
     }
 }
 
 impl Writer for Markdown<'_> {
     fn write(&mut self, batch: &Batch) -> io::Result<()> {
-        self.header()?;
-        (0..batch.rows).try_for_each(|i| self.line(batch.columns.iter().map(|c| literal(&shown(c.get(i))))))
+        self.header(Some(batch))?;
+        let zone = self.look.zone.clone();
+        (0..batch.rows).try_for_each(|i| self.line(batch.columns.iter().map(|c| literal(&shown(c.get(i), &zone)))))
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.header()
+        self.header(None)
     }
 }
 

@@ -1,6 +1,8 @@
 //! How an answer is written: one row per format, one small file per family of formats.
 
+mod columnar;
 mod csv;
+mod html;
 mod json;
 mod markdown;
 mod table;
@@ -8,8 +10,9 @@ pub(crate) mod target;
 mod vertical;
 
 use crate::escape;
-use backsight_engine::value::ValueRef;
-use backsight_engine::value::column::Batch;
+use crate::zone::Zone;
+use backsight_engine::value::column::{Batch, Column};
+use backsight_engine::value::{Kind, ValueRef};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -30,6 +33,12 @@ pub(crate) enum Format {
     Tsv,
     /// A pipe table for reports
     Markdown,
+    /// One page that needs nothing beside it, with a chart where the answer is a time series
+    Html,
+    /// Apache Parquet, typed; times are UTC
+    Parquet,
+    /// An Arrow file, typed; times are UTC
+    Arrow,
 }
 
 /// File name extensions and what they ask for.
@@ -42,6 +51,11 @@ const EXTENSIONS: &[(&str, Format)] = &[
     ("tsv", Format::Tsv),
     ("md", Format::Markdown),
     ("markdown", Format::Markdown),
+    ("html", Format::Html),
+    ("htm", Format::Html),
+    ("parquet", Format::Parquet),
+    ("arrow", Format::Arrow),
+    ("feather", Format::Arrow),
 ];
 
 impl Format {
@@ -51,6 +65,11 @@ impl Format {
         EXTENSIONS.iter().find(|(e, _)| e.eq_ignore_ascii_case(extension)).map(|(_, format)| *format)
     }
 
+    /// Bytes that are nothing for a terminal.
+    pub(crate) fn is_binary(self) -> bool {
+        matches!(self, Format::Parquet | Format::Arrow)
+    }
+
     /// The known extensions, for messages.
     pub(crate) fn extensions() -> String {
         EXTENSIONS.iter().map(|(e, _)| format!(".{e}")).collect::<Vec<_>>().join(" ")
@@ -58,7 +77,7 @@ impl Format {
 }
 
 /// What a writer may assume about its reader.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Look {
     /// Columns of the terminal the answer goes to; `None` when it does not go to one.
     pub(crate) width: Option<u16>,
@@ -66,6 +85,10 @@ pub(crate) struct Look {
     pub(crate) color: bool,
     /// CSV is written for a program: no guard against formulas, bytes as they are.
     pub(crate) csv_raw: bool,
+    /// The zone of times, in the formats for people.
+    pub(crate) zone: Zone,
+    /// What the answer is about, for formats that have a title.
+    pub(crate) title: String,
 }
 
 /// Takes the batches of one answer in order.
@@ -86,18 +109,38 @@ pub(crate) fn writer<'a>(
 ) -> Box<dyn Writer + 'a> {
     match format {
         Format::Table => Box::new(table::Table::new(look, columns, out)),
-        Format::Vertical => Box::new(vertical::Vertical::new(columns, out)),
+        Format::Vertical => Box::new(vertical::Vertical::new(look, columns, out)),
         Format::Json => Box::new(json::Json::array(columns, out)),
         Format::Ndjson => Box::new(json::Json::lines(columns, out)),
         Format::Csv => Box::new(csv::Csv::new(b',', look, columns, out)),
         Format::Tsv => Box::new(csv::Csv::new(b'\t', look, columns, out)),
-        Format::Markdown => Box::new(markdown::Markdown::new(columns, out)),
+        Format::Markdown => Box::new(markdown::Markdown::new(look, columns, out)),
+        Format::Html => Box::new(html::Html::new(look, columns, out)),
+        Format::Parquet => Box::new(columnar::Columnar::new(columnar::File::Parquet, columns, out)),
+        Format::Arrow => Box::new(columnar::Columnar::new(columnar::File::Arrow, columns, out)),
     }
 }
 
 /// A cell as people read it; null is empty.
-fn shown(cell: ValueRef<'_>) -> String {
-    cell.text().map_or_else(String::new, |text| escape::visible_bytes(&text).into_owned())
+fn shown(cell: ValueRef<'_>, zone: &Zone) -> String {
+    match cell.timestamp() {
+        Some(millis) if !zone.is_utc() => zone.text(millis),
+        _ => cell.text().map_or_else(String::new, |text| escape::visible_bytes(&text).into_owned()),
+    }
+}
+
+/// The heading of a column as people read it: a column of times says of which zone they are.
+fn heading(name: &str, cells: Option<&Column>, zone: &Zone) -> String {
+    let first = cells.and_then(|column| column.iter().find_map(ValueRef::kind));
+    match first {
+        Some(Kind::Time) => format!("{} ({})", escape::visible(name), zone.name()),
+        _ => escape::visible(name).into_owned(),
+    }
+}
+
+/// The headings of all columns; `batch` holds the first rows.
+fn headings(columns: &[String], batch: Option<&Batch>, zone: &Zone) -> Vec<String> {
+    columns.iter().enumerate().map(|(i, name)| heading(name, batch.and_then(|b| b.columns.get(i)), zone)).collect()
 }
 
 #[cfg(test)]
@@ -138,6 +181,7 @@ pub(crate) mod tests {
             ("out.csv", Some(Format::Csv)),
             ("a/b.JSON", Some(Format::Json)),
             ("x.jsonl", Some(Format::Ndjson)),
+            ("x.parquet", Some(Format::Parquet)),
             ("x", None),
             ("x.pdf", None),
         ] {
@@ -149,7 +193,7 @@ pub(crate) mod tests {
     fn hostile_text_is_inert_for_people() {
         let hostile = "\x1b[31m\u{202e}x\u{200b}\r\n\u{9b}2J\x07";
         let rows = || [batch(vec![vec![text(hostile)]])];
-        for format in [Format::Table, Format::Vertical, Format::Markdown, Format::Json, Format::Ndjson] {
+        for format in [Format::Table, Format::Vertical, Format::Markdown, Format::Html, Format::Json, Format::Ndjson] {
             let out = written(format, Look::default(), &["na\x1bme"], &rows());
             let bad = out.chars().find(|c| c.is_control() && *c != '\n' || matches!(c, '\u{202e}' | '\u{200b}'));
             assert_eq!(bad, None, "{format:?}: {out:?}");

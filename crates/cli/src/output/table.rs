@@ -1,11 +1,10 @@
 //! The table people read: fitted to the terminal, numbers to the right.
 //!
 //! The layout is taken from the first rows and kept, so that an answer of any length streams in bounded memory. Where
-//! the terminal is too narrow for the columns, rows are written as blocks instead.
+//! the terminal is too narrow for the columns, or cells would wrap into towers, rows are written as blocks instead.
 
 use super::vertical::Vertical;
-use super::{Look, Writer, shown};
-use crate::escape;
+use super::{Look, Writer, headings, shown};
 use backsight_engine::value::Kind;
 use backsight_engine::value::column::{Batch, Column};
 use comfy_table::presets::NOTHING;
@@ -14,6 +13,7 @@ use comfy_table::{
     TableStyle, Width,
 };
 use std::io::{self, Write};
+use unicode_width::UnicodeWidthStr;
 
 /// Rows that are laid out together; the first so many decide the widths.
 const CHUNK: usize = 2_000;
@@ -21,6 +21,8 @@ const CHUNK: usize = 2_000;
 const MIN_WIDTH: u16 = 15;
 /// Spaces and line between two columns.
 const GAP: u16 = 3;
+/// Rows that are looked at to choose between columns and blocks.
+const SAMPLE: usize = 100;
 
 const STYLE: TableStyle = NOTHING
     .header_separator(LineStyle::none().fill('─').junction('┼'))
@@ -30,7 +32,10 @@ const STYLE: TableStyle = NOTHING
 /// Collects rows and prints them chunk by chunk.
 pub(super) struct Table<'a> {
     look: Look,
+    names: Vec<String>,
+    /// The headings.
     columns: Vec<String>,
+    zone_is_said: bool,
     rows: Vec<Vec<String>>,
     alignment: Vec<Alignment>,
     layout: Layout,
@@ -60,8 +65,10 @@ impl<'a> Table<'a> {
     /// A table with these columns.
     pub(super) fn new(look: Look, columns: &[String], out: &'a mut dyn Write) -> Table<'a> {
         Table {
+            columns: headings(columns, None, &look.zone),
             look,
-            columns: columns.iter().map(|c| escape::visible(c).into_owned()).collect(),
+            names: columns.to_vec(),
+            zone_is_said: false,
             rows: Vec::new(),
             alignment: vec![Alignment::Undecided; columns.len()],
             layout: Layout::Open,
@@ -91,9 +98,10 @@ impl<'a> Table<'a> {
     /// Widths that fit the terminal; as wide as the content where there is none.
     fn lay_out(&self, rows: &[Vec<String>]) -> Layout {
         let natural = self.grid(rows, true, None).column_max_content_widths();
-        match self.look.width {
-            None => Layout::Columns(natural),
-            Some(width) => fit(&natural, width).map_or(Layout::Blocks, Layout::Columns),
+        let Some(terminal) = self.look.width else { return Layout::Columns(natural) };
+        match fit(&natural, terminal) {
+            Some(widths) if !towers(rows, &widths, terminal) => Layout::Columns(widths),
+            _ => Layout::Blocks,
         }
     }
 
@@ -125,8 +133,7 @@ impl<'a> Table<'a> {
     }
 
     fn write_blocks(&mut self, rows: Vec<Vec<String>>) -> io::Result<()> {
-        let mut blocks = Vertical::new(&self.columns, self.out);
-        blocks.number_from(self.blocks);
+        let mut blocks = Vertical::under(self.look.clone(), &self.columns, self.blocks, self.out);
         self.blocks += rows.len() as u64;
         rows.into_iter().try_for_each(|row| blocks.row(row.into_iter()))
     }
@@ -134,6 +141,9 @@ impl<'a> Table<'a> {
     fn align(&mut self, batch: &Batch) {
         if !matches!(self.layout, Layout::Open) {
             return;
+        }
+        if batch.rows > 0 && !std::mem::replace(&mut self.zone_is_said, true) {
+            self.columns = headings(&self.names, Some(batch), &self.look.zone);
         }
         for (alignment, column) in self.alignment.iter_mut().zip(&batch.columns) {
             *alignment = aligned(*alignment, column);
@@ -163,11 +173,23 @@ fn fit(natural: &[u16], terminal: u16) -> Option<Vec<u16>> {
     Some(natural.iter().map(|w| (*w).min(cap)).collect())
 }
 
+/// Whether columns of these widths take much more room than blocks would: cells that wrap into towers.
+fn towers(rows: &[Vec<String>], widths: &[u16], terminal: u16) -> bool {
+    let lines = |text: &str, room: usize| text.width().div_ceil(room.max(1)).max(1);
+    let room = usize::from(terminal).saturating_sub(20);
+    let (mut as_columns, mut as_blocks) = (0, 0);
+    for row in rows.iter().take(SAMPLE) {
+        as_columns += row.iter().zip(widths).map(|(cell, width)| lines(cell, usize::from(*width))).max().unwrap_or(1);
+        as_blocks += 1 + row.iter().map(|cell| lines(cell, room)).sum::<usize>();
+    }
+    as_columns > 2 * as_blocks
+}
+
 impl Writer for Table<'_> {
     fn write(&mut self, batch: &Batch) -> io::Result<()> {
         self.align(batch);
         for i in 0..batch.rows {
-            self.rows.push(batch.columns.iter().map(|c| shown(c.get(i))).collect());
+            self.rows.push(batch.columns.iter().map(|c| shown(c.get(i), &self.look.zone)).collect());
             if self.rows.len() == CHUNK {
                 self.flush()?;
             }
@@ -186,6 +208,7 @@ mod tests {
     use crate::output::tests::{batch, text, written};
     use crate::output::{Format, Look};
     use backsight_engine::value::Value;
+    use unicode_width::UnicodeWidthStr;
 
     fn at(width: u16) -> Look {
         Look { width: Some(width), ..Look::default() }
@@ -206,6 +229,38 @@ mod tests {
         assert!(out.contains("one two three four five") && out.contains('7'), "{out}");
         let narrow = written(Format::Table, at(9), &["message", "n"], &rows());
         assert!(narrow.starts_with("row 1\n  message  one two"), "{narrow}");
+        let tower = "word ".repeat(400);
+        let rows = batch(vec![vec![text(&tower)], vec![text(&"x".repeat(40))], vec![text(&"y".repeat(40))]]);
+        assert!(written(Format::Table, at(60), &["a", "b", "c"], &[rows]).starts_with("row 1\n"));
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        let names = ["日本語", "🙂🙂", "cafe\u{301}", "plain"].map(text).to_vec();
+        let rows = batch(vec![names, (1..5).map(Value::Int).collect()]);
+        let out = written(Format::Table, at(80), &["name", "n"], &[rows]);
+        let first = |line: &str| line.split(['│', '┼']).next().map(UnicodeWidthStr::width);
+        assert!(out.lines().count() == 6 && out.lines().all(|line| first(line) == Some(7)), "{out}");
+    }
+
+    #[test]
+    fn a_row_of_hundreds_of_columns_is_a_block() {
+        let names: Vec<String> = (0..300).map(|i| format!("field_{i}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let rows = batch((0..300).map(|i| vec![Value::Int(i)]).collect());
+        let out = written(Format::Table, at(200), &names, &[rows]);
+        assert_eq!(out.lines().count(), 301);
+        assert!(out.starts_with("row 1\n  field_0    0\n"), "{out}");
+    }
+
+    #[test]
+    fn columns_of_times_say_their_zone() {
+        let rows = || [batch(vec![vec![Value::Time(0)]])];
+        let out = written(Format::Table, at(80), &["t"], &rows());
+        assert_eq!(out.lines().next(), Some("t (UTC)"), "{out}");
+        let zone = crate::zone::Zone::parse("Asia/Tokyo").expect("a zone");
+        let out = written(Format::Table, Look { zone, ..at(80) }, &["t"], &rows());
+        assert!(out.starts_with("t (Asia/Tokyo)\n") && out.contains("1970-01-01 09:00:00.000+09:00"), "{out}");
     }
 
     #[test]

@@ -1,0 +1,46 @@
+//! Charts of answers that are time series: what is drawn, and how on a terminal.
+
+pub(crate) mod series;
+pub(crate) mod terminal;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// When and how to draw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Choice {
+    /// On a terminal, under a table whose last `stats` has a `bin()`
+    #[default]
+    Auto,
+    /// Columns
+    Bar,
+    /// Lines
+    Line,
+    /// No chart
+    None,
+}
+
+/// The start of a text that fits into `room` columns; `…` where something is missing.
+fn cut(text: &str, room: usize) -> String {
+    if text.width() <= room {
+        return text.to_string();
+    }
+    let mut out = String::new();
+    for c in text.chars() {
+        if out.width() + c.width().unwrap_or(0) >= room {
+            break;
+        }
+        out.push(c);
+    }
+    out + "…"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn cut_texts_end_in_an_ellipsis() {
+        assert_eq!(cut("日本語日本語", 6), "日本…");
+        assert_eq!(cut("short", 6), "short");
+    }
+}
