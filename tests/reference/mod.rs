@@ -11,6 +11,7 @@
 //! | `func` | functions |
 //! | `stats` | aggregates |
 //! | `stages` | commands, shown columns, order of rows |
+//! | `past` | commands that look at earlier rows |
 //!
 //! Beside it stand `generate`, which makes up queries and events, and `executor`, which asks the engine.
 
@@ -19,12 +20,13 @@ pub mod executor;
 pub mod expr;
 pub mod func;
 pub mod generate;
+pub mod past;
 pub mod stages;
 pub mod stats;
 pub mod value;
 
 use crate::support::answer::Answer;
-use backsight_lang::ast::LetValue;
+use backsight_lang::ast::{self, ExprKind, LetValue};
 use regex::Regex;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -81,6 +83,12 @@ pub fn answer(query: &str, input: &str) -> Outcome<Answer> {
     }
     if !parsed.query.tables.is_empty() {
         return unsupported("`table`");
+    }
+    let named = |l: &ast::Let| query.contains(&format!("${}", l.name.text));
+    let expression = |l: &&ast::Let| matches!(&l.value, LetValue::One(e) if matches!(e.kind, ExprKind::Regex(_)));
+    let in_expression = query.split('/').skip(1).step_by(2).any(|between| between.contains('$'));
+    if parsed.query.lets.iter().any(|l| expression(&l) || named(l) && in_expression) {
+        return unsupported("a parameter in a regular expression");
     }
     let lets = parsed.query.lets.iter().map(|l| (l.name.text.clone(), l.value.clone())).collect();
     let events = input.lines().filter(|l| !l.trim().is_empty()).enumerate().map(|(at, l)| event(at, l)).collect();

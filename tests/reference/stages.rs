@@ -1,12 +1,12 @@
 //! Commands: each maps a table of rows to a table of rows.
 
 use super::compare::{sort_order, total_order};
-use super::expr::{Env, arithmetic, walk};
+use super::expr::{Env, walk};
 use super::stats;
 use super::value::{V, read_json};
 use super::{Outcome, Row, World, unsupported};
 use backsight_lang::ast::{
-    BinaryOp, Expr, ExprKind, GlobName, Item, LetValue, Name, Parse, ParseHow, Path, SortKey, Stage, StageKind,
+    Expr, ExprKind, GlobName, Item, LetValue, Name, Parse, ParseHow, Path, SortKey, Stage, StageKind,
 };
 use backsight_lang::glob::Glob;
 use regex::Regex;
@@ -19,9 +19,9 @@ pub struct Table {
 }
 
 /// The state between two commands.
-struct State<'a> {
-    world: &'a World<'a>,
-    rows: Vec<Row>,
+pub(super) struct State<'a> {
+    pub(super) world: &'a World<'a>,
+    pub(super) rows: Vec<Row>,
     /// Columns shown.
     shown: Vec<String>,
     /// A `fields` of this stage has replaced the default columns.
@@ -29,7 +29,7 @@ struct State<'a> {
     /// A `display` of this stage has fixed the columns.
     fixed: bool,
     /// A `stats` came before: only made fields exist.
-    grouped: bool,
+    pub(super) grouped: bool,
     /// Columns of the last `stats` that are a `bin()`, which `sort @timestamp` may mean.
     bins: Vec<String>,
     /// A `sort` or `stats` came before, or a command that works in ascending time.
@@ -115,36 +115,13 @@ impl<'a> State<'a> {
                 self.append([alias.text.as_str()]);
             }
             StageKind::CountFrequent(fields) => self.count_frequent(fields)?,
-            StageKind::Accum { field, alias } => {
-                self.ascending();
-                let name = alias.as_ref().map_or_else(|| format!("accum_{}", field.text()), |a| a.text.clone());
-                // Unlike that of `stats`, a running sum is one addition after another.
-                let mut total = V::Null;
-                for row in &mut self.rows {
-                    if let Some(n) = row.path(field, self.grouped).operand() {
-                        let n = n.value();
-                        total = if total.is_null() { n } else { arithmetic(BinaryOp::Add, &total, &n) };
-                    }
-                    row.set(&name, total.clone());
-                }
-                self.append([name.as_str()]);
+            StageKind::Accum { field, alias, by } => self.accum(field, alias.as_ref(), by),
+            StageKind::Autoregress { field, alias, lags, by, .. } => {
+                self.autoregress(field, alias.as_ref(), lags.unwrap_or((1, 1)), by);
             }
-            StageKind::Autoregress { field, alias, lags, .. } => {
-                self.ascending();
-                let (from, to) = lags.unwrap_or((1, 1));
-                let values: Vec<V> = self.rows.iter().map(|row| row.path(field, self.grouped)).collect();
-                for lag in from..=to {
-                    let name = match alias {
-                        Some(alias) if from == to => alias.text.clone(),
-                        Some(alias) => format!("{}_p{lag}", alias.text),
-                        None => format!("{}_p{lag}", field.text()),
-                    };
-                    for (at, row) in self.rows.iter_mut().enumerate() {
-                        let before = at.checked_sub(lag as usize).map_or(V::Null, |at| values[at].clone());
-                        row.set(&name, before);
-                    }
-                    self.append([name.as_str()]);
-                }
+            StageKind::Baseline { field, alias, by } => self.baseline(field, alias.as_ref(), by),
+            StageKind::FirstSeen { fields, by, history, after } => {
+                self.first_seen(fields, by, history.as_ref(), after.as_ref())?;
             }
             StageKind::FillDown(names) => {
                 self.ascending();
@@ -181,13 +158,13 @@ impl<'a> State<'a> {
     }
 
     /// A row-reshaping command: only its columns exist from here on, in the order it has made.
-    fn reshaped(&mut self, columns: Vec<String>) {
+    pub(super) fn reshaped(&mut self, columns: Vec<String>) {
         self.shown = columns;
         (self.chosen, self.fixed, self.grouped, self.ordered) = (false, false, true, true);
     }
 
     /// Shows more columns, unless a `display` has fixed them. A name occurs once.
-    fn append<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
+    pub(super) fn append<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
         for name in names {
             if !self.fixed && !self.shown.iter().any(|n| n == name) {
                 self.shown.push(name.to_string());
@@ -195,7 +172,7 @@ impl<'a> State<'a> {
         }
     }
 
-    fn env<'e>(&'e self, row: &'e Row) -> Env<'e> {
+    pub(super) fn env<'e>(&'e self, row: &'e Row) -> Env<'e> {
         Env { world: self.world, row, grouped: self.grouped, members: None }
     }
 
@@ -262,7 +239,7 @@ impl<'a> State<'a> {
     }
 
     /// Order-dependent commands without a `sort` or `stats` before work in ascending time, no time last.
-    fn ascending(&mut self) {
+    pub(super) fn ascending(&mut self) {
         if !self.ordered {
             self.rows.sort_by_key(|row| match row.time {
                 V::Time(ms) => (0, ms, row.place.clone()),

@@ -81,6 +81,14 @@ impl V {
         }
     }
 
+    /// Of a time, its milliseconds.
+    pub fn millis(&self) -> Option<i64> {
+        match self {
+            V::Time(ms) => Some(*ms),
+            _ => None,
+        }
+    }
+
     pub fn is_null(&self) -> bool {
         matches!(self, V::Null)
     }

@@ -16,7 +16,6 @@ mod run;
 mod summary;
 mod tables;
 mod terminal;
-mod when;
 mod zone;
 
 use args::{Cli, Command, Common};

@@ -2,12 +2,12 @@
 
 use crate::args::ReadArgs;
 use crate::tables;
-use crate::when::{Edges, When};
 use backsight_engine::error::Error;
 use backsight_engine::func::Clock;
 use backsight_engine::plan::{CompileSettings, SourceRef};
 use backsight_engine::source::{Catalog, Flow, Note, Source, Table};
 use backsight_engine::value::column::Batch;
+use backsight_engine::when::{Edges, When};
 use backsight_engine::{Compiled, Ctl, Outcome};
 use backsight_lang::ast::{Expr, ExprKind, Item, Segment, Stage, StageKind};
 use std::ffi::OsString;

@@ -11,6 +11,7 @@ pub mod func;
 pub mod plan;
 pub mod source;
 pub mod value;
+pub mod when;
 
 pub use exec::ctl::Ctl;
 pub use exec::{Outcome, run};

@@ -33,7 +33,7 @@ pub struct Comment {
 pub struct Let {
     /// The parameter's name, without `$`.
     pub name: Name,
-    /// A literal, negated number, duration or list.
+    /// A literal, negated number, duration, regular expression or list.
     pub value: LetValue,
     /// The whole declaration.
     pub span: Span,
@@ -42,7 +42,7 @@ pub struct Let {
 /// The right side of a `let`.
 #[derive(Clone, Debug)]
 pub enum LetValue {
-    /// A literal, duration or negated number literal.
+    /// A literal, duration, regular expression or negated number literal.
     One(Expr),
     /// A list of such.
     List(Vec<Expr>),
@@ -127,10 +127,12 @@ pub enum StageKind {
     Unmask(Item),
     /// `addtotals …`
     AddTotals { options: Vec<Setting>, fields: Vec<Path> },
-    /// `accum f [as n]`
-    Accum { field: Path, alias: Option<Name> },
-    /// `autoregress f [as n] [p=a[-b]]`
-    Autoregress { field: Path, alias: Option<Name>, lags: Option<(u64, u64)>, lag_span: Span },
+    /// `accum f [as n] [by k, …]`
+    Accum { field: Path, alias: Option<Name>, by: Vec<Path> },
+    /// `autoregress f [as n] [p=a[-b]] [by k, …]`
+    Autoregress { field: Path, alias: Option<Name>, lags: Option<(u64, u64)>, lag_span: Span, by: Vec<Path> },
+    /// `baseline f [as n] [by k, …]`
+    Baseline { field: Path, alias: Option<Name>, by: Vec<Path> },
     /// `filldown [f…]`, names may hold `*`.
     FillDown(Vec<GlobName>),
     /// `fillmissing [with v for f, …]`
@@ -153,8 +155,8 @@ pub enum StageKind {
     Burst { keys: Vec<Path>, within: Expr, value: Expr, op: BinaryOp, bound: Expr },
     /// `sequence by k, … within d [ step ; … ]`
     Sequence { keys: Vec<Path>, within: Expr, steps: Vec<Step> },
-    /// `firstseen f, … [after time]`
-    FirstSeen { fields: Vec<Path>, after: Option<Text> },
+    /// `firstseen f, … [by k, …] [history d|after time]`
+    FirstSeen { fields: Vec<Path>, by: Vec<Path>, history: Option<Expr>, after: Option<Text> },
     /// `union ( q )`
     Union(Box<Query>),
     /// A command that could not be parsed; its diagnostics say why. The rest of the pipeline is still checked.
@@ -338,8 +340,8 @@ pub struct Step {
     pub name: Name,
     /// What an event must satisfy.
     pub condition: Expr,
-    /// `at least n`, else 1.
-    pub at_least: u64,
+    /// `at least n`, a number or a parameter; else 1.
+    pub at_least: Option<Expr>,
 }
 
 /// A field reference.

@@ -247,20 +247,35 @@ pub static COMMANDS: &[Command] = &[
     .tier(2),
     command(
         "accum",
-        "Adds up a field from row to row.",
-        "accum field [as name]",
+        "Adds up a field from row to row, with `by` in rows of one key; null adds nothing. Rows are taken in ascending \
+         time unless sorted before; a row with a null key has no sum.",
+        "accum field [as name] [by key, …]",
         "fields bytes | sort @timestamp | accum bytes as total",
         follow::accum,
     )
+    .keywords(&["by"])
     .tier(2),
     command(
         "autoregress",
-        "Adds values of earlier rows.",
-        "autoregress field [as name] [p=number[-number]]",
+        "Adds values of earlier rows, with `by` of earlier rows of the same key: `autoregress @timestamp as before by \
+         user | fields @timestamp - before as gap`. Null where there is no such row, or the key is null.",
+        "autoregress field [as name] [p=number[-number]] [by key, …]",
         "fields bytes | sort @timestamp | autoregress bytes p=1-2",
         follow::autoregress,
     )
-    .keywords(&["p"])
+    .keywords(&["p", "by"])
+    .tier(2),
+    command(
+        "baseline",
+        "Compares a field with its own past: over the earlier rows of the same key, adds the median (`f_median`, as \
+         `median()`), the median distance from it (`f_mad`), and how many numbers there were (`f_past`). Rows are taken \
+         in ascending time unless sorted before; the row itself is not part of its past.",
+        "baseline field [as name] [by key, …]",
+        "stats count(*) as n by user, bin(1h) | baseline n by user | filter n_past >= 24 and n > n_median + 6 * n_mad",
+        follow::baseline,
+    )
+    .keywords(&["by"])
+    .extension()
     .tier(2),
     command(
         "filldown",
@@ -387,12 +402,14 @@ pub static COMMANDS: &[Command] = &[
     .tier(2),
     command(
         "firstseen",
-        "Lists combinations of values that occur for the first time.",
-        "firstseen field, … [after time]",
-        "firstseen userIdentity.arn, awsRegion after last-7d",
+        "Lists combinations of values that occur for the first time, with `first_time`, `last_time` and `events`: those \
+         first seen at or after a time, or behind the `history` at the start of the source's events. With `by`, a value \
+         is new to its key, and `known` says how many values of the key had been seen before.",
+        "firstseen field, … [by key, …] [history period|after time]",
+        "firstseen userAgent by user history 7d | filter known > 0",
         follow::first_seen,
     )
-    .keywords(&["after"])
+    .keywords(&["by", "history", "after"])
     .extension()
     .tier(2),
     command(
@@ -406,8 +423,10 @@ pub static COMMANDS: &[Command] = &[
     .tier(2),
     command(
         "let",
-        "Declares a parameter, used as `$name`.",
-        "let name = literal|period|[ literal, … ]",
+        "Declares a parameter. `$name` stands where a literal may: also `like $name` (a search for the text, or for the \
+         regular expression if that is its type), `within $name`, `bin($name)`, `in $name`, `at least $name`. Inside of \
+         `/…/` it stands for its expression, of a text for exactly that text, of a list for one of its texts.",
+        "let name = literal|period|/regex/|[ literal, … ]",
         "let threshold = 20 filter n > $threshold",
         no_stage,
     )

@@ -149,13 +149,10 @@ impl Shape {
                 s.settings(options);
                 s.paths(fields);
             }),
-            StageKind::Accum { field, alias } => self.list("accum", |s| {
-                s.path(field);
-                s.option("as", alias.as_ref(), Shape::name);
-            }),
-            StageKind::Autoregress { field, alias, lags, lag_span: _ } => self.list("autoregress", |s| {
-                s.path(field);
-                s.option("as", alias.as_ref(), Shape::name);
+            StageKind::Accum { field, alias, by } => self.list("accum", |s| s.running(field, alias, by)),
+            StageKind::Baseline { field, alias, by } => self.list("baseline", |s| s.running(field, alias, by)),
+            StageKind::Autoregress { field, alias, lags, lag_span: _, by } => self.list("autoregress", |s| {
+                s.running(field, alias, by);
                 s.atom(&format!("{lags:?}"));
             }),
             StageKind::FillDown(names) => self.list("filldown", |s| names.iter().for_each(|name| s.glob_name(name))),
@@ -200,17 +197,26 @@ impl Shape {
                     s.list("step", |s| {
                         s.name(&step.name);
                         s.expr(&step.condition);
-                        s.atom(&step.at_least.to_string());
+                        s.option("at-least", step.at_least.as_ref(), Shape::expr);
                     });
                 }
             }),
-            StageKind::FirstSeen { fields, after } => self.list("firstseen", |s| {
+            StageKind::FirstSeen { fields, by, history, after } => self.list("firstseen", |s| {
                 s.paths(fields);
+                s.paths(by);
+                s.option("history", history.as_ref(), Shape::expr);
                 s.option("after", after.as_ref(), Shape::text);
             }),
             StageKind::Union(query) => self.list("union", |s| s.query(query)),
             StageKind::Broken => self.atom("(broken)"),
         }
+    }
+
+    /// A field of which something is kept from row to row.
+    fn running(&mut self, field: &Path, alias: &Option<Name>, by: &[Path]) {
+        self.path(field);
+        self.option("as", alias.as_ref(), Shape::name);
+        self.paths(by);
     }
 
     fn option<T>(&mut self, head: &str, value: Option<&T>, inside: impl FnOnce(&mut Shape, &T)) {

@@ -25,7 +25,7 @@ pub(super) const AGGREGATES: &[Aggregate] = &[
     },
     Aggregate {
         name: "countIf",
-        aliases: &[],
+        aliases: &["count_if"],
         params: &[("condition", Type::Predicate)],
         literal: &[],
         optional: 0,

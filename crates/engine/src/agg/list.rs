@@ -13,20 +13,24 @@ pub(super) const AGGREGATES: &[Aggregate] = &[
     Aggregate {
         name: "values",
         aliases: &["collect_values"],
-        params: &[("x", Type::Any)],
-        literal: &[],
-        optional: 0,
+        params: &[("x", Type::Any), ("n", Type::Number)],
+        literal: &[1],
+        optional: 1,
         star: false,
         needs_time: false,
         result: Type::Nested,
         status: Status::Insights,
-        about: "List of the different values as strings, in sort order; an empty list if there is none.",
+        about: "List of the different values as strings, in sort order, of the first `n` if given; an empty list if there is none.",
         examples: &[
             ("values(x)", r#"["-","1","2","2.0","10"]"#),
             ("collect_values(who)", r#"["ann","bob","eve","web9","web10"]"#),
             ("values(missing)", "[]"),
+            ("values(who, 2)", r#"["ann","bob"]"#),
         ],
-        new: |_| Box::new(Values::default()),
+        new: |settings| {
+            let most = settings.number.map_or(usize::MAX, |n| n as usize);
+            Box::new(Values { most, tally: Tally::default() })
+        },
     },
     Aggregate {
         name: "topk",
@@ -44,8 +48,9 @@ pub(super) const AGGREGATES: &[Aggregate] = &[
     },
 ];
 
-#[derive(Default)]
 struct Values {
+    /// Listed at most.
+    most: usize,
     tally: Tally<()>,
 }
 
@@ -61,8 +66,13 @@ impl Accumulator for Values {
     }
 
     fn finish(self: Box<Self>, n_groups: usize) -> Column {
+        let most = self.most;
         self.tally.grouped(n_groups).column(|items| {
             let mut listed: Vec<Vec<u8>> = items.into_iter().map(text_of).collect();
+            if most < listed.len() {
+                listed.select_nth_unstable_by(most, |a, b| sort_order(a, b));
+                listed.truncate(most);
+            }
             listed.sort_unstable_by(|a, b| sort_order(a, b));
             list(listed.iter())
         })

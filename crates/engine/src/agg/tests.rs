@@ -281,6 +281,7 @@ fn plain(name: &str, settings: &Settings, rows: &[Row]) -> Option<String> {
         "values" => {
             let mut texts: Vec<String> = distinct.into_iter().collect();
             texts.sort_by(|a, b| total(ValueRef::string(a), ValueRef::string(b)));
+            texts.truncate(settings.number? as usize);
             serde_json::to_string(&texts).expect("strings")
         }
         _ => return None,

@@ -7,6 +7,7 @@ mod group;
 mod nested;
 mod ordered;
 mod parse;
+mod past;
 mod sort;
 mod steps;
 mod tables;
@@ -21,6 +22,7 @@ use crate::value::column::{Batch, Column, Positions};
 use crate::value::set::Set;
 use ctl::Ctl;
 use group::GroupTable;
+use past::Seen;
 use sort::Top;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,6 +40,8 @@ pub(crate) struct Cx<'a> {
     pub catalog: &'a dyn Catalog,
     /// The indexes of the plan's look-ups.
     pub lookups: Vec<(&'a Lookup, Index)>,
+    /// The first and last time, as far as the events have been seen.
+    pub edges: Seen,
 }
 
 /// How a run ended.
@@ -77,7 +81,7 @@ pub fn run(
 
 /// All rows of a plan's answer, still in slots.
 pub(crate) fn rows(plan: &Plan, catalog: &dyn Catalog, clock: &Clock, ctl: &Ctl) -> Result<Vec<Batch>, Error> {
-    let mut cx = Cx { clock, sets: Vec::new(), ctl, catalog, lookups: Vec::new() };
+    let mut cx = Cx { clock, sets: Vec::new(), ctl, catalog, lookups: Vec::new(), edges: Seen::default() };
     for source in &plan.sets {
         cx.sets.push(Arc::new(match source {
             SetSource::Query(inner) => {
@@ -216,6 +220,7 @@ fn is_sink(op: &Op) -> bool {
         Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) | Op::Nested(_) => true,
         Op::Filter(_)
         | Op::Range { .. }
+        | Op::Edges(_)
         | Op::Extend(_)
         | Op::Parse { .. }
         | Op::Unnest { .. }
@@ -262,7 +267,7 @@ fn merge(sinks: Vec<Sink<'_>>, op: Option<&Op>, plan: &Plan, cx: &Cx<'_>) -> Res
                 Some(Op::Limit { rows, .. }) => steps::head(collected, *rows),
                 Some(Op::Dedup(slots)) => steps::dedup(collected, slots),
                 Some(Op::Nested(op)) => nested::combine(op, collected, cx)?,
-                Some(Op::Ordered(op)) => vec![ordered::ordered(op, steps::concat(collected), cx.clock)],
+                Some(Op::Ordered(op)) => vec![ordered::ordered(op, steps::concat(collected), cx)],
                 _ => collected,
             }
         }

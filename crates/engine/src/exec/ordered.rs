@@ -2,8 +2,9 @@
 
 use super::eval::arithmetic;
 use super::steps::put;
+use super::{Cx, past};
 use crate::agg::Input;
-use crate::func::{Clock, Grid};
+use crate::func::Grid;
 use crate::plan::ordered::Ordered;
 use crate::plan::{AggCall, CompareOp, Slot};
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
@@ -14,37 +15,25 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Applies an op to all rows.
-pub(super) fn ordered(op: &Ordered, mut rows: Batch, _clock: &Clock) -> Batch {
+pub(super) fn ordered(op: &Ordered, mut rows: Batch, cx: &Cx<'_>) -> Batch {
     match op {
-        Ordered::Accum { input, output } => {
-            let column = super::column(&rows, *input);
-            let mut sum = Value::Null;
-            let sums: Column = column
-                .iter()
-                .map(|v| {
-                    // A time counts as its number.
-                    let v = v.timestamp().map_or(v, ValueRef::Int);
-                    if v.operand().is_some() {
-                        let before = if matches!(sum, Value::Null) { ValueRef::Int(0) } else { sum.as_ref() };
-                        sum = arithmetic(BinaryOp::Add, before, v);
-                    }
-                    sum.clone()
-                })
-                .collect();
+        Ordered::Accum { keys, input, output } => {
+            let sums = past::accum(&rows, keys, *input);
             put(&mut rows, *output, sums);
             rows
         }
-        Ordered::Autoregress { input, outputs } => {
-            let column = super::column(&rows, *input);
-            for (lag, slot) in outputs {
-                let mut out = ColumnBuilder::default();
-                for i in 0..rows.rows {
-                    out.push(if i < *lag { ValueRef::Null } else { column.get(i - lag) });
-                }
-                put(&mut rows, *slot, out.finish());
-            }
+        Ordered::Autoregress { keys, input, outputs } => {
+            let outputs: Vec<(Slot, Column)> =
+                outputs.iter().map(|(lag, slot)| (*slot, past::earlier(&rows, keys, *input, *lag))).collect();
+            outputs.into_iter().for_each(|(slot, column)| put(&mut rows, slot, column));
             rows
         }
+        Ordered::Baseline { keys, input, outputs } => {
+            let columns = past::baseline(&rows, keys, *input);
+            outputs.iter().zip(columns).for_each(|(slot, column)| put(&mut rows, *slot, column));
+            rows
+        }
+        Ordered::New { first, after, known } => past::new_values(rows, *first, *after, known.as_ref(), cx),
         Ordered::FillDown(columns) => {
             for (from, to) in columns {
                 let column = super::column(&rows, *from);

@@ -45,6 +45,10 @@ fn map(op: &Op, next: Option<&Op>, batch: Batch, cx: &Cx<'_>) -> Batch {
             Counters::add(&cx.ctl.counters.no_timestamp, missing);
             keep_rows(batch, &BooleanBuffer::from(keep), next)
         }
+        Op::Edges(time) => {
+            cx.edges.see(&super::column(&batch, *time));
+            batch
+        }
         Op::Extend(columns) => {
             let mut batch = batch;
             for (slot, e) in columns {
@@ -135,7 +139,7 @@ pub(super) fn whole(op: &Op, next: Option<&Op>, batches: Vec<Batch>, cx: &Cx<'_>
         Op::Limit { rows, .. } => head(batches, *rows),
         Op::Dedup(slots) => dedup(batches, slots),
         Op::Nested(op) => super::nested::combine(op, batches, cx)?,
-        Op::Ordered(op) => vec![super::ordered::ordered(op, concat(batches), cx.clock)],
+        Op::Ordered(op) => vec![super::ordered::ordered(op, concat(batches), cx)],
         _ => batches.into_iter().map(|b| map(op, next, b, cx)).collect(),
     })
 }

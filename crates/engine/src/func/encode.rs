@@ -40,12 +40,18 @@ pub(super) const FUNCTIONS: &[Function] = &[
         ..ROW
     },
     Function {
-        name: "normalizePath",
+        name: "norm",
+        aliases: &["normalizePath"],
         params: &[("s", Type::Text)],
         result: Type::Text,
         status: Status::Extension,
-        about: "`s` percent-decoded up to three times, `+` as a space, `/./` and `//` as `/` (but `://` kept), lower case.",
-        examples: &[(r#"normalizePath("/A//%252e%252E/./B+C")"#, "/a/../b c")],
+        about: "A path or query as an attack on it would be read: percent-decoded up to three times, then `+` as a space, \
+                `/./` and runs of `/` as `/` (`://` is kept), lower case; `..` stays. Broken `%` is left alone, bytes that \
+                are not UTF-8 become U+FFFD.",
+        examples: &[
+            (r#"norm("/A//%252e%252E/./B+C")"#, "/a/../b c"),
+            (r#"norm("/x?u=HTTP%3A//E%00")"#, "/x?u=http://e\0"),
+        ],
         eval: Eval::Values(|args| {
             bytes(args, |s, out| {
                 normalize_path(s, out);
@@ -192,15 +198,15 @@ mod tests {
     #[test]
     fn paths() {
         check(&[
-            ("normalizePath(\"/a/././b///c/.\")", "/a/b/c/."),
-            ("normalizePath(\"/x?u=HTTP://E//y\")", "/x?u=http://e/y"),
-            ("normalizePath(\"/.//./etc/./passwd\")", "/etc/passwd"),
-            ("normalizePath(\"%25252e%2525252e\")", ".%2e"),
-            ("normalizePath(\"a%2bb\")", "a b"),
-            ("normalizePath(\"/%C3%89%FF\")", "/é\u{fffd}"),
-            ("normalizePath(\"50%\")", "50%"),
-            ("normalizePath(\"..//..\\\\\")", "../..\\"),
-            ("normalizePath(missing)", ""),
+            ("norm(\"/a/././b///c/.\")", "/a/b/c/."),
+            ("norm(\"/x?u=HTTP://E//y\")", "/x?u=http://e/y"),
+            ("norm(\"/.//./etc/./passwd\")", "/etc/passwd"),
+            ("norm(\"%25252e%2525252e\")", ".%2e"),
+            ("norm(\"a%2bb\")", "a b"),
+            ("norm(\"/%C3%89%FF\")", "/é\u{fffd}"),
+            ("norm(\"50%\")", "50%"),
+            ("norm(\"..//..\\\\\")", "../..\\"),
+            ("norm(missing)", ""),
         ]);
     }
 

@@ -84,6 +84,7 @@ impl Names {
                 let side = |t: &Option<i64>| t.map_or("…".to_owned(), crate::value::time::format);
                 format!("range   {} <= @timestamp < {}; events without a time are left out", side(start), side(end))
             }
+            Op::Edges(time) => format!("edges   first and last {}, of all events", self.get(*time)),
             Op::Extend(columns) => {
                 let all: Vec<String> = columns
                     .iter()

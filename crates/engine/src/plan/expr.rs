@@ -39,7 +39,7 @@ impl Lowering<'_> {
             ExprKind::Bool(b) => Expr::Literal(Value::Bool(*b)),
             ExprKind::Null | ExprKind::Broken => Expr::Literal(Value::Null),
             ExprKind::Duration(d) => Expr::Literal(self.duration_millis(*d, e.span)),
-            ExprKind::Regex(regex) => Expr::Literal(Value::string(regex.source())),
+            ExprKind::Regex(regex) => Expr::Literal(Value::string(self.with_params(&regex.source(), e.span))),
             ExprKind::Param(name) => Expr::Literal(self.param(name, e.span)),
             ExprKind::Path(path) => self.path(cx, path),
             ExprKind::Member { base, segments } => self.member(cx, base, segments),
@@ -140,8 +140,8 @@ impl Lowering<'_> {
     }
 
     fn matcher(&mut self, cx: &mut Context<'_>, right: &ast::Expr, regex_op: bool) -> Matcher {
-        if let ExprKind::Regex(regex) = &right.kind {
-            return match self.regex(&regex.source(), right.span) {
+        if let Some(source) = self.regex_source(right) {
+            return match self.regex(&source, right.span) {
                 Some(regex) => Matcher::Regex(regex),
                 None => Matcher::SubstringOf(Box::new(Expr::Literal(Value::Null))),
             };
@@ -289,12 +289,11 @@ impl Lowering<'_> {
                 }
             },
             Type::Regex => {
-                let source = match &arg.kind {
-                    ExprKind::Regex(regex) => Some(regex.source()),
-                    ExprKind::String(s) => Some(s.clone()),
+                let expr = self.expr(cx, arg);
+                let source = match &expr {
+                    Expr::Literal(value) => value.as_ref().text().map(|t| String::from_utf8_lossy(&t).into_owned()),
                     _ => None,
                 };
-                let expr = self.expr(cx, arg);
                 let ready = source.and_then(|s| self.regex(&s, arg.span)).map(Prepared::Regex);
                 (expr, ready)
             }
@@ -384,10 +383,55 @@ impl Lowering<'_> {
         }
     }
 
+    /// The source of a regular expression: a literal, or a parameter of that type.
+    fn regex_source(&mut self, e: &ast::Expr) -> Option<String> {
+        match &e.kind {
+            ExprKind::Regex(regex) => Some(self.with_params(&regex.source(), e.span)),
+            ExprKind::Param(name) => match self.params.get(name) {
+                Some(Param::Regex(source)) => Some(source.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// A regular expression in which each `$name` of a declared parameter is replaced: by its expression, or by what
+    /// matches exactly its text, or one of its texts. Any other `$` keeps its meaning; alone, `/$name/` must be declared
+    /// (E050).
+    pub fn with_params(&mut self, source: &str, span: Span) -> String {
+        let mut out = String::new();
+        let mut rest = source;
+        while let Some((before, name, after)) = super::param::next(rest) {
+            out.push_str(before);
+            match self.params.get(name) {
+                Some(Param::Regex(source)) => out.push_str(&format!("(?:{source})")),
+                Some(Param::List(values)) => {
+                    let texts: Vec<String> = values.iter().map(exactly).collect();
+                    out.push_str(&format!("(?:{})", texts.join("|")));
+                }
+                Some(Param::Value(_) | Param::Duration(_)) => {
+                    let value = self.param(name, span);
+                    out.push_str(&exactly(&value));
+                }
+                None => {
+                    if name.len() + 1 == source.len() {
+                        self.param(name, span);
+                    }
+                    out.push('$');
+                    out.push_str(name);
+                }
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+        out
+    }
+
     /// The value of a parameter (E050).
     pub fn param(&mut self, name: &str, span: Span) -> Value {
         match self.params.get(name).cloned() {
             Some(Param::Value(v)) => v,
+            Some(Param::Regex(source)) => Value::string(source),
             Some(Param::Duration(d)) => self.duration_millis(d, span),
             Some(Param::List(_)) => {
                 self.error("E002", span, format!("expected a value, found the list `${name}`"));
@@ -460,6 +504,11 @@ pub fn signature(f: &Function) -> String {
     out.push_str(&"]".repeat(f.optional));
     out.push(')');
     out
+}
+
+/// A regular expression that matches a value's text and nothing else.
+fn exactly(value: &Value) -> String {
+    regex::escape(&value.as_ref().text().map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default())
 }
 
 fn timestamp_path(span: Span) -> ast::Path {

@@ -66,6 +66,8 @@ pub(super) enum Param {
     Duration(ast::Duration),
     /// A list of values.
     List(Vec<Value>),
+    /// A regular expression.
+    Regex(String),
 }
 
 /// The state of one compilation.
@@ -83,6 +85,8 @@ pub(super) struct Lowering<'a> {
     pub joins: Vec<super::nested::OpenJoin<'a>>,
     /// Joins that a row-reshaping command has put out of reach.
     pub closed_joins: Vec<super::nested::OpenJoin<'a>>,
+    /// Something is relative to the first or last event.
+    pub needs_edges: bool,
     sources: Vec<SourceRef>,
     /// Fields and slots of the source stage, kept when its scope is replaced.
     scan: Option<ScanPlan>,
@@ -101,6 +105,7 @@ impl<'a> Lowering<'a> {
             tables: settings.tables.clone(),
             joins: Vec::new(),
             closed_joins: Vec::new(),
+            needs_edges: false,
             sources: Vec::new(),
             scan: None,
         }
@@ -155,6 +160,7 @@ impl<'a> Lowering<'a> {
     fn param_value(&mut self, e: &ast::Expr) -> Param {
         match &e.kind {
             ast::ExprKind::Duration(d) => Param::Duration(*d),
+            ast::ExprKind::Regex(regex) => Param::Regex(regex.source()),
             _ => Param::Value(self.literal(e).unwrap_or_default()),
         }
     }
@@ -172,6 +178,10 @@ impl<'a> Lowering<'a> {
     /// The plan of what was lowered, with these columns.
     pub fn finish(&mut self, shown: Vec<(String, Slot)>) -> Plan {
         self.close_joins();
+        if self.needs_edges {
+            let time = self.source_time();
+            self.ops.insert(0, Op::Edges(time));
+        }
         if self.settings.clock.start.is_some() || self.settings.clock.end.is_some() {
             self.range();
         }
@@ -195,7 +205,13 @@ impl<'a> Lowering<'a> {
     /// Puts the query's time range in front of everything.
     fn range(&mut self) {
         let clock = self.settings.clock;
-        let time = match &mut self.scan {
+        let time = self.source_time();
+        self.ops.insert(0, Op::Range { time, start: clock.start, end: clock.end });
+    }
+
+    /// The slot of the events' own time, at the start of the plan.
+    fn source_time(&mut self) -> Slot {
+        match &mut self.scan {
             Some(scan) => match scan.fields.iter().find(|(f, _)| *f == Field::Timestamp) {
                 Some((_, slot)) => *slot,
                 None => {
@@ -205,8 +221,7 @@ impl<'a> Lowering<'a> {
                 }
             },
             None => self.scope.field(Field::Timestamp),
-        };
-        self.ops.insert(0, Op::Range { time, start: clock.start, end: clock.end });
+        }
     }
 
     /// A query inside this one, with the same parameters. Returns its plan.
@@ -298,10 +313,11 @@ impl<'a> Lowering<'a> {
             StageKind::Pattern(e) => self.pattern(e),
             StageKind::Expand(e) => self.expand(e),
             StageKind::Json { field, path, alias } => self.json(field, path, alias),
-            StageKind::Accum { field, alias } => self.accum(field, alias.as_ref()),
-            StageKind::Autoregress { field, alias, lags, lag_span } => {
-                self.autoregress(field, alias.as_ref(), *lags, *lag_span)
+            StageKind::Accum { field, alias, by } => self.accum(field, alias.as_ref(), by),
+            StageKind::Autoregress { field, alias, lags, lag_span, by } => {
+                self.autoregress(field, alias.as_ref(), *lags, *lag_span, by)
             }
+            StageKind::Baseline { field, alias, by } => self.baseline(field, alias.as_ref(), by),
             StageKind::FillDown(names) => self.filldown(names),
             StageKind::FillMissing(with) => self.fillmissing(with, stage.word),
             StageKind::Sessionize { fields, maxspan, alias } => {
@@ -312,12 +328,8 @@ impl<'a> Lowering<'a> {
             StageKind::Outlier { options, fields } => self.outlier(options, fields),
             StageKind::Burst { keys, within, value, op, bound } => self.burst(keys, within, value, *op, bound),
             StageKind::Sequence { keys, within, steps } => self.sequence(keys, within, steps),
-            StageKind::FirstSeen { fields, after } => {
-                let at = after.as_ref().and_then(|t| crate::value::time::parse(t.text.as_bytes()));
-                match (after, at) {
-                    (Some(t), None) => self.unsupported(&t.text, t.span, "give a time such as `2024-05-01T10:00:00Z`"),
-                    _ => self.firstseen(fields, at),
-                }
+            StageKind::FirstSeen { fields, by, history, after } => {
+                self.firstseen(fields, by, history.as_ref(), after.as_ref(), stage.word);
             }
             StageKind::Anomaly => {
                 self.unsupported("anomaly", stage.word, "use `pattern`, `firstseen` or `outlier`");
@@ -466,7 +478,7 @@ impl<'a> Lowering<'a> {
                 ParsePattern::Glob(Glob::new(&glob.raw).literals.into_iter().map(String::into_bytes).collect())
             }
             ParseHow::Regex { regex, multi, span } => {
-                let (source, marked) = plain_group_names(&regex.source());
+                let (source, marked) = plain_group_names(&self.with_params(&regex.source(), *span));
                 let Some(compiled) = self.regex(&source, *span) else { return };
                 let Some(groups) = self.groups(&compiled, &mut names, *span) else { return };
                 for (plain, name) in &marked {
@@ -633,6 +645,7 @@ fn parse_span(parse: &ast::Parse) -> Span {
 fn override_param(declared: &Param, given: &str) -> Option<Param> {
     Some(match declared {
         Param::Duration(_) => Param::Duration(backsight_lang::duration(given)?),
+        Param::Regex(_) => Param::Regex(given.to_owned()),
         Param::List(items) => {
             let parts = given.split(',').map(|part| override_value(items.first(), part.trim()));
             Param::List(parts.collect::<Option<_>>()?)

@@ -10,6 +10,8 @@ mod lower;
 mod needles;
 pub mod nested;
 pub mod ordered;
+mod param;
+pub mod past;
 mod rewrite;
 mod scope;
 mod stats;
@@ -87,6 +89,8 @@ pub enum Op {
         /// One past the last instant.
         end: Option<i64>,
     },
+    /// Takes note of the first and the last time among the source's events, for what is relative to them.
+    Edges(Slot),
     /// Computes columns, left to right.
     Extend(Vec<(Slot, Expr)>),
     /// `parse`: strings cut out of a text.

@@ -26,7 +26,8 @@ pub(super) fn of(plan: &Plan) -> Vec<Vec<Vec<u8>>> {
             Op::Filter(e) => out.extend(needles(e, &searchable)),
             Op::Extend(_) | Op::Lookup(_) | Op::Drop(_) | Op::Range { .. } | Op::Parse { .. } => {}
             // What follows sees other rows than the scan delivers.
-            Op::Unnest { .. }
+            Op::Edges(_)
+            | Op::Unnest { .. }
             | Op::Group { .. }
             | Op::Sort { .. }
             | Op::Limit { .. }

@@ -1,4 +1,4 @@
-//! Commands that look at rows in their order: `accum`, `autoregress`, `filldown`, `sessionize`, `addtotals`,
+//! Commands that look at rows in their order: those in `past`, and `filldown`, `sessionize`, `addtotals`,
 //! `fillmissing`, `outlier`, `burst`, `sequence`. Not preceded by `sort` or `stats`, they work in ascending time and
 //! leave the rows so (language reference, §5).
 
@@ -7,6 +7,7 @@ use super::scope::Scope;
 use super::{AggCall, Call, CompareOp, Expr, Op, Slot, SortKey};
 use crate::source::Field;
 use crate::value::Value;
+use crate::when::When;
 use crate::{agg, func};
 use backsight_lang::ast::{self, Duration, ExprKind, Path};
 use backsight_lang::span::Span;
@@ -16,6 +17,8 @@ use backsight_lang::span::Span;
 pub enum Ordered {
     /// The running sum of a column.
     Accum {
+        /// Whose: rows with the same texts here add up; without keys, all do.
+        keys: Vec<Slot>,
         /// What is summed.
         input: Slot,
         /// Where the sum goes.
@@ -23,10 +26,30 @@ pub enum Ordered {
     },
     /// Values some rows before.
     Autoregress {
+        /// Whose: only rows with the same texts here count.
+        keys: Vec<Slot>,
         /// Whose values.
         input: Slot,
         /// How many rows before, and where that goes.
         outputs: Vec<(usize, Slot)>,
+    },
+    /// What the earlier rows of a key say of a column.
+    Baseline {
+        /// Whose.
+        keys: Vec<Slot>,
+        /// The column.
+        input: Slot,
+        /// Where the median, the median distance from it, and the number of values go.
+        outputs: [Slot; 3],
+    },
+    /// Combinations of values first seen at or after a time.
+    New {
+        /// The column of first times.
+        first: Slot,
+        /// The time; without one, all are kept.
+        after: Option<When>,
+        /// The keys the values belong to, and where the number of values goes that a key had before.
+        known: Option<(Vec<Slot>, Slot)>,
     },
     /// Nulls replaced by the last value above: from, to.
     FillDown(Vec<(Slot, Slot)>),
@@ -119,7 +142,12 @@ impl Ordered {
     /// The slots read.
     pub fn reads(&self) -> Vec<Slot> {
         match self {
-            Ordered::Accum { input, .. } | Ordered::Autoregress { input, .. } => vec![*input],
+            Ordered::Accum { keys, input, .. }
+            | Ordered::Autoregress { keys, input, .. }
+            | Ordered::Baseline { keys, input, .. } => keys.iter().copied().chain([*input]).collect(),
+            Ordered::New { first, known, .. } => {
+                known.iter().flat_map(|(keys, _)| keys.iter().copied()).chain([*first]).collect()
+            }
             Ordered::FillDown(columns) => columns.iter().map(|(from, _)| *from).collect(),
             Ordered::Sessionize { keys, time, .. } => keys.iter().copied().chain([*time]).collect(),
             Ordered::Totals { inputs, .. } => inputs.clone(),
@@ -142,6 +170,8 @@ impl Ordered {
         match self {
             Ordered::Accum { output, .. } | Ordered::Sessionize { output, .. } => vec![*output],
             Ordered::Autoregress { outputs, .. } => outputs.iter().map(|(_, s)| *s).collect(),
+            Ordered::Baseline { outputs, .. } => outputs.to_vec(),
+            Ordered::New { known, .. } => known.iter().map(|(_, s)| *s).collect(),
             Ordered::FillDown(columns) => columns.iter().map(|(_, to)| *to).collect(),
             Ordered::Totals { row, .. } => row.iter().copied().collect(),
             Ordered::Patterns { ratio, severity, .. } => vec![*ratio, *severity],
@@ -160,7 +190,7 @@ impl Ordered {
 
 impl Lowering<'_> {
     /// Rows in ascending time, null times last, unless `sort` or `stats` ordered them.
-    fn settle_ascending(&mut self) {
+    pub(super) fn settle_ascending(&mut self) {
         if !self.scope.explicit {
             self.scope.explicit = true;
             self.scope.default_order = false;
@@ -175,52 +205,18 @@ impl Lowering<'_> {
         self.settle(None);
     }
 
-    fn path_slot(&mut self, path: &Path) -> Slot {
+    pub(super) fn path_slot(&mut self, path: &Path) -> Slot {
         self.slot_of(&ast::Expr { kind: ExprKind::Path(path.clone()), span: path.span })
     }
 
-    fn path_slots(&mut self, paths: &[Path]) -> Vec<Slot> {
+    pub(super) fn path_slots(&mut self, paths: &[Path]) -> Vec<Slot> {
         paths.iter().map(|p| self.path_slot(p)).collect()
     }
 
     /// Binds and shows a name that a command made.
-    fn append(&mut self, name: &str, slot: Slot) {
+    pub(super) fn append(&mut self, name: &str, slot: Slot) {
         self.scope.create(name, slot);
         self.scope.shown.append(&[(name.to_owned(), slot)]);
-    }
-
-    pub(super) fn accum(&mut self, field: &Path, alias: Option<&ast::Name>) {
-        let input = self.path_slot(field);
-        self.settle_ascending();
-        let output = self.scope.slot();
-        self.ops.push(Op::Ordered(Ordered::Accum { input, output }));
-        let name = alias.map_or_else(|| format!("accum_{}", field.text()), |a| a.text.clone());
-        self.append(&name, output);
-    }
-
-    pub(super) fn autoregress(
-        &mut self,
-        field: &Path,
-        alias: Option<&ast::Name>,
-        lags: Option<(u64, u64)>,
-        span: Span,
-    ) {
-        let (first, last) = lags.unwrap_or((1, 1));
-        if first == 0 || last < first || last > 10_000 {
-            return self.error("E030", span, "expected lags of at least 1, such as `p=1-3`");
-        }
-        let input = self.path_slot(field);
-        self.settle_ascending();
-        let outputs: Vec<(usize, Slot)> = (first..=last).map(|k| (k as usize, self.scope.slot())).collect();
-        self.ops.push(Op::Ordered(Ordered::Autoregress { input, outputs: outputs.clone() }));
-        for (k, slot) in outputs {
-            let name = match alias {
-                Some(a) if first == last => a.text.clone(),
-                Some(a) => format!("{}_p{k}", a.text),
-                None => format!("{}_p{k}", field.text()),
-            };
-            self.append(&name, slot);
-        }
     }
 
     pub(super) fn filldown(&mut self, names: &[ast::GlobName]) {
@@ -389,7 +385,8 @@ impl Lowering<'_> {
         };
         let names: Vec<String> = keys.iter().map(Path::text).collect();
         let keys = self.path_slots(keys);
-        let conditions = steps.iter().map(|s| (self.condition_slot(&s.condition), s.at_least)).collect();
+        let conditions =
+            steps.iter().map(|s| (self.condition_slot(&s.condition), self.repetitions(s.at_least.as_ref()))).collect();
         let Some(time) = self.time_or_error(within.span) else { return };
         self.settle_ascending();
         self.ops.push(Op::Ordered(Ordered::Sequence { keys, time, within: span, steps: conditions }));
@@ -397,6 +394,20 @@ impl Lowering<'_> {
         let mut columns = vec!["seq_start", "seq_end", "events"];
         columns.extend(times.iter().map(String::as_str));
         self.events_of(names, &columns);
+    }
+
+    /// The number of `at least`, 1 without it.
+    fn repetitions(&mut self, at_least: Option<&ast::Expr>) -> u64 {
+        let Some(e) = at_least else { return 1 };
+        match self.literal(e) {
+            Some(Value::Int(n @ 1..)) => n as u64,
+            // A number beyond 64 bits is more events than there can be.
+            Some(Value::Text(..)) if matches!(e.kind, ExprKind::Number(_)) => u64::MAX,
+            _ => {
+                self.error("E030", e.span, "`at least` needs a whole number of at least 1");
+                1
+            }
+        }
     }
 
     /// A column that is 1 where a condition is true.
@@ -407,7 +418,7 @@ impl Lowering<'_> {
 
     /// The scope after a command that gives one row per event group: keys, then its own columns, ordered by the first
     /// of those, then the keys.
-    fn events_of(&mut self, keys: Vec<String>, columns: &[&str]) {
+    pub(super) fn events_of(&mut self, keys: Vec<String>, columns: &[&str]) {
         let n = keys.len();
         let pairs: Vec<(String, Slot)> = keys
             .into_iter()
@@ -436,30 +447,6 @@ impl Lowering<'_> {
         self.ops.push(Op::Group { keys, aggs: vec![call], slots: n + 1 });
         self.events_of(names, &["_approxcount"]);
         self.scope.order[0] = SortKey { slot: n, descending: true, by_text: false };
-    }
-
-    pub(super) fn firstseen(&mut self, fields: &[Path], after: Option<i64>) {
-        let names: Vec<String> = fields.iter().map(Path::text).collect();
-        let keys = self.path_slots(fields);
-        let n = keys.len();
-        let Some(time) = self.scope.system(Field::Timestamp) else {
-            let span = fields.first().map_or(Span::default(), |f| f.span);
-            return self.error("E014", span, "`@timestamp` is not available after `stats`");
-        };
-        let call = |name: &str, args: Vec<Slot>, star| AggCall {
-            aggregate: agg::find(name).expect("an aggregate of the table"),
-            args,
-            time: None,
-            settings: agg::Settings { star, ..Default::default() },
-        };
-        let aggs =
-            vec![call("min", vec![time], false), call("max", vec![time], false), call("count", Vec::new(), true)];
-        self.ops.push(Op::Group { keys, aggs, slots: n + 3 });
-        if let Some(after) = after {
-            let bound = Expr::Literal(Value::Time(after));
-            self.ops.push(Op::Filter(Expr::Compare(CompareOp::Ge, Box::new(Expr::Slot(n)), Box::new(bound))));
-        }
-        self.events_of(names, &["first_time", "last_time", "events"]);
     }
 }
 

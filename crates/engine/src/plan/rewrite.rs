@@ -10,7 +10,7 @@ impl Op {
     pub fn reads(&self) -> Vec<Slot> {
         match self {
             Op::Filter(e) => e.slots(),
-            Op::Range { time, .. } => vec![*time],
+            Op::Range { time, .. } | Op::Edges(time) => vec![*time],
             Op::Extend(columns) => columns.iter().flat_map(|(_, e)| e.slots()).collect(),
             Op::Parse { input, .. } => input.slots(),
             Op::Unnest { list, .. } => list.slots(),

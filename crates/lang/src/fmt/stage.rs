@@ -77,14 +77,19 @@ impl Printer<'_> {
             StageKind::AddTotals { options, fields } => {
                 format!("addtotals{}{}", settings(options), spaced(&paths(fields)))
             }
-            StageKind::Accum { field, alias } => format!("accum {}{}", word::path(field), as_name(alias.as_ref())),
-            StageKind::Autoregress { field, alias, lags, lag_span: _ } => {
+            StageKind::Accum { field, alias, by } => {
+                format!("accum {}{}{}", word::path(field), as_name(alias.as_ref()), by_keys(by))
+            }
+            StageKind::Baseline { field, alias, by } => {
+                format!("baseline {}{}{}", word::path(field), as_name(alias.as_ref()), by_keys(by))
+            }
+            StageKind::Autoregress { field, alias, lags, lag_span: _, by } => {
                 let lags = match lags {
                     None => String::new(),
                     Some((first, last)) if first == last => format!(" p={first}"),
                     Some((first, last)) => format!(" p={first}-{last}"),
                 };
-                format!("autoregress {}{}{lags}", word::path(field), as_name(alias.as_ref()))
+                format!("autoregress {}{}{lags}{}", word::path(field), as_name(alias.as_ref()), by_keys(by))
             }
             StageKind::FillDown(names) => {
                 let names: Vec<String> = names.iter().map(word::glob_name).collect();
@@ -133,15 +138,17 @@ impl Printer<'_> {
                     .map(|step| {
                         let condition = self.expr(&step.condition, Binding::Or);
                         let times =
-                            if step.at_least == 1 { String::new() } else { format!(" at least {}", step.at_least) };
-                        format!("{}: {condition}{times}", word::column(&step.name))
+                            step.at_least.as_ref().map(|n| format!(" at least {}", self.expr(n, Binding::Unary)));
+                        format!("{}: {condition}{}", word::column(&step.name), times.unwrap_or_default())
                     })
                     .collect();
                 let within = self.expr(within, Binding::Unary);
                 format!("sequence by {} within {within} [ {} ]", paths(keys), steps.join(" ; "))
             }
-            StageKind::FirstSeen { fields, after } => {
-                format!("firstseen {}{}", paths(fields), optional(" after ", after.as_ref(), word::text))
+            StageKind::FirstSeen { fields, by, history, after } => {
+                let history = history.as_ref().map(|d| format!(" history {}", self.expr(d, Binding::Unary)));
+                let after = optional(" after ", after.as_ref(), word::text);
+                format!("firstseen {}{}{}{after}", paths(fields), by_keys(by), history.unwrap_or_default())
             }
             StageKind::Union(query) => format!("union {}", self.sub_query(query)),
             StageKind::Broken => self.source_text(stage.span).to_string(),
@@ -210,6 +217,11 @@ fn as_name(alias: Option<&Name>) -> String {
 /// `text` with a space in front, unless it is empty.
 fn spaced(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(" {text}") }
+}
+
+/// ` by k, …`, or nothing.
+fn by_keys(keys: &[Path]) -> String {
+    if keys.is_empty() { String::new() } else { format!(" by {}", paths(keys)) }
 }
 
 fn paths(paths: &[Path]) -> String {

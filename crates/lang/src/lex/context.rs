@@ -123,7 +123,11 @@ impl Context {
             }
             [.., value] => matches!(
                 value.kind,
-                TokenKind::Text { .. } | TokenKind::Number | TokenKind::Duration(_) | TokenKind::Sign(Sign::CloseList)
+                TokenKind::Text { .. }
+                    | TokenKind::Number
+                    | TokenKind::Duration(_)
+                    | TokenKind::Regex(_)
+                    | TokenKind::Sign(Sign::CloseList)
             ),
             [] => false,
         };

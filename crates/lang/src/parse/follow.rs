@@ -12,11 +12,10 @@ use super::input::{Found, Input, Label, comma_list, sign, word};
 use super::name::{self, alias, glob_name, path, time, whole_number};
 use super::operand::call;
 use super::query::constant;
-use super::select::{comparison_sign, condition, option, period};
+use super::select::{comparison_sign, condition, option, param, period};
 use crate::ast::{Expr, ExprKind, GlobName, Name, Path, StageKind, Step};
 use crate::diag::Diagnostic;
 use crate::lex::token::{Sign, TokenKind};
-use crate::span::Span;
 
 pub(crate) fn add_totals(input: Input<'_>) -> Found<'_, StageKind> {
     let (after, options) = many0(settings(&["fieldname", "row", "col"])).parse(input)?;
@@ -25,22 +24,34 @@ pub(crate) fn add_totals(input: Input<'_>) -> Found<'_, StageKind> {
 }
 
 pub(crate) fn accum(input: Input<'_>) -> Found<'_, StageKind> {
-    cut((path, alias)).map(|(field, alias)| StageKind::Accum { field, alias }).parse(input)
+    cut((path, alias, keys)).map(|(field, alias, by)| StageKind::Accum { field, alias, by }).parse(input)
 }
 
-/// `autoregress f [as n] [p=a[-b]]`
+pub(crate) fn baseline(input: Input<'_>) -> Found<'_, StageKind> {
+    cut((path, alias, keys)).map(|(field, alias, by)| StageKind::Baseline { field, alias, by }).parse(input)
+}
+
+/// `[by k, …]`
+fn keys(input: Input<'_>) -> Found<'_, Vec<Path>> {
+    opt(preceded(word("by"), cut(comma_list(path)))).map(Option::unwrap_or_default).parse(input)
+}
+
+/// `autoregress f [as n] [p=a[-b]] [by k, …]`
 pub(crate) fn autoregress(input: Input<'_>) -> Found<'_, StageKind> {
     let number = whole_number(Label::Kind("a whole number"));
     let (after, (field, alias)) = cut((path, alias)).parse(input)?;
     if !after.is_word(0, "p") {
         let _: Found<'_, ()> = after.miss(Label::Exactly("p"));
         let lag_span = input.span_to(after);
-        return Ok((after, StageKind::Autoregress { field, alias, lags: None, lag_span }));
+        let (end, by) = keys(after)?;
+        return Ok((end, StageKind::Autoregress { field, alias, lags: None, lag_span, by }));
     }
     let (first_at, _) = cut((word("p"), sign(Sign::Eq))).parse(after)?;
     let (end, (first, last)) = cut(pair(number, opt(preceded(sign(Sign::Minus), cut(number))))).parse(first_at)?;
     let lags = Some((first, last.unwrap_or(first)));
-    Ok((end, StageKind::Autoregress { field, alias, lags, lag_span: first_at.span_to(end) }))
+    let lag_span = first_at.span_to(end);
+    let (end, by) = keys(end)?;
+    Ok((end, StageKind::Autoregress { field, alias, lags, lag_span, by }))
 }
 
 /// Names with optional commas between them.
@@ -126,10 +137,8 @@ fn aggregate(input: Input<'_>) -> Found<'_, Expr> {
 
 /// What an aggregate is compared with.
 fn bound(input: Input<'_>) -> Found<'_, Expr> {
-    let token = input.peek();
-    if matches!(token.kind, TokenKind::Param) {
-        let name = input.text(token).trim_start_matches('$').to_string();
-        return Ok((input.skip(), Expr { kind: ExprKind::Param(name), span: token.span }));
+    if let Ok(found) = param(input) {
+        return Ok(found);
     }
     match constant(input) {
         Ok((after, value)) if matches!(value.kind, ExprKind::Number(_) | ExprKind::Negate(_)) => Ok((after, value)),
@@ -154,19 +163,29 @@ pub(crate) fn sequence(input: Input<'_>) -> Found<'_, StageKind> {
 fn step(input: Input<'_>) -> Found<'_, Step> {
     let (after, name) = terminated(name::column, cut(sign(Sign::Colon))).parse(input)?;
     let (after, condition) = condition(after)?;
-    let number = whole_number(Label::Kind("a whole number"));
-    let times = preceded(word("at"), cut(preceded(word("least"), number)));
+    let times = preceded(word("at"), cut(preceded(word("least"), bound)));
     let (end, at_least) = opt(times).parse(after)?;
-    if at_least == Some(0) {
-        let span = Span::new(end.end_of_previous().saturating_sub(1), end.end_of_previous());
-        input.state.report(Diagnostic::error("E002", span, "expected a number of at least 1, found `0`"));
+    let good = match at_least.as_ref().map(|n| &n.kind) {
+        None | Some(ExprKind::Param(_)) => true,
+        Some(ExprKind::Number(digits)) => matches!(digits.parse(), Ok(1u64..)),
+        Some(_) => false,
+    };
+    if let Some(n) = at_least.as_ref().filter(|_| !good) {
+        let message = format!("expected a whole number of at least 1, found `{}`", n.span.text(input.state.source));
+        input.state.report(Diagnostic::error("E002", n.span, message));
     }
-    Ok((end, Step { name, condition, at_least: at_least.unwrap_or(1) }))
+    Ok((end, Step { name, condition, at_least }))
 }
 
+/// `firstseen f, … [by k, …] [history d|after time]`
 pub(crate) fn first_seen(input: Input<'_>) -> Found<'_, StageKind> {
-    let after = opt(preceded(word("after"), cut(time)));
-    cut((comma_list(path), after)).map(|(fields, after)| StageKind::FirstSeen { fields, after }).parse(input)
+    let (end, (fields, by)) = cut((comma_list(path), keys)).parse(input)?;
+    let (end, history) = opt(option("history", period)).parse(end)?;
+    if history.is_some() {
+        return Ok((end, StageKind::FirstSeen { fields, by, history, after: None }));
+    }
+    let (end, after) = opt(preceded(word("after"), cut(time))).parse(end)?;
+    Ok((end, StageKind::FirstSeen { fields, by, history, after }))
 }
 
 /// `filterIndex f = v` or `filterIndex f in [ … ]`, read as the expression it is.

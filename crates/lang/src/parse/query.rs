@@ -1,12 +1,14 @@
 //! Queries: preludes, then commands between `|`, and what happens after an error in one of them.
 
 use nom::Parser;
+use nom::branch::alt;
 use nom::combinator::{cut, opt};
 use nom::sequence::{delimited, preceded};
 
 use super::compare::list;
 use super::expr::nested;
 use super::input::{Fault, Found, Input, Label, sign, word};
+use super::operand::regex;
 use super::{name, report};
 use crate::ast::{Expr, ExprKind, Let, LetValue, Query, Stage, StageKind, Table};
 use crate::commands::{self, Form};
@@ -248,7 +250,8 @@ fn declaration(start: Input<'_>) -> Found<'_, Let> {
 
 fn let_value(input: Input<'_>) -> Found<'_, LetValue> {
     if !input.is_sign(0, Sign::OpenList) {
-        let (after, value) = cut(constant).parse(input)?;
+        let expression = regex.map(|tall| *tall.expr);
+        let (after, value) = cut(alt((expression, constant))).parse(input)?;
         return Ok((after, LetValue::One(value)));
     }
     let (after, (items, span, _)) = list(input)?;

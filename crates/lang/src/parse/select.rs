@@ -108,6 +108,10 @@ pub(crate) fn option<'a, O>(
 
 /// A duration or parameter. Another literal is E034 at its place, and so is nothing at all, at the `keyword`.
 pub(crate) fn period(input: Input<'_>, keyword: Span) -> Found<'_, Expr> {
+    // What stands in brackets behind a parameter is not a part of it: `within $window [ step: … ]`.
+    if let Ok(found) = param(input) {
+        return Ok(found);
+    }
     let (after, value, span) = match at_least(input, Binding::Unary) {
         Ok((after, tall)) => {
             let span = tall.expr.span;
@@ -177,6 +181,18 @@ pub(crate) fn dedup(input: Input<'_>) -> Found<'_, StageKind> {
 /// An expression without operators outside of parentheses.
 pub(crate) fn postfix(input: Input<'_>) -> Found<'_, Expr> {
     noted(input, operand)
+}
+
+/// `$name`
+pub(crate) fn param(input: Input<'_>) -> Found<'_, Expr> {
+    let token = input.peek();
+    match token.kind {
+        TokenKind::Param => {
+            let name = input.text(token).trim_start_matches('$').to_string();
+            Ok((input.skip(), Expr { kind: ExprKind::Param(name), span: token.span }))
+        }
+        _ => input.miss(Label::Kind("a parameter")),
+    }
 }
 
 /// The comparison signs, for commands that take one.

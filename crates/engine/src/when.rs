@@ -1,10 +1,10 @@
-//! Times of the command line: absolute, relative to now, or to the first or last event of the input.
+//! Times that a person writes: absolute, relative to now, or to the first or last event of the input.
 
-use backsight_engine::value::time;
+use crate::value::time;
 
 /// A time that may depend on the clock or on the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct When {
+pub struct When {
     anchor: Anchor,
     /// Added to the anchor, milliseconds.
     offset: i64,
@@ -20,14 +20,14 @@ enum Anchor {
 }
 
 /// Times of the first and last event of the input, epoch milliseconds; `None` for input without any.
-pub(crate) type Edges = Option<(i64, i64)>;
+pub type Edges = Option<(i64, i64)>;
 
 impl When {
     /// Reads RFC 3339, a date, epoch, `now`, `first`, `last`, these three with `+` or `-` and a duration, or `-90m`.
     ///
     /// # Errors
     /// A message for people.
-    pub(crate) fn parse(text: &str) -> Result<When, String> {
+    pub fn parse(text: &str) -> Result<When, String> {
         let wrong =
             || format!("`{text}` is not a time; expected RFC 3339, a date, epoch, `now`, `-90m`, `first` or `last-1d`");
         let text = text.trim();
@@ -47,17 +47,22 @@ impl When {
         Ok(When { anchor, offset: offset.ok_or_else(wrong)? })
     }
 
+    /// So long after the first event.
+    pub fn first(offset: i64) -> When {
+        When { anchor: Anchor::First, offset }
+    }
+
     fn at(millis: i64) -> When {
         When { anchor: Anchor::At(millis), offset: 0 }
     }
 
     /// Whether the input must be looked at to know this time.
-    pub(crate) fn needs_edges(self) -> bool {
+    pub fn needs_edges(self) -> bool {
         matches!(self.anchor, Anchor::First | Anchor::Last)
     }
 
     /// Epoch milliseconds; `None` for `first` and `last` of input without times.
-    pub(crate) fn resolve(self, now: i64, edges: Edges) -> Option<i64> {
+    pub fn resolve(self, now: i64, edges: Edges) -> Option<i64> {
         let anchor = match self.anchor {
             Anchor::At(millis) => millis,
             Anchor::Now => now,

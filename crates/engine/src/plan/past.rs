@@ -1,0 +1,108 @@
+//! Commands that hold a row against earlier ones, of all rows or of one key: `accum`, `autoregress`, `baseline`,
+//! `firstseen`.
+
+use super::lower::Lowering;
+use super::ordered::Ordered;
+use super::{AggCall, Op, Slot};
+use crate::agg;
+use crate::source::Field;
+use crate::when::When;
+use backsight_lang::ast::{self, Duration, Name, Path, Text};
+use backsight_lang::diag::Diagnostic;
+use backsight_lang::span::Span;
+
+impl Lowering<'_> {
+    pub(super) fn accum(&mut self, field: &Path, alias: Option<&Name>, by: &[Path]) {
+        let (input, keys) = (self.path_slot(field), self.path_slots(by));
+        self.settle_ascending();
+        let output = self.scope.slot();
+        self.ops.push(Op::Ordered(Ordered::Accum { keys, input, output }));
+        let name = alias.map_or_else(|| format!("accum_{}", field.text()), |a| a.text.clone());
+        self.append(&name, output);
+    }
+
+    pub(super) fn autoregress(
+        &mut self,
+        field: &Path,
+        alias: Option<&Name>,
+        lags: Option<(u64, u64)>,
+        span: Span,
+        by: &[Path],
+    ) {
+        let (first, last) = lags.unwrap_or((1, 1));
+        if first == 0 || last < first || last > 10_000 {
+            return self.error("E030", span, "expected lags of at least 1, such as `p=1-3`");
+        }
+        let (input, keys) = (self.path_slot(field), self.path_slots(by));
+        self.settle_ascending();
+        let outputs: Vec<(usize, Slot)> = (first..=last).map(|k| (k as usize, self.scope.slot())).collect();
+        self.ops.push(Op::Ordered(Ordered::Autoregress { keys, input, outputs: outputs.clone() }));
+        for (k, slot) in outputs {
+            let name = match alias {
+                Some(a) if first == last => a.text.clone(),
+                Some(a) => format!("{}_p{k}", a.text),
+                None => format!("{}_p{k}", field.text()),
+            };
+            self.append(&name, slot);
+        }
+    }
+
+    /// `baseline f [as n] [by k, …]`: `n_median`, `n_mad` and `n_past` of the key's earlier rows.
+    pub(super) fn baseline(&mut self, field: &Path, alias: Option<&Name>, by: &[Path]) {
+        let (input, keys) = (self.path_slot(field), self.path_slots(by));
+        self.settle_ascending();
+        let outputs = [(); 3].map(|()| self.scope.slot());
+        self.ops.push(Op::Ordered(Ordered::Baseline { keys, input, outputs }));
+        let name = alias.map_or_else(|| field.text(), |a| a.text.clone());
+        for (what, slot) in ["median", "mad", "past"].into_iter().zip(outputs) {
+            self.append(&format!("{name}_{what}"), slot);
+        }
+    }
+
+    /// `firstseen f, … [by k, …] [history d|after t]`: groups of keys and values, of which the new ones stay.
+    pub(super) fn firstseen(
+        &mut self,
+        fields: &[Path],
+        by: &[Path],
+        history: Option<&ast::Expr>,
+        after: Option<&Text>,
+        word: Span,
+    ) {
+        let after = match (history, after) {
+            (Some(e), _) => match self.period(e).and_then(Duration::millis) {
+                Some(span) => Some(When::first(span)),
+                None => return self.error("E034", e.span, "expected a period such as 5m"),
+            },
+            (None, Some(text)) => match When::parse(&text.text) {
+                Ok(when) => Some(when),
+                Err(_) => {
+                    let error = Diagnostic::error("E002", text.span, format!("expected a time, found `{}`", text.text));
+                    return self.report(error.help("write RFC 3339, a date, epoch, `now-1h`, `first+7d` or `last-1d`"));
+                }
+            },
+            (None, None) => None,
+        };
+        let Some(time) = self.scope.system(Field::Timestamp) else {
+            return self.error("E014", word, "`@timestamp` is not available after `stats`");
+        };
+        let names: Vec<String> = by.iter().chain(fields).map(Path::text).collect();
+        let keys: Vec<Slot> = by.iter().chain(fields).map(|p| self.path_slot(p)).collect();
+        let n = keys.len();
+        let call = |name: &str, args: Vec<Slot>, star| AggCall {
+            aggregate: agg::find(name).expect("an aggregate of the table"),
+            args,
+            time: None,
+            settings: agg::Settings { star, ..Default::default() },
+        };
+        let aggs =
+            vec![call("min", vec![time], false), call("max", vec![time], false), call("count", Vec::new(), true)];
+        let known = (!by.is_empty()).then(|| ((0..by.len()).collect(), n + 3));
+        let slots = n + 3 + usize::from(known.is_some());
+        self.ops.push(Op::Group { keys, aggs, slots });
+        let mut columns = vec!["first_time", "last_time", "events"];
+        columns.extend(known.is_some().then_some("known"));
+        self.events_of(names, &columns);
+        self.needs_edges |= after.is_some_and(When::needs_edges);
+        self.ops.push(Op::Ordered(Ordered::New { first: n, after, known }));
+    }
+}
