@@ -22,7 +22,7 @@ pub(crate) struct Cli {
 const EXIT_STATUS: &str = "\
 Exit status:
   0    answered
-  1    `lint` or `fmt --check` found something
+  1    `lint`, `fmt --check`, `rule test` or `rule lint` found something
   2    the query or the arguments are wrong, or no input could be read
   3    answered, but part of the input was damaged
   4    a limit or the disk stopped it
@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Fmt(FmtArgs),
     /// Report problems in query files
     Lint(LintArgs),
+    /// The detection rules: list, show, test, lint
+    Rule(RuleArgs),
     /// The commands of the language
     Commands(ListArgs),
     /// The functions and aggregates of the language
@@ -208,6 +210,70 @@ pub(crate) struct LintArgs {
     /// Query files
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleArgs {
+    #[command(subcommand)]
+    pub(crate) action: RuleAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RuleAction {
+    /// The rules, the built-in ones unless files or folders are named
+    List {
+        /// Rule files and folders
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Format of the list [default: table on a terminal, csv on a pipe]
+        #[arg(long, value_enum)]
+        format: Option<Format>,
+    },
+    /// One rule: what it says of itself, or its query
+    Show {
+        /// Id or alias
+        #[arg(value_name = "RULE")]
+        name: String,
+        /// Rule files and folders to look in instead of the built-in rules
+        #[arg(long, value_name = "PATH")]
+        rules: Vec<PathBuf>,
+        /// The query with its parameters filled in: for Logs Insights, or as it is
+        #[arg(long = "as", value_enum, value_name = "FORM")]
+        form: Option<RuleForm>,
+        /// Set a parameter of the rule
+        #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+        param: Vec<(String, String)>,
+    },
+    /// Run the tests of the rules; exit status 1 if one fails
+    Test {
+        /// Rule files and folders instead of the built-in rules
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// A file that adds log sources and places of fields
+        #[arg(long, value_name = "FILE")]
+        profile: Vec<PathBuf>,
+    },
+    /// Look for what makes a rule weak; exit status 1 if there is something
+    Lint {
+        /// Rule files and folders instead of the built-in rules
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// A file that adds log sources and places of fields
+        #[arg(long, value_name = "FILE")]
+        profile: Vec<PathBuf>,
+        /// Turn every threshold by one, up and down: a test must notice
+        #[arg(long)]
+        mutate: bool,
+    },
+}
+
+/// The forms of a rule's query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RuleForm {
+    /// As Logs Insights takes it, or why it cannot
+    Aws,
+    /// As Backsight runs it
+    Query,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod progress;
 mod query;
 mod reference;
 mod repl;
+mod rules;
 mod run;
 mod summary;
 mod tables;
@@ -43,6 +44,7 @@ fn dispatch(command: Option<Command>, common: &Common) -> Result<u8, Failure> {
         Some(Command::Repl(args)) => repl::repl(&args.paths, &args.reading, common),
         Some(Command::Fmt(args)) => files::fmt(&args),
         Some(Command::Lint(args)) => files::lint(&args, look().color),
+        Some(Command::Rule(args)) => Ok(rules::rule(&args, common)?),
         Some(Command::Commands(args)) => Ok(reference::commands(&args, look()).map(|()| exit::ANSWERED)?),
         Some(Command::Functions(args)) => Ok(reference::functions(&args, look()).map(|()| exit::ANSWERED)?),
         Some(Command::Formats(args)) => Ok(reference::formats(&args, look()).map(|()| exit::ANSWERED)?),

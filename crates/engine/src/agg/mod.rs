@@ -18,6 +18,7 @@ mod quantile;
 mod rate;
 mod sum;
 mod tally;
+pub mod trace;
 #[cfg(test)]
 mod tests;
 

@@ -224,6 +224,7 @@ fn is_sink(op: &Op) -> bool {
         | Op::Extend(_)
         | Op::Parse { .. }
         | Op::Unnest { .. }
+        | Op::Trace { .. }
         | Op::Lookup(_)
         | Op::Drop(_) => false,
     }

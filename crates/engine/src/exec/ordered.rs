@@ -4,6 +4,7 @@ use super::eval::arithmetic;
 use super::steps::put;
 use super::{Cx, past};
 use crate::agg::Input;
+use crate::agg::trace::Trace;
 use crate::func::Grid;
 use crate::plan::ordered::Ordered;
 use crate::plan::{AggCall, CompareOp, Slot};
@@ -83,10 +84,12 @@ pub(super) fn ordered(op: &Ordered, mut rows: Batch, cx: &Cx<'_>) -> Batch {
             put(&mut rows, *severity, severities);
             rows
         }
-        Ordered::Burst { keys, time, within, value, op, bound } => {
-            bursts(&rows, keys, *time, *within, value, *op, bound)
+        Ordered::Burst { keys, time, within, value, op, bound, trace } => {
+            bursts(&rows, keys, *time, *within, value, *op, bound, *trace)
         }
-        Ordered::Sequence { keys, time, within, steps } => sequences(&rows, keys, *time, *within, steps),
+        Ordered::Sequence { keys, time, within, steps, trace } => {
+            sequences(&rows, keys, *time, *within, steps, *trace)
+        }
     }
 }
 
@@ -282,6 +285,7 @@ fn event_rows(keys: usize, mut found: Vec<(Vec<Vec<u8>>, Vec<Value>)>, width: us
     Batch { columns, rows: found.len(), positions: Positions::sequence(0, found.len()) }
 }
 
+#[allow(clippy::too_many_arguments)]
 fn bursts(
     rows: &Batch,
     keys: &[Slot],
@@ -290,7 +294,9 @@ fn bursts(
     value: &AggCall,
     op: CompareOp,
     bound: &Value,
+    trace: Option<Slot>,
 ) -> Batch {
+    let traces = trace.map(|s| super::column(rows, s));
     let args: Vec<Column> = value.args.iter().map(|s| super::column(rows, *s)).collect();
     let times = value.time.map(|s| super::column(rows, s));
     let counts_rows = value.settings.star && value.aggregate.name == "count";
@@ -301,8 +307,10 @@ fn bursts(
         let mut from = 0;
         let mut close = |burst: Option<(i64, i64, usize, Value)>| {
             if let Some((start, end, first, peak)) = burst {
-                let events = events[first..].iter().take_while(|(t, _)| *t <= end).count();
-                found.push((key.clone(), vec![Value::Time(start), Value::Time(end), Value::Int(events as i64), peak]));
+                let n = events[first..].iter().take_while(|(t, _)| *t <= end).count();
+                let mut cells = vec![Value::Time(start), Value::Time(end), Value::Int(n as i64), peak];
+                cells.extend(traces.iter().map(|t| Trace::join(t, events[first..first + n].iter().map(|(_, i)| *i))));
+                found.push((key.clone(), cells));
             }
         };
         for to in 0..events.len() {
@@ -341,7 +349,7 @@ fn bursts(
         }
         close(open);
     }
-    event_rows(keys.len(), found, 4)
+    event_rows(keys.len(), found, 4 + usize::from(trace.is_some()))
 }
 
 fn measure(value: &AggCall, args: &[Column], times: Option<&Column>, rows: &Batch, window: &[u32]) -> Value {
@@ -365,7 +373,15 @@ fn holds(op: CompareOp, a: ValueRef<'_>, b: ValueRef<'_>) -> bool {
     }
 }
 
-fn sequences(rows: &Batch, keys: &[Slot], time: Slot, within: i64, steps: &[(Slot, u64)]) -> Batch {
+fn sequences(
+    rows: &Batch,
+    keys: &[Slot],
+    time: Slot,
+    within: i64,
+    steps: &[(Slot, u64)],
+    trace: Option<Slot>,
+) -> Batch {
+    let traces = trace.map(|s| super::column(rows, s));
     let conditions: Vec<(Column, u64)> = steps.iter().map(|(s, n)| (super::column(rows, *s), (*n).max(1))).collect();
     let matches = |step: usize, row: usize| compare::truth(conditions[step].0.get(row));
     let mut found = Vec::new();
@@ -377,7 +393,8 @@ fn sequences(rows: &Batch, keys: &[Slot], time: Slot, within: i64, steps: &[(Slo
                 continue;
             }
             let start = events[at].0;
-            let (mut step, mut seen, mut used) = (0, 0u64, 0);
+            let (mut step, mut seen) = (0, 0u64);
+            let mut used: Vec<usize> = Vec::new();
             let mut reached = vec![start; steps.len()];
             for (i, (t, row)) in events.iter().enumerate().skip(at) {
                 if t - start > within {
@@ -386,7 +403,7 @@ fn sequences(rows: &Batch, keys: &[Slot], time: Slot, within: i64, steps: &[(Slo
                 if !matches(step, *row) {
                     continue;
                 }
-                used += 1;
+                used.push(*row);
                 seen += 1;
                 reached[step] = *t;
                 if seen < conditions[step].1 {
@@ -394,8 +411,9 @@ fn sequences(rows: &Batch, keys: &[Slot], time: Slot, within: i64, steps: &[(Slo
                 }
                 (step, seen) = (step + 1, 0);
                 if step == steps.len() {
-                    let mut cells = vec![Value::Time(start), Value::Time(*t), Value::Int(used)];
+                    let mut cells = vec![Value::Time(start), Value::Time(*t), Value::Int(used.len() as i64)];
                     cells.extend(reached.iter().map(|t| Value::Time(*t)));
+                    cells.extend(traces.iter().map(|t| Trace::join(t, used.iter().copied())));
                     found.push((key.clone(), cells));
                     at = i + 1;
                     continue 'start;
@@ -404,5 +422,5 @@ fn sequences(rows: &Batch, keys: &[Slot], time: Slot, within: i64, steps: &[(Slo
             at += 1;
         }
     }
-    event_rows(keys.len(), found, 3 + steps.len())
+    event_rows(keys.len(), found, 3 + steps.len() + usize::from(trace.is_some()))
 }

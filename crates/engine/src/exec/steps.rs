@@ -3,6 +3,7 @@
 use super::eval::{eval, mask};
 use super::group::GroupTable;
 use super::{Cx, parse, sort};
+use crate::agg::trace::Trace;
 use crate::error::Error;
 use crate::plan::{Op, Slot};
 use crate::source::Counters;
@@ -72,6 +73,14 @@ fn map(op: &Op, next: Option<&Op>, batch: Batch, cx: &Cx<'_>) -> Batch {
         Op::Drop(slots) => {
             let mut batch = batch;
             drop_columns(&mut batch, slots);
+            batch
+        }
+        Op::Trace { time, output } => {
+            let mut batch = batch;
+            let times = super::column(&batch, *time);
+            let trace = |i: usize| Trace::of(times.get(i).timestamp(), batch.positions.get(i));
+            let traces = (0..batch.rows).map(trace).collect();
+            put(&mut batch, *output, traces);
             batch
         }
         Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) | Op::Nested(_) => batch,

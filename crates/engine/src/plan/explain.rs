@@ -108,6 +108,7 @@ impl Names {
             }
             Op::Unnest { list, output } => format!("unnest  {} into #{output}", self.expr(list)),
             Op::Drop(slots) => format!("drop    {}", self.list(slots)),
+            Op::Trace { output, .. } => format!("trace   into #{output}"),
             Op::Group { keys, aggs, .. } => {
                 let key_names: Vec<String> = keys.iter().map(|s| self.get(*s)).collect();
                 let calls: Vec<String> = aggs.iter().map(|a| self.call(a)).collect();

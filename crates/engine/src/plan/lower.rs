@@ -26,7 +26,12 @@ pub struct Settings {
     pub tables: Vec<(String, String)>,
     /// Literals of filters reach the source.
     pub pushdown: bool,
+    /// Every row of the answer comes with its [`Trace`](crate::agg::trace::Trace) in a last column, [`TRACE`].
+    pub trace: bool,
 }
+
+/// The column of traces.
+pub const TRACE: &str = "@trace";
 
 /// Compiles a parsed query. Warnings and notes come back with the plan.
 ///
@@ -170,7 +175,13 @@ impl<'a> Lowering<'a> {
         for stage in &query.stages {
             self.stage(stage);
         }
-        let shown = self.scope.shown();
+        let mut shown = self.scope.shown();
+        if self.settings.trace
+            && let Some(slot) = self.scope.created(TRACE)
+            && shown.iter().all(|(name, _)| name != TRACE)
+        {
+            shown.push((TRACE.to_owned(), slot));
+        }
         self.settle(None);
         self.finish(shown)
     }

@@ -26,7 +26,7 @@ use backsight_lang::ast::{BinaryOp, Segment};
 use regex::bytes::Regex;
 use std::sync::Arc;
 
-pub use lower::{Settings as CompileSettings, lower};
+pub use lower::{Settings as CompileSettings, TRACE, lower};
 
 /// Position of a column in a batch.
 pub type Slot = usize;
@@ -111,6 +111,13 @@ pub enum Op {
     },
     /// Forgets columns that nothing reads any more.
     Drop(Vec<Slot>),
+    /// Remembers when each row's event was and where it stands, before its place in the source is forgotten.
+    Trace {
+        /// `@timestamp`.
+        time: Slot,
+        /// Where the trace goes.
+        output: Slot,
+    },
     /// `stats`: slots are renumbered: keys first, then aggregates, then room for what is computed from them.
     Group {
         /// Slots of the group keys.

@@ -24,7 +24,7 @@ pub(super) fn of(plan: &Plan) -> Vec<Vec<Vec<u8>>> {
         match op {
             Op::Filter(Expr::And(all)) => out.extend(all.iter().filter_map(|e| needles(e, &searchable))),
             Op::Filter(e) => out.extend(needles(e, &searchable)),
-            Op::Extend(_) | Op::Lookup(_) | Op::Drop(_) | Op::Range { .. } | Op::Parse { .. } => {}
+            Op::Extend(_) | Op::Lookup(_) | Op::Drop(_) | Op::Trace { .. } | Op::Range { .. } | Op::Parse { .. } => {}
             // What follows sees other rows than the scan delivers.
             Op::Edges(_)
             | Op::Unnest { .. }

@@ -2,7 +2,7 @@
 //! `fillmissing`, `outlier`, `burst`, `sequence`. Not preceded by `sort` or `stats`, they work in ascending time and
 //! leave the rows so (language reference, §5).
 
-use super::lower::Lowering;
+use super::lower::{Lowering, TRACE};
 use super::scope::Scope;
 use super::{AggCall, Call, CompareOp, Expr, Op, Slot, SortKey};
 use crate::source::Field;
@@ -124,6 +124,8 @@ pub enum Ordered {
         op: CompareOp,
         /// With what.
         bound: Value,
+        /// The column of traces, to be joined for the rows of a burst.
+        trace: Option<Slot>,
     },
     /// Steps that follow each other; replaces the rows.
     Sequence {
@@ -135,6 +137,8 @@ pub enum Ordered {
         within: i64,
         /// The column that is 1 where the step's condition holds, and how many such events it takes.
         steps: Vec<(Slot, u64)>,
+        /// The column of traces, to be joined for the rows of a match.
+        trace: Option<Slot>,
     },
 }
 
@@ -156,11 +160,12 @@ impl Ordered {
                 keys.iter().copied().chain([*bin]).chain(with.iter().map(|(s, _)| *s)).collect()
             }
             Ordered::Outlier { columns, .. } => columns.iter().map(|(from, ..)| *from).collect(),
-            Ordered::Burst { keys, time, value, .. } => {
-                keys.iter().copied().chain([*time]).chain(value.args.iter().copied()).chain(value.time).collect()
+            Ordered::Burst { keys, time, value, trace, .. } => {
+                let read = keys.iter().copied().chain([*time]).chain(value.args.iter().copied());
+                read.chain(value.time).chain(*trace).collect()
             }
-            Ordered::Sequence { keys, time, steps, .. } => {
-                keys.iter().copied().chain([*time]).chain(steps.iter().map(|(s, _)| *s)).collect()
+            Ordered::Sequence { keys, time, steps, trace, .. } => {
+                keys.iter().copied().chain([*time]).chain(steps.iter().map(|(s, _)| *s)).chain(*trace).collect()
             }
         }
     }
@@ -191,6 +196,7 @@ impl Ordered {
 impl Lowering<'_> {
     /// Rows in ascending time, null times last, unless `sort` or `stats` ordered them.
     pub(super) fn settle_ascending(&mut self) {
+        self.trace_rows();
         if !self.scope.explicit {
             self.scope.explicit = true;
             self.scope.default_order = false;
@@ -203,6 +209,16 @@ impl Lowering<'_> {
             self.scope.order = vec![ascending(absent), ascending(time)];
         }
         self.settle(None);
+    }
+
+    /// Traces go into a column, where they are asked for, before rows lose their place in the source.
+    fn trace_rows(&mut self) {
+        if self.settings.trace && !self.scope.closed && self.scope.created(TRACE).is_none() {
+            let time = self.scope.field(Field::Timestamp);
+            let output = self.scope.slot();
+            self.ops.push(Op::Trace { time, output });
+            self.scope.create(TRACE, output);
+        }
     }
 
     pub(super) fn path_slot(&mut self, path: &Path) -> Slot {
@@ -359,8 +375,11 @@ impl Lowering<'_> {
         let keys = self.path_slots(keys);
         let Some(time) = self.time_or_error(within.span) else { return };
         self.settle_ascending();
-        self.ops.push(Op::Ordered(Ordered::Burst { keys, time, within: span, value: call, op, bound: limit }));
-        self.events_of(names, &["burst_start", "burst_end", "events", "peak"]);
+        let trace = self.scope.created(TRACE);
+        self.ops.push(Op::Ordered(Ordered::Burst { keys, time, within: span, value: call, op, bound: limit, trace }));
+        let mut columns = vec!["burst_start", "burst_end", "events", "peak"];
+        columns.extend(trace.map(|_| TRACE));
+        self.events_of(names, &columns);
     }
 
     /// `count` or an aggregate call.
@@ -385,14 +404,18 @@ impl Lowering<'_> {
         };
         let names: Vec<String> = keys.iter().map(Path::text).collect();
         let keys = self.path_slots(keys);
-        let conditions =
+        let conditions: Vec<(Slot, u64)> =
             steps.iter().map(|s| (self.condition_slot(&s.condition), self.repetitions(s.at_least.as_ref()))).collect();
         let Some(time) = self.time_or_error(within.span) else { return };
+        // A row that is no step is in no match, and all that remain are held at once.
+        self.ops.push(Op::Filter(Expr::Or(conditions.iter().map(|(slot, _)| Expr::Slot(*slot)).collect())));
         self.settle_ascending();
-        self.ops.push(Op::Ordered(Ordered::Sequence { keys, time, within: span, steps: conditions }));
+        let trace = self.scope.created(TRACE);
+        self.ops.push(Op::Ordered(Ordered::Sequence { keys, time, within: span, steps: conditions, trace }));
         let times: Vec<String> = steps.iter().map(|s| format!("{}_time", s.name.text)).collect();
         let mut columns = vec!["seq_start", "seq_end", "events"];
         columns.extend(times.iter().map(String::as_str));
+        columns.extend(trace.map(|_| TRACE));
         self.events_of(names, &columns);
     }
 

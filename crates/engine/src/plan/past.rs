@@ -1,7 +1,7 @@
 //! Commands that hold a row against earlier ones, of all rows or of one key: `accum`, `autoregress`, `baseline`,
 //! `firstseen`.
 
-use super::lower::Lowering;
+use super::lower::{Lowering, TRACE};
 use super::ordered::Ordered;
 use super::{AggCall, Op, Slot};
 use crate::agg;
@@ -94,12 +94,16 @@ impl Lowering<'_> {
             time: None,
             settings: agg::Settings { star, ..Default::default() },
         };
-        let aggs =
+        let mut aggs =
             vec![call("min", vec![time], false), call("max", vec![time], false), call("count", Vec::new(), true)];
-        let known = (!by.is_empty()).then(|| ((0..by.len()).collect(), n + 3));
-        let slots = n + 3 + usize::from(known.is_some());
-        self.ops.push(Op::Group { keys, aggs, slots });
+        let trace = self.trace_call();
         let mut columns = vec!["first_time", "last_time", "events"];
+        columns.extend(trace.is_some().then_some(TRACE));
+        aggs.extend(trace);
+        let computed = n + aggs.len();
+        let known = (!by.is_empty()).then(|| ((0..by.len()).collect(), computed));
+        let slots = computed + usize::from(known.is_some());
+        self.ops.push(Op::Group { keys, aggs, slots });
         columns.extend(known.is_some().then_some("known"));
         self.events_of(names, &columns);
         self.needs_edges |= after.is_some_and(When::needs_edges);

@@ -14,6 +14,7 @@ impl Op {
             Op::Extend(columns) => columns.iter().flat_map(|(_, e)| e.slots()).collect(),
             Op::Parse { input, .. } => input.slots(),
             Op::Unnest { list, .. } => list.slots(),
+            Op::Trace { time, .. } => vec![*time],
             Op::Drop(_) | Op::Limit { .. } => Vec::new(),
             Op::Group { keys, aggs, .. } => {
                 keys.iter().copied().chain(aggs.iter().flat_map(|a| a.args.iter().copied().chain(a.time))).collect()
@@ -41,7 +42,7 @@ impl Op {
         match self {
             Op::Extend(columns) => columns.iter().map(|(s, _)| *s).collect(),
             Op::Parse { outputs, .. } => outputs.clone(),
-            Op::Unnest { output, .. } => vec![*output],
+            Op::Unnest { output, .. } | Op::Trace { output, .. } => vec![*output],
             Op::Ordered(op) => op.writes(),
             Op::Lookup(lookup) => lookup.outputs.iter().map(|(_, _, s)| *s).collect(),
             Op::Nested(nested) => match &nested.how {

@@ -1,7 +1,7 @@
 //! `stats`: expressions over aggregates, keys and earlier aliases become one group op and what is computed from it.
 
 use super::expr::Context;
-use super::lower::Lowering;
+use super::lower::{Lowering, TRACE};
 use super::ordered::bin_period;
 use super::scope::Scope;
 use super::{AggCall, Expr, Op, Slot, SortKey};
@@ -66,10 +66,24 @@ impl Lowering<'_> {
             groups.names.push((item.name().to_owned(), COMPUTED + i));
             columns.push(item.name().to_owned());
         }
+        let trace = self.trace_call().map(|call| groups.aggregate(call));
         let aggs = groups.calls;
         let base = keys.len() + aggs.len();
         self.ops.push(Op::Group { keys: keys.clone(), aggs, slots: base });
         self.regroup(stats, results, columns, base, bins);
+        trace.into_iter().for_each(|slot| self.scope.create(TRACE, slot));
+    }
+
+    /// The aggregate that traces groups back to events, where that is asked for.
+    pub(super) fn trace_call(&mut self) -> Option<AggCall> {
+        if !self.settings.trace {
+            return None;
+        }
+        let (args, time) = match self.scope.created(TRACE) {
+            Some(earlier) => (vec![earlier], None),
+            None => (Vec::new(), self.scope.system(Field::Timestamp)),
+        };
+        Some(AggCall { aggregate: &agg::trace::TRACE, args, time, settings: Settings::default() })
     }
 
     /// The scope after the group op: every item a column, computed ones in slots after the aggregates.
