@@ -16,7 +16,6 @@ use backsight_hunt::profile::Profiles;
 use backsight_hunt::query::{self, Overrides};
 use backsight_hunt::rule::{self, Problem, Rule};
 use backsight_lang::diag;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -140,12 +139,7 @@ pub(crate) fn overrides(params: &[(String, String)]) -> Overrides {
     params.iter().map(|(n, v)| (n.clone(), serde_json::Value::from(v.as_str()))).collect()
 }
 
-fn show(
-    name: &str,
-    paths: &[PathBuf],
-    form: Option<RuleForm>,
-    params: &[(String, String)],
-) -> Result<u8, Error> {
+fn show(name: &str, paths: &[PathBuf], form: Option<RuleForm>, params: &[(String, String)]) -> Result<u8, Error> {
     let (rules, problems) = load(paths)?;
     say(&problems);
     let rule = named(&rules, name)?;

@@ -194,7 +194,10 @@ fn edges(input: &Input, reading: &ReadArgs) -> Result<Edges, Error> {
 /// Parses and plans a query.
 pub(crate) fn compile(text: &str, clock: Clock, reading: &ReadArgs) -> Result<Compiled, Error> {
     let (params, tables) = (reading.param.clone(), reading.table.clone());
-    backsight_engine::compile(text, &CompileSettings { clock, params, tables, pushdown: !reading.no_pushdown, trace: false })
+    backsight_engine::compile(
+        text,
+        &CompileSettings { clock, params, tables, pushdown: !reading.no_pushdown, trace: false },
+    )
 }
 
 /// The control of one run.

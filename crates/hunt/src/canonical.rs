@@ -211,9 +211,8 @@ fn present(column: &Column, absent: &[String]) -> Column {
             if absent.iter().any(|a| a.len() > 12) || !array.views().iter().any(|v| views.contains(v)) {
                 return column.clone();
             }
-            let valid = BooleanBuffer::collect_bool(array.len(), |i| {
-                array.is_valid(i) && !views.contains(&array.views()[i])
-            });
+            let valid =
+                BooleanBuffer::collect_bool(array.len(), |i| array.is_valid(i) && !views.contains(&array.views()[i]));
             if valid.count_set_bits() == 0 {
                 return Column::null(array.len());
             }
@@ -369,7 +368,6 @@ fn milliseconds(from: &[&Column]) -> Column {
         })
         .collect()
 }
-
 
 #[cfg(test)]
 mod tests {

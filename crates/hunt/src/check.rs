@@ -111,7 +111,7 @@ impl Template {
         while let Some(at) = rest.find("{i") {
             literal.push_str(&rest[..at]);
             let found = rest[at + 2..].find('}').and_then(|end| {
-                let place = Place::parse(&rest[at + 2..at + 2 + end], &literal)?;
+                let place = Place::parse(&rest[at + 2..at + 2 + end], &literal, !parts.is_empty())?;
                 Some((place, at + 2 + end + 1))
             });
             match found {
@@ -147,13 +147,14 @@ impl Template {
 }
 
 impl Place {
-    /// What stands between `{i` and `}`; `before` is the text in front: in a time or date, numbers have two digits.
-    fn parse(text: &str, before: &str) -> Option<Place> {
+    /// What stands between `{i` and `}`; `before` is the text in front, behind another place or not: in a time or date,
+    /// numbers have two digits.
+    fn parse(text: &str, before: &str, behind_place: bool) -> Option<Place> {
         let (sum, width) = match text.split_once(':') {
             Some((sum, width)) => (sum, width.parse().ok().filter(|w| *w <= 20)?),
             None => {
                 let mut back = before.bytes().rev();
-                let (last, digit) = (back.next(), back.next().is_some_and(|c| c.is_ascii_digit()));
+                let (last, digit) = (back.next(), back.next().map_or(behind_place, |c| c.is_ascii_digit()));
                 (text, if digit && matches!(last, Some(b':' | b'T' | b'-')) { 2 } else { 1 })
             }
         };

@@ -65,7 +65,8 @@ impl<'r> Findings<'r> {
                 .filter_map(|at| Some((self.names[at].clone(), cell(at)?)))
                 .collect();
             let most = trace.events;
-            let one = Finding { level, entity: entity.clone(), outcome: outcome.clone(), trace, rows: 1, columns, most };
+            let one =
+                Finding { level, entity: entity.clone(), outcome: outcome.clone(), trace, rows: 1, columns, most };
             match self.found.entry((entity, outcome)) {
                 Entry::Vacant(place) => {
                     place.insert(one);

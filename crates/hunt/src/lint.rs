@@ -216,4 +216,3 @@ pub fn mutate(rules: &[Rule], profiles: &Profiles, ctl: &Ctl) -> Vec<Problem> {
     }
     problems
 }
-

@@ -18,9 +18,9 @@ mod quantile;
 mod rate;
 mod sum;
 mod tally;
-pub mod trace;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 
 use crate::func::{Status, Type};
 use crate::value::column::{Column, Positions};

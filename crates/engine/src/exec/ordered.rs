@@ -87,9 +87,7 @@ pub(super) fn ordered(op: &Ordered, mut rows: Batch, cx: &Cx<'_>) -> Batch {
         Ordered::Burst { keys, time, within, value, op, bound, trace } => {
             bursts(&rows, keys, *time, *within, value, *op, bound, *trace)
         }
-        Ordered::Sequence { keys, time, within, steps, trace } => {
-            sequences(&rows, keys, *time, *within, steps, *trace)
-        }
+        Ordered::Sequence { keys, time, within, steps, trace } => sequences(&rows, keys, *time, *within, steps, *trace),
     }
 }
 

@@ -85,7 +85,9 @@ fn front(lines: &[&str]) -> Result<Rule, (usize, String)> {
         yaml.push_str(rest.strip_prefix(' ').unwrap_or(rest));
         yaml.push('\n');
     }
-    serde_saphyr::from_str(&yaml).map_err(|e| {
+    // Only `true` and `false`: `no` and `on` are texts.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(&yaml, options).map_err(|e| {
         let line = e.location().map_or(0, |l| l.line() as usize);
         (line, first_line(&e.without_snippet().to_string()))
     })
@@ -154,7 +156,10 @@ filter action = "BLOCK"
         let (rules, problems) = read([
             ("a/two.bsq", TWO),
             ("a/plain.bsq", "# a comment\nfields ip"),
-            ("a/two.tests.jsonl", r#"{"rule":"t-2","name":"beside","events":[{"action":"BLOCK"}],"expect":{"findings":1}}"#),
+            (
+                "a/two.tests.jsonl",
+                r#"{"rule":"t-2","name":"beside","events":[{"action":"BLOCK"}],"expect":{"findings":1}}"#,
+            ),
         ]);
         assert_eq!(problems, []);
         let [one, two] = rules.as_slice() else { panic!("two rules") };
