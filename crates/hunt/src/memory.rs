@@ -32,7 +32,15 @@ impl Events {
 
     fn column(&self, field: &Field, first: usize, rows: usize) -> Column {
         let lines = &self.lines[first..first + rows];
-        let constant = |text: &str| Column::Const(Value::string(text), rows);
+        // A key of a system field sets it, as it does in a file (language reference, "Events and system fields").
+        let own = |name: &str, otherwise: &dyn Fn(&String) -> Value| -> Column {
+            let route = Route::new(&[Segment::Name { text: name.into(), quoted: true }]);
+            let cell = |line: &String| match route.get(line.as_bytes()) {
+                Some((Kind::String, text)) => Value::Text(Kind::String, text.as_ref().into()),
+                _ => otherwise(line),
+            };
+            lines.iter().map(cell).collect()
+        };
         match field {
             Field::Path(segments) => {
                 let route = Route::new(segments);
@@ -56,10 +64,10 @@ impl Events {
                 };
                 lines.iter().map(|line| of(line).map_or(Value::Null, Value::Time)).collect()
             }
-            Field::Message => lines.iter().map(Value::string).collect(),
+            Field::Message => own("@message", &|line| Value::string(line)),
             Field::Ptr => (first..first + rows).map(|i| Value::string(format!("events#{i}"))).collect(),
-            Field::Log => constant("events"),
-            Field::LogStream => constant("events"),
+            Field::Log => own("@log", &|_| Value::string("events")),
+            Field::LogStream => own("@logStream", &|_| Value::string("events")),
             Field::IngestionTime => Column::null(rows),
         }
     }
