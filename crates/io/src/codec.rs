@@ -3,15 +3,20 @@
 //! A codec is recognised by the first bytes of a file, not its name. It hands out the bytes before any damage, says
 //! where that is, and goes on behind it where the container allows.
 
+mod bzip2;
+mod chain;
+mod feed;
 mod gzip;
+mod lz4;
 mod utf16;
+mod xz;
+mod zstd;
 
+pub use feed::Feed;
 pub use utf16::Utf16;
 
-use crate::bytes::Stored;
 use backsight_engine::error::Error;
 use backsight_engine::source::Weight;
-use std::sync::Arc;
 
 /// One kind of compression.
 #[derive(Debug)]
@@ -25,47 +30,17 @@ pub struct Codec {
 }
 
 /// All codecs.
-pub const CODECS: &[Codec] = &[Codec { name: "gzip", sniff: gzip::sniff, open: gzip::open }];
+pub const CODECS: &[Codec] = &[
+    Codec { name: "gzip", sniff: gzip::sniff, open: gzip::open },
+    Codec { name: "zstd", sniff: zstd::sniff, open: zstd::open },
+    Codec { name: "bzip2", sniff: bzip2::sniff, open: bzip2::open },
+    Codec { name: "xz", sniff: xz::sniff, open: xz::open },
+    Codec { name: "lz4", sniff: lz4::sniff, open: lz4::open },
+];
 
 /// The codec of a file that starts with `head`, if it is compressed.
 pub fn sniff(head: &[u8]) -> Option<&'static Codec> {
     CODECS.iter().find(|c| (c.sniff)(head))
-}
-
-/// The compressed bytes of a file.
-#[derive(Clone, Debug)]
-pub struct Feed {
-    stored: Arc<Stored>,
-    /// What [`Stored::check`] has allowed so far.
-    safe: usize,
-}
-
-/// Bytes looked at without asking for the file's size again.
-const WINDOW: usize = 1 << 20;
-
-impl Feed {
-    /// The bytes of a stored file.
-    pub fn new(stored: Arc<Stored>) -> Feed {
-        Feed { stored, safe: 0 }
-    }
-
-    /// Bytes of the file.
-    pub fn len(&self) -> usize {
-        self.stored.bytes().len()
-    }
-
-    /// True for an empty file.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The bytes from `at` on: at least `need`, mostly more, less only where the file ends (or was cut short).
-    pub fn from(&mut self, at: usize, need: usize) -> &[u8] {
-        if at + need > self.safe || at >= self.safe {
-            self.safe = self.stored.check(at.saturating_add(need.max(WINDOW)));
-        }
-        &self.stored.bytes()[at.min(self.safe)..self.safe.min(at.saturating_add(WINDOW.max(need)))]
-    }
 }
 
 /// Something found while decompressing.
@@ -77,6 +52,8 @@ pub struct Finding {
     pub offset: u64,
     /// What.
     pub message: String,
+    /// Bytes of the compressed file that were not read because of it.
+    pub lost: u64,
 }
 
 /// What [`Decoder::fill`] ended with.
@@ -126,6 +103,40 @@ impl Decoder for Identity {
     }
 
     fn taken(&self) -> u64 {
-        self.at as u64
+        self.feed.taken(self.at)
+    }
+}
+
+/// A decoder whose first bytes were looked at and are to be given again.
+pub struct Again {
+    head: Vec<u8>,
+    given: usize,
+    /// How the head ended.
+    state: State,
+    inner: Box<dyn Decoder>,
+}
+
+impl Again {
+    /// `head`: what `inner` gave so far, and how that ended.
+    pub fn new(inner: Box<dyn Decoder>, head: Vec<u8>, state: State) -> Again {
+        Again { head, given: 0, state, inner }
+    }
+}
+
+impl Decoder for Again {
+    fn fill(&mut self, out: &mut [u8], findings: &mut Vec<Finding>) -> Result<(usize, State), Error> {
+        let rest = &self.head[self.given..];
+        if rest.is_empty() && self.state == State::More {
+            return self.inner.fill(out, findings);
+        }
+        let n = rest.len().min(out.len());
+        out[..n].copy_from_slice(&rest[..n]);
+        self.given += n;
+        let over = self.given == self.head.len();
+        Ok((n, if over { std::mem::replace(&mut self.state, State::More) } else { State::More }))
+    }
+
+    fn taken(&self) -> u64 {
+        self.inner.taken()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Options;
 use crate::bytes::{Stored, io_error};
-use crate::codec::{self, Codec, Decoder, Feed, Finding, Identity, State, Utf16};
+use crate::codec::{self, Again, Codec, Decoder, Feed, Finding, Identity, State, Utf16};
 use crate::discover::{Origin, discover};
 use crate::formats::{self, FORMATS, Format, HEAD, Memory, Pass, Queue, Reader};
 use crate::partitions;
@@ -125,7 +125,7 @@ impl Files {
 
     /// What a file is taken for, going by its content.
     pub fn detect(&self, input: &Input) -> Result<Detected, Error> {
-        let content = Content::open(input, &self.options)?;
+        let content = Content::open(input)?;
         let format = self.format.unwrap_or_else(|| formats::sniff(&content.head));
         Ok(Detected { format, codec: content.codec })
     }
@@ -238,7 +238,7 @@ impl Files {
     }
 
     fn try_start<'a>(&self, pass: Pass<'a>, last: bool) -> Result<Option<Started<'a>>, Error> {
-        let Content { codec: _, head, body, findings } = Content::open(&pass.input, pass.options)?;
+        let Content { codec: _, head, body, findings } = Content::open(&pass.input)?;
         if head.is_empty() && findings.is_empty() {
             pass.note(Weight::Notice, None, "empty");
         }
@@ -307,39 +307,33 @@ enum Body {
 const MAX_NESTING: usize = 3;
 
 impl Content {
-    fn open(input: &Input, options: &Options) -> Result<Content, Error> {
-        let mut stored = input.stored()?;
-        let mut findings = Vec::new();
-        let mut outermost = None;
-        for _ in 0..MAX_NESTING {
-            let head = stored.bytes()[..stored.check(HEAD)].to_vec();
-            let codec = codec::sniff(&head);
-            outermost = outermost.or(codec);
-            let Some(codec) = codec else {
-                if !Utf16::sniff(&head) {
-                    return Ok(Content { codec: outermost, head, body: Body::Plain(stored), findings });
-                }
-                let text = Utf16::new(Box::new(Identity::new(Feed::new(stored))));
-                let (head, body) = start_decoding(Box::new(text), &mut findings)?;
-                return Ok(Content { codec: outermost, head, body, findings });
-            };
-            let mut decoder = (codec.open)(Feed::new(Arc::clone(&stored)));
-            let (mut head, mut body) = start_decoding(decoder, &mut findings)?;
-            if Utf16::sniff(&head) {
-                decoder = Box::new(Utf16::new((codec.open)(Feed::new(stored))));
-                findings.clear();
-                (head, body) = start_decoding(decoder, &mut findings)?;
-            } else if codec::sniff(&head).is_some()
-                && let Body::Decoded(decoder, state) = body
-            {
-                let bytes = decode_all(input, decoder, head, state, options)?;
-                stored = Arc::new(Stored::from(bytes));
-                continue;
+    fn open(input: &Input) -> Result<Content, Error> {
+        let stored = input.stored()?;
+        let mut head = stored.bytes()[..stored.check(HEAD)].to_vec();
+        let mut body = Body::Plain(stored);
+        let (mut findings, mut outermost) = (Vec::new(), None);
+        let mut depth = 0;
+        while let Some(codec) = codec::sniff(&head) {
+            if depth == MAX_NESTING {
+                let why = format!("compressed more than {MAX_NESTING} times");
+                return Err(Error::Input { file: input.shown.clone(), offset: None, why });
             }
-            return Ok(Content { codec: outermost, head, body, findings });
+            depth += 1;
+            outermost = outermost.or(Some(codec));
+            let feed = match body {
+                Body::Plain(stored) => Feed::new(stored),
+                Body::Decoded(decoder, state) => Feed::piped(decoder, head, state),
+            };
+            (head, body) = start_decoding((codec.open)(feed), &mut findings)?;
         }
-        let why = format!("compressed more than {MAX_NESTING} times");
-        Err(Error::Input { file: input.shown.clone(), offset: None, why })
+        if Utf16::sniff(&head) {
+            let bytes: Box<dyn Decoder> = match body {
+                Body::Plain(stored) => Box::new(Identity::new(Feed::new(stored))),
+                Body::Decoded(decoder, state) => Box::new(Again::new(decoder, head, state)),
+            };
+            (head, body) = start_decoding(Box::new(Utf16::new(bytes)), &mut findings)?;
+        }
+        Ok(Content { codec: outermost, head, body, findings })
     }
 }
 

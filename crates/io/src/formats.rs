@@ -71,10 +71,6 @@ pub fn sniff(head: &[u8]) -> &'static Format {
 /// Content that is no log or cannot be read as one, by its first bytes. Damage where logs may well be in it.
 const NO_LOGS: &[(&[u8], &str, Weight)] = &[
     (b"PK\x03\x04", "a zip archive, which cannot be read yet", Weight::Damage),
-    (b"\x28\xb5\x2f\xfd", "zstd compression, which cannot be read yet", Weight::Damage),
-    (b"BZh", "bzip2 compression, which cannot be read yet", Weight::Damage),
-    (b"\xfd7zXZ\0", "xz compression, which cannot be read yet", Weight::Damage),
-    (b"\x04\x22\x4d\x18", "lz4 compression, which cannot be read yet", Weight::Damage),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive, which cannot be read", Weight::Damage),
     (b"ORC", "an ORC file, which cannot be read", Weight::Damage),
     (b"Obj\x01", "an Avro file, which cannot be read", Weight::Damage),
@@ -102,8 +98,9 @@ pub fn no_log(head: &[u8]) -> Option<(&'static str, Weight)> {
 const FALLBACK: &str = "ndjson";
 
 /// True for bytes of which more than one in twenty is a control character no text has. A stray zero in a log is no reason to
-/// refuse it.
+/// refuse it, nor is damage behind its first lines.
 fn is_binary(head: &[u8]) -> bool {
+    let head = &head[..head.len().min(512)];
     let odd = head.iter().filter(|b| matches!(b, 0..=8 | 14..=26 | 28..=31)).count();
     odd * 20 > head.len()
 }

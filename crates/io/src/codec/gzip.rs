@@ -15,7 +15,7 @@ pub fn sniff(head: &[u8]) -> bool {
 
 /// Starts decompressing.
 pub fn open(feed: Feed) -> Box<dyn Decoder> {
-    Box::new(Gzip { feed, at: 0, member: None, members: 0, rescan: None })
+    Box::new(Gzip { feed, at: 0, member: None, members: 0, rescan: None, again: 0 })
 }
 
 /// The magic number and the only method there is, deflate.
@@ -33,6 +33,8 @@ struct Gzip {
     members: u64,
     /// Set behind a fault: from where to search for the next member.
     rescan: Option<usize>,
+    /// Bytes gone back after faults.
+    again: usize,
 }
 
 /// A member that is being inflated.
@@ -128,6 +130,7 @@ impl Gzip {
     /// Between members: what comes next?
     fn between(&mut self, findings: &mut Vec<Finding>) -> Option<State> {
         if let Some(from) = self.rescan.take() {
+            let from = self.search_from(from);
             self.search(from, findings);
             return (self.member.is_none()).then_some(State::End);
         }
@@ -163,7 +166,15 @@ impl Gzip {
     }
 
     fn note(&self, findings: &mut Vec<Finding>, weight: Weight, offset: usize, message: impl Into<String>) {
-        findings.push(Finding { weight, offset: offset as u64, message: message.into() });
+        findings.push(Finding { weight, offset: offset as u64, message: message.into(), lost: 0 });
+    }
+
+    /// Where to search after a fault, if possible from `from` on, behind the start of the broken member. But going back is
+    /// bounded, or a crafted file could be read without end.
+    fn search_from(&mut self, from: usize) -> usize {
+        self.again = self.again.saturating_add(self.at.saturating_sub(from));
+        let from = if self.again > self.feed.len().saturating_mul(4) { self.at.max(from) } else { from };
+        from.max(self.feed.earliest())
     }
 
     /// Looks for a member from `from` on, where none is or one is broken, and begins it.
@@ -194,14 +205,21 @@ impl Gzip {
                     "bytes that are no gzip member come before this byte"
                 };
                 let weight = if broken { Weight::Notice } else { Weight::Damage };
-                self.note(findings, weight, start, what);
+                let lost = start.saturating_sub(self.at) as u64;
+                findings.push(Finding { weight, offset: start as u64, message: what.into(), lost });
                 self.begin(start, body);
                 return;
             }
             at = start + 1;
         }
+        let end = self.feed.len();
+        if broken && self.at < end {
+            let lost = (end - self.at) as u64;
+            let message = format!("the last {lost} bytes of the file are lost: no gzip member begins there");
+            findings.push(Finding { weight: Weight::Notice, offset: self.at as u64, message, lost });
+        }
         if !broken {
-            let n = self.feed.len() - from;
+            let n = end - from;
             let what = if only_zeros {
                 format!("{n} zero bytes after the last gzip member")
             } else {
@@ -235,28 +253,28 @@ fn trailer(feed: &mut Feed, at: usize) -> Option<(u32, u32)> {
     Some((u32::from_le_bytes(crc.try_into().ok()?), u32::from_le_bytes(size.try_into().ok()?)))
 }
 
-impl Decoder for Gzip {
-    fn fill(&mut self, out: &mut [u8], findings: &mut Vec<Finding>) -> Result<(usize, State), Error> {
+impl Gzip {
+    fn turn(&mut self, out: &mut [u8], findings: &mut Vec<Finding>) -> (usize, State) {
         let mut filled = 0;
         loop {
             let Some(member) = &mut self.member else {
                 match self.between(findings) {
                     None => continue,
-                    Some(state) => return Ok((filled, state)),
+                    Some(state) => return (filled, state),
                 }
             };
             let (n, end) = member.inflate(&mut self.feed, &mut self.at, &mut out[filled..]);
             filled += n;
             let start = member.start;
             match end {
-                Inflated::Full => return Ok((filled, State::More)),
+                Inflated::Full => return (filled, State::More),
                 Inflated::EndOfInput => {
                     self.member = None;
                     let what = format!("truncated: the file ends within the gzip member that begins at byte {start}");
                     self.note(findings, Weight::Damage, self.at, what);
                     // Damage may have hidden the end of this member and so swallowed others.
                     self.rescan = Some(start + MAGIC.len());
-                    return Ok((filled, State::Gap));
+                    return (filled, State::Gap);
                 }
                 Inflated::Corrupt => {
                     self.member = None;
@@ -264,7 +282,7 @@ impl Decoder for Gzip {
                     self.note(findings, Weight::Damage, self.at, what);
                     // A fault may be noticed late, with bytes of the next members already taken for this one's.
                     self.rescan = Some(start + MAGIC.len());
-                    return Ok((filled, State::Gap));
+                    return (filled, State::Gap);
                 }
                 Inflated::EndOfStream => {
                     let (crc, size) = (member.crc.sum(), member.crc.amount());
@@ -273,7 +291,7 @@ impl Decoder for Gzip {
                         self.note(findings, Weight::Damage, self.at, "truncated: the file ends within a gzip checksum");
                         self.at = self.feed.len();
                         self.rescan = Some(start + MAGIC.len());
-                        return Ok((filled, State::Gap));
+                        return (filled, State::Gap);
                     };
                     self.at += TRAILER;
                     if expected != (crc, size) {
@@ -282,19 +300,28 @@ impl Decoder for Gzip {
                         // The stream may have ended too early, by the very damage: then no member begins here.
                         if matches!(header(&mut self.feed, self.at), Header::None) && self.at < self.feed.len() {
                             self.rescan = Some(start + MAGIC.len());
-                            return Ok((filled, State::Gap));
+                            return (filled, State::Gap);
                         }
-                        return Ok((filled, State::Break));
+                        return (filled, State::Break);
                     }
                 }
             }
             if filled == out.len() {
-                return Ok((filled, State::More));
+                return (filled, State::More);
             }
         }
     }
+}
+
+impl Decoder for Gzip {
+    fn fill(&mut self, out: &mut [u8], findings: &mut Vec<Finding>) -> Result<(usize, State), Error> {
+        let own = findings.len();
+        let (n, state) = self.turn(out, findings);
+        self.feed.settle(own, findings)?;
+        Ok((n, state))
+    }
 
     fn taken(&self) -> u64 {
-        self.at as u64
+        self.feed.taken(self.at)
     }
 }

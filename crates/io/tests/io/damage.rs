@@ -15,19 +15,19 @@ pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
 }
 
 /// Lines of numbered records, of no great compressibility.
-fn records(from: usize, to: usize) -> String {
+pub(crate) fn records(from: usize, to: usize) -> String {
     (from..to).map(|i| format!("{{\"n\":{i},\"x\":\"{:x}\"}}\n", i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
 }
 
-fn pass(bytes: &[u8]) -> Pass {
+pub(crate) fn pass(bytes: &[u8]) -> Pass {
     read_bytes(bytes, &["n"], Options { morsel: 256, ..Options::default() })
 }
 
-fn numbers(pass: &Pass) -> Vec<usize> {
+pub(crate) fn numbers(pass: &Pass) -> Vec<usize> {
     pass.column(0).iter().map(|n| n.parse().expect("a number")).collect()
 }
 
-fn damages(pass: &Pass) -> Vec<(Option<u64>, String)> {
+pub(crate) fn damages(pass: &Pass) -> Vec<(Option<u64>, String)> {
     pass.notes(Weight::Damage).into_iter().map(|n| (n.offset, n.message)).collect()
 }
 
