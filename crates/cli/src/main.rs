@@ -9,6 +9,7 @@ mod exit;
 mod files;
 mod output;
 mod progress;
+mod queries;
 mod query;
 mod reference;
 mod repl;

@@ -3,12 +3,13 @@
 //! Bytes are those of the input as stored: of a gzip file the compressed ones, so that the share and the time left are
 //! right whatever it expands to.
 
+use crate::chart::cut;
 use crate::escape;
 use crate::run::Input;
 use crate::summary::{amount, counted, duration};
+use crate::terminal;
 use backsight_engine::Ctl;
 use backsight_engine::source::{Counters, Weight};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
@@ -17,6 +18,10 @@ use std::time::{Duration, Instant};
 
 /// A run shorter than this shows nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Makes the line empty.
+const CLEAR: &str = "\r\x1b[2K";
+/// Columns left free: a line that is full goes on in the next one when the terminal echoes a Ctrl-C.
+const ROOM_FOR_ECHO: usize = 4;
 /// Time between two looks at the counters.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -38,18 +43,15 @@ impl Progress {
             if !matches!(stopped.recv_timeout(PATIENCE), Err(RecvTimeoutError::Timeout)) {
                 return;
             }
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
-                bar.set_style(style);
-            }
             loop {
-                bar.set_message(line(&ctl.counters, input.size(), started.elapsed()));
-                bar.tick();
+                let text = line(&ctl.counters, input.size(), started.elapsed());
+                let text = cut(&text, terminal::width().saturating_sub(ROOM_FOR_ECHO));
+                terminal::say(&format!("{CLEAR}{text}"));
                 if !matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
                     break;
                 }
             }
-            bar.finish_and_clear();
+            terminal::say(CLEAR);
         });
         Progress { watcher: Some((stop, watcher)) }
     }

@@ -2,9 +2,8 @@
 
 use crate::args::{Common, ExplainArgs, OutputArgs, QueryArgs, Question, ReadArgs, Stats};
 use crate::cancel;
-use crate::chart::Choice;
-use crate::chart::series::{Chart, Points};
-use crate::chart::terminal::{self as terminal_chart, Style};
+use crate::chart::series::Points;
+use crate::chart::{self, Choice};
 use crate::draw::{self, Text};
 use crate::escape;
 use crate::exit;
@@ -16,6 +15,8 @@ use crate::summary::Summary;
 use crate::terminal;
 use backsight_engine::error::Error;
 use backsight_engine::func::Clock;
+use backsight_engine::value::column::Batch;
+use backsight_engine::{Compiled, Ctl};
 use backsight_lang::diag::Diagnostic;
 use std::ffi::OsString;
 use std::io::Read;
@@ -76,92 +77,112 @@ pub(crate) fn query(args: QueryArgs, common: &Common) -> Result<u8, Failure> {
     run::compile(&asked.text, Clock::default(), reading).map_err(|e| Failure::of(e, asked.source()))?;
     let format = format_of(output, terminal::look(common, false))?;
     let input = &Arc::new(Input::open(&asked.paths, reading)?);
-    let desk = Desk { input, reading, output, format, common, most_rows: u64::MAX };
+    let desk = Desk { input, reading, output, format, common };
     desk.answer(asked.source()).map_err(|e| Failure::of(e, asked.source()))
 }
 
+/// A query that is ready to run over an input.
+pub(crate) struct Ready {
+    compiled: Compiled,
+    clock: Clock,
+    ctl: Arc<Ctl>,
+    started: Instant,
+}
+
+impl Ready {
+    /// Plans the query; looks at the input where a time is relative to its first or last event.
+    pub(crate) fn new(text: &str, input: &Input, reading: &ReadArgs) -> Result<Ready, Error> {
+        let started = Instant::now();
+        let clock = Times::of(reading)?.clock(input, reading)?;
+        let compiled = run::compile(text, clock, reading)?;
+        Ok(Ready { compiled, clock, ctl: run::control(reading)?, started })
+    }
+
+    /// The names of the answer's columns.
+    pub(crate) fn columns(&self) -> Vec<String> {
+        self.compiled.plan.columns().iter().map(|name| name.to_string()).collect()
+    }
+
+    /// What the planner has to say.
+    pub(crate) fn warnings(&self) -> &[Diagnostic] {
+        &self.compiled.warnings
+    }
+
+    /// The plan for people.
+    pub(crate) fn explain(&self) -> String {
+        escape::lines(&self.compiled.plan.explain()).into_owned()
+    }
+
+    /// Runs it, Ctrl-C in hand and progress in view; the answer's batches go to `out`.
+    pub(crate) fn run(
+        &self,
+        input: &Arc<Input>,
+        common: &Common,
+        out: &mut dyn FnMut(&Batch) -> Result<(), Error>,
+    ) -> Result<Summary, Error> {
+        input.forget_size();
+        let mut progress = Progress::watch(&self.ctl, input, !common.quiet);
+        let outcome = cancel::cancelling(&self.ctl, || {
+            run::run(&self.compiled, input, &self.clock, &self.ctl, &mut |batch| {
+                progress.stop();
+                out(batch)
+            })
+        })?;
+        Ok(Summary::new(&self.ctl.counters, &input.notes(), outcome, self.started.elapsed()))
+    }
+}
+
 /// Everything an answer depends on but the query.
-pub(crate) struct Desk<'a> {
-    /// What is read.
-    pub(crate) input: &'a Arc<Input>,
-    /// How it is read.
-    pub(crate) reading: &'a ReadArgs,
-    /// Where the answer goes.
-    pub(crate) output: &'a OutputArgs,
-    /// How it is written.
-    pub(crate) format: Format,
-    /// What is said beside it.
-    pub(crate) common: &'a Common,
-    /// Rows that are printed; of the others only the number is said.
-    pub(crate) most_rows: u64,
+struct Desk<'a> {
+    input: &'a Arc<Input>,
+    reading: &'a ReadArgs,
+    output: &'a OutputArgs,
+    format: Format,
+    common: &'a Common,
 }
 
 impl Desk<'_> {
     /// Runs a query, writes its answer and what there is to say about the run. Returns the exit status.
-    pub(crate) fn answer(&self, source: Text<'_>) -> Result<u8, Error> {
-        let started = Instant::now();
-        let clock = Times::of(self.reading)?.clock(self.input, self.reading)?;
-        let compiled = run::compile(source.text, clock, self.reading)?;
+    fn answer(&self, source: Text<'_>) -> Result<u8, Error> {
+        let ready = Ready::new(source.text, self.input, self.reading)?;
         let as_json = self.output.stats == Some(Stats::Json);
         if !self.common.quiet && !as_json {
             let color = terminal::colored_messages(self.common);
-            terminal::say(&draw::diagnostics(source, &compiled.warnings, color));
+            terminal::say(&draw::diagnostics(source, ready.warnings(), color));
         }
         let file = self.output.output.as_deref().filter(|path| *path != Path::new("-"));
-        let mut target = Target::open(file, self.output.force)?;
-        let columns: Vec<String> = compiled.plan.columns().iter().map(|name| name.to_string()).collect();
+        let columns = ready.columns();
         let look = self.look(file.is_some(), source);
-        if self.format.is_binary() && look.width.is_some() {
-            return Err(Error::Input {
-                file: "--format".into(),
-                offset: None,
-                why: "this format is not for a terminal; write it to a file with -o".into(),
-            });
-        }
+        refuse_binary(self.format, &look)?;
+        let mut target = Target::open(file, self.output.force)?;
         let mut points = self.is_drawn(&look).then(|| Points::of(source.text, &columns)).flatten();
         let mut writer = output::writer(self.format, look.clone(), &columns, target.writer());
-        let ctl = run::control(self.reading)?;
-        let mut room = self.most_rows;
-        self.input.forget_size();
-        let mut progress = Progress::watch(&ctl, self.input, !self.common.quiet);
-        let outcome = cancel::cancelling(&ctl, || {
-            run::run(&compiled, self.input, &clock, &ctl, &mut |batch| {
-                progress.stop();
-                if let Some(points) = &mut points {
-                    points.push(batch);
-                }
-                let rows = batch.rows as u64;
-                let fits = if rows <= room { batch } else { &batch.clone().head(room as usize) };
-                room = room.saturating_sub(rows);
-                writer.write(fits).map_err(output_error)
-            })
+        let summary = ready.run(self.input, self.common, &mut |batch| {
+            if let Some(points) = &mut points {
+                points.push(batch);
+            }
+            writer.write(batch).map_err(output_error)
         })?;
-        drop(progress);
         writer.finish().map_err(output_error)?;
         drop(writer);
         if let Some(chart) = points.and_then(Points::chart) {
-            let drawn = self.drawn(&chart, &look);
+            let drawn = chart::drawn(&chart, self.output.chart, &look);
             target.writer().write_all(drawn.as_bytes()).map_err(output_error)?;
         }
         match file {
             // A file under its name is a whole answer; what an interrupted run has goes to a stream only.
-            Some(path) if outcome.partial => {
+            Some(path) if summary.partial => {
                 let path = path.display().to_string();
                 terminal::say(&format!("{}: not written, the answer is partial\n", escape::visible(&path)));
             }
             _ => target.commit()?,
         }
-        let summary = Summary::new(&ctl.counters, &self.input.notes(), outcome, started.elapsed());
-        let status = match () {
-            () if outcome.partial => exit::INTERRUPTED,
-            () if summary.damaged() && !self.reading.lenient => exit::DAMAGED,
-            () => exit::ANSWERED,
-        };
+        let status = summary.status(self.reading.lenient);
         if as_json {
-            let stats = summary.json(status, &warnings(source, &compiled.warnings));
+            let stats = summary.json(status, &warnings(source, ready.warnings()));
             terminal::say(&format!("{stats}\n"));
         } else if !self.common.quiet {
-            terminal::say(&summary.text(self.most_rows));
+            terminal::say(&summary.text(u64::MAX));
         }
         Ok(status)
     }
@@ -181,15 +202,17 @@ impl Desk<'_> {
                 Choice::None => false,
             }
     }
+}
 
-    fn drawn(&self, chart: &Chart, look: &Look) -> String {
-        let width = look.width.unwrap_or(80);
-        let style = match self.output.chart {
-            Choice::Bar => Style::Bar,
-            Choice::Line => Style::Line,
-            Choice::Auto | Choice::None => Style::fitting(chart, width),
-        };
-        format!("\n{}", terminal_chart::draw(chart, style, width, &look.zone, look.color))
+/// Bytes that are no text are nothing for a terminal.
+pub(crate) fn refuse_binary(format: Format, look: &Look) -> Result<(), Error> {
+    match look.width {
+        Some(_) if format.is_binary() => Err(Error::Input {
+            file: "--format".into(),
+            offset: None,
+            why: "this format is not for a terminal; write it to a file with -o".into(),
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -199,11 +222,9 @@ pub(crate) fn explain(args: ExplainArgs) -> Result<u8, Failure> {
     let in_query = |error| Failure::of(error, asked.source());
     run::compile(&asked.text, Clock::default(), &args.reading).map_err(in_query)?;
     let input = Input::open(&asked.paths, &args.reading)?;
-    let clock = Times::of(&args.reading)?.clock(&input, &args.reading)?;
-    let compiled = run::compile(&asked.text, clock, &args.reading).map_err(in_query)?;
-    let plan = escape::lines(&compiled.plan.explain()).into_owned();
+    let ready = Ready::new(&asked.text, &input, &args.reading).map_err(in_query)?;
     let mut target = Target::open(None, false)?;
-    target.writer().write_all(plan.as_bytes()).map_err(output_error)?;
+    target.writer().write_all(ready.explain().as_bytes()).map_err(output_error)?;
     target.commit()?;
     Ok(exit::ANSWERED)
 }

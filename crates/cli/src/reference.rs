@@ -74,7 +74,7 @@ fn origin(insights: bool) -> &'static str {
 }
 
 /// `substr(s, from[, len])`
-fn form(name: &str, params: &[(&str, func::Type)], optional: usize, variadic: bool) -> String {
+pub(crate) fn form(name: &str, params: &[(&str, func::Type)], optional: usize, variadic: bool) -> String {
     let mut out = format!("{name}(");
     for (i, (param, _)) in params.iter().enumerate() {
         let may_be_left_out = i >= params.len() - optional;

@@ -1,6 +1,7 @@
 //! The glue: from paths and options to an input, from a query's text to batches of its answer.
 
 use crate::args::ReadArgs;
+use crate::repl::held::{self, Held};
 use crate::tables;
 use backsight_engine::error::Error;
 use backsight_engine::func::Clock;
@@ -22,6 +23,8 @@ pub(crate) struct Input {
     files: Option<Arc<backsight_io::Files>>,
     /// What was left out while looking for the files that queries name.
     named: Mutex<Vec<Note>>,
+    /// The last answer of a conversation.
+    held: Mutex<Option<Arc<Held>>>,
     /// Bytes on disk of all that was opened; `None` once something has no known size.
     size: Mutex<Option<u64>>,
 }
@@ -35,7 +38,43 @@ impl Input {
         let options = options(reading)?;
         let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
         let files = if paths.is_empty() { None } else { Some(Arc::new(backsight_io::open(&paths, options.clone())?)) };
-        Ok(Input { options, files, named: Mutex::default(), size: Mutex::new(Some(0)) })
+        Ok(Input { options, files, named: Mutex::default(), held: Mutex::default(), size: Mutex::new(Some(0)) })
+    }
+
+    /// Keeps the rows of an answer as the source `_`.
+    pub(crate) fn hold(&self, rows: &Arc<Held>) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(rows));
+    }
+
+    fn held(&self) -> Option<Arc<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The paths of the files, without standard input, which can be read only once.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let inputs = self.files.as_ref().map_or(&[][..], |files| files.inputs());
+        inputs.iter().filter(|input| input.size.is_some()).map(|input| input.path.clone()).collect()
+    }
+
+    /// One file, read as the whole input is.
+    pub(crate) fn only(&self, file: PathBuf) -> Result<Arc<dyn Source + Send>, Error> {
+        Ok(Arc::new(backsight_io::open(&[file], self.options.clone())?))
+    }
+
+    /// Name, size and format of each file.
+    pub(crate) fn described(&self) -> Vec<(String, Option<u64>, String)> {
+        let Some(files) = &self.files else { return Vec::new() };
+        let describe = |input: &Arc<backsight_io::files::Input>| {
+            let what = match files.detect(input) {
+                Ok(found) => match found.codec {
+                    Some(codec) => format!("{}, {}", found.format.name, codec.name),
+                    None => found.format.name.to_string(),
+                },
+                Err(error) => error.to_string(),
+            };
+            (input.shown.clone(), input.size, what)
+        };
+        files.inputs().iter().map(describe).collect()
     }
 
     /// Bytes on disk of what queries opened so far, where all of them are known.
@@ -71,6 +110,12 @@ impl Catalog for Input {
                 None => Err(nothing("none given; name a file, a directory, a glob, or `-` for standard input")),
             };
         }
+        if let [SourceRef::Name(name)] = wanted
+            && name == held::NAME
+            && let Some(held) = self.held()
+        {
+            return Ok(self.opened(held));
+        }
         let mut paths = Vec::new();
         for source in wanted {
             match source {
@@ -86,7 +131,10 @@ impl Catalog for Input {
     }
 
     fn table(&self, file: &str) -> Result<Table, Error> {
-        tables::read(file)
+        match self.held() {
+            Some(held) if file == held::NAME => Ok(held.table()),
+            _ => tables::read(file),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is said after an answer: one line of numbers, then whatever was not clean.
 
 use crate::escape;
+use crate::exit;
 use backsight_engine::Outcome;
 use backsight_engine::source::{Counters, Note, Weight};
 use std::fmt::Write;
@@ -58,6 +59,15 @@ impl Summary {
     /// Part of the input could not be read.
     pub(crate) fn damaged(&self) -> bool {
         self.notes.iter().any(|n| n.weight == Weight::Damage)
+    }
+
+    /// The exit status of a run that ended so; `lenient`: damage does not count.
+    pub(crate) fn status(&self, lenient: bool) -> u8 {
+        match () {
+            () if self.partial => exit::INTERRUPTED,
+            () if self.damaged() && !lenient => exit::DAMAGED,
+            () => exit::ANSWERED,
+        }
     }
 
     /// For people: the line, then one line per finding. `shown`: rows printed at most.

@@ -6,11 +6,7 @@ use std::io::{IsTerminal, Write};
 
 /// How to write to standard output.
 pub(crate) fn look(common: &Common, csv_raw: bool) -> Look {
-    // A terminal that does not tell its width, or says 0, is taken for the classic one.
-    let width = std::io::stdout().is_terminal().then(|| match comfy_table::Table::new().width() {
-        Some(width) if width > 0 => width,
-        _ => 80,
-    });
+    let width = std::io::stdout().is_terminal().then(columns);
     Look {
         width,
         color: colored(common.color, &std::io::stdout()),
@@ -18,6 +14,16 @@ pub(crate) fn look(common: &Common, csv_raw: bool) -> Look {
         zone: common.tz.clone().unwrap_or_default(),
         title: String::new(),
     }
+}
+
+/// The width of the terminal; of one that does not tell, or says 0, that of the classic one.
+fn columns() -> u16 {
+    comfy_table::Table::new().width().filter(|width| *width > 0).unwrap_or(80)
+}
+
+/// The width for messages on standard error.
+pub(crate) fn width() -> usize {
+    usize::from(columns())
 }
 
 /// Whether messages on standard error are coloured.

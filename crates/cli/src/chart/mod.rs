@@ -1,8 +1,12 @@
 //! Charts of answers that are time series: what is drawn, and how on a terminal.
 
+pub(crate) mod bars;
 pub(crate) mod series;
 pub(crate) mod terminal;
 
+use crate::output::Look;
+use series::Chart;
+use terminal::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// When and how to draw.
@@ -19,8 +23,19 @@ pub(crate) enum Choice {
     None,
 }
 
+/// A chart as the person wants it, an empty line before it.
+pub(crate) fn drawn(chart: &Chart, choice: Choice, look: &Look) -> String {
+    let width = look.width.unwrap_or(80);
+    let style = match choice {
+        Choice::Bar => Style::Bar,
+        Choice::Line => Style::Line,
+        Choice::Auto | Choice::None => Style::fitting(chart, width),
+    };
+    format!("\n{}", terminal::draw(chart, style, width, &look.zone, look.color))
+}
+
 /// The start of a text that fits into `room` columns; `…` where something is missing.
-fn cut(text: &str, room: usize) -> String {
+pub(crate) fn cut(text: &str, room: usize) -> String {
     if text.width() <= room {
         return text.to_string();
     }

@@ -15,6 +15,8 @@ const MOST_SLOTS: i64 = 4096;
 pub(crate) struct Points {
     names: Vec<String>,
     time: usize,
+    /// The period of the time, where the query spells it.
+    period: Option<i64>,
     /// Columns that are group keys beside the time.
     keys: Vec<usize>,
     rows: Vec<Vec<Value>>,
@@ -52,9 +54,11 @@ impl Points {
             _ => None,
         })?;
         let place = |name: &str| columns.iter().position(|column| column == name);
-        let time = stats.by.iter().find(|item| is_time(&item.expr)).and_then(|item| place(item.name()))?;
+        let by_time = stats.by.iter().find(|item| is_time(&item.expr))?;
+        let time = place(by_time.name())?;
         let keys = stats.by.iter().filter_map(|item| place(item.name())).filter(|key| *key != time).collect();
-        Some(Points { names: columns.to_vec(), time, keys, rows: Vec::new(), too_many: false })
+        let period = period(&by_time.expr);
+        Some(Points { names: columns.to_vec(), time, period, keys, rows: Vec::new(), too_many: false })
     }
 
     /// Takes rows of the answer.
@@ -68,7 +72,7 @@ impl Points {
 
     /// The chart of all rows; `None` where there is nothing to draw.
     pub(crate) fn chart(self) -> Option<Chart> {
-        let Points { names, time, keys, rows, too_many } = self;
+        let Points { names, time, period, keys, rows, too_many } = self;
         let at = |row: &Vec<Value>| row.get(time).and_then(|v| v.as_ref().timestamp());
         let mut times: Vec<i64> = rows.iter().filter_map(at).collect();
         times.sort_unstable();
@@ -78,6 +82,7 @@ impl Points {
             return None;
         }
         let gap = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).min()?.max(1);
+        let gap = period.filter(|period| (1..=gap).contains(period)).unwrap_or(gap);
         let span = last.checked_sub(first)?;
         let step = gap.saturating_mul((span / gap).div_euclid(MOST_SLOTS) + 1);
         let slots = (span / step + 1) as usize;
@@ -137,6 +142,15 @@ fn is_time(expr: &Expr) -> bool {
     }
 }
 
+/// The length of the parts, if it is a literal.
+fn period(expr: &Expr) -> Option<i64> {
+    let ExprKind::Call { args, .. } = &expr.kind else { return None };
+    args.iter().find_map(|arg| match &arg.kind {
+        ExprKind::Duration(duration) => duration.millis(),
+        _ => None,
+    })
+}
+
 /// A column that has numbers and nothing else.
 fn is_measure(rows: &[Vec<Value>], column: usize) -> bool {
     let mut kinds = rows.iter().filter_map(|row| row[column].as_ref().kind()).peekable();
@@ -190,6 +204,10 @@ mod tests {
         assert_eq!(chart("stats count(*) as n by bin(1h)", &["bin(1h)", "n"], one()), None, "one time only");
         let words = vec![vec![Value::Time(0), Value::Time(HOUR)], vec![text("a"), text("b")]];
         assert_eq!(chart("stats latest(x) as n by bin(1h)", &["bin(1h)", "n"], words), None);
+        let apart = || vec![vec![Value::Time(0), Value::Time(5 * HOUR)], vec![Value::Int(1), Value::Int(2)]];
+        let slots = |query| chart(query, &["t", "n"], apart()).map(|c| c.series[0].values.len());
+        assert_eq!(slots("stats count(*) as n by bin(1h) as t"), Some(6), "the period is what the query says");
+        assert_eq!(slots("stats count(*) as n by bin($p) as t"), Some(2));
         let far =
             vec![vec![Value::Time(0), Value::Time(1), Value::Time(i64::MAX / 2)], [1, 2, 3].map(Value::Int).to_vec()];
         let far = chart("stats count(*) as n by bin(1h)", &["bin(1h)", "n"], far).expect("a series");
