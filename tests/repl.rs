@@ -113,6 +113,7 @@ fn typing_and_completing() {
             ("\\nosuch\r", "no such command"),
         ],
     );
+    idle(&terminal);
     terminal.keys("\x04");
     assert_eq!(terminal.end(), 0);
     let history = fs::read_to_string(folder.path().join(".local/state/backsight/history")).expect("a history");
@@ -184,6 +185,7 @@ fn commands_of_the_prompt() {
     assert!(!screen.contains("│ n"), "{screen}");
     terminal.until("the line again", |screen| screen.trim_end().ends_with("stats count(*) as n by ip"));
     terminal.shows(ENTER, "203.0.113.9 │ 2");
+    idle(&terminal);
     terminal.keys("\\q\r");
     assert_eq!(terminal.end(), 0);
     assert_eq!(fs::read_to_string(folder.path().join("out.csv")).expect("written"), "ms\n260\n");
@@ -221,11 +223,11 @@ fn other_sizes() {
     terminal.resize(100, 40);
     terminal.clear();
     terminal.shows("fields ip, status | limit 2\r", "│");
+    idle(&terminal);
     terminal.keys("\x04");
     assert_eq!(terminal.end(), 0);
     // One column is no width for anything, but no reason to fail either.
     let mut terminal = Terminal::start(folder.path(), &["query", "fields ip, status", "events.ndjson"], (1, 5), &[]);
-    terminal.keys("");
     assert_eq!(terminal.end(), 0);
 }
 
@@ -270,6 +272,7 @@ fn a_long_query_shows_progress_and_stops_at_once() {
     terminal.until("another prompt", |screen| screen.matches(PROMPT.trim_end()).count() == 3);
     terminal.clear();
     terminal.shows("fields ip | limit any 1\r", "1 row from");
+    idle(&terminal);
     terminal.keys("\\q\r");
     assert_eq!(terminal.end(), 0);
 }

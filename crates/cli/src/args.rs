@@ -1,6 +1,7 @@
 //! The command line as data.
 
 use crate::chart::Choice;
+use crate::config::Sources;
 use crate::output::Format;
 use crate::zone::Zone;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -40,6 +41,18 @@ pub(crate) struct Common {
     /// Time zone of times in answers for people: `UTC`, a name such as `Europe/Berlin`, or `+02:00` [default: UTC]
     #[arg(long, global = true, value_name = "ZONE", value_parser = Zone::parse, allow_hyphen_values = true)]
     pub(crate) tz: Option<Zone>,
+    /// Configuration file [default: backsight/config.toml in the user's folder of configuration]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Take options from this profile of the configuration file
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// What the configuration file says of answers on a terminal.
+    #[arg(skip)]
+    pub(crate) terminal_format: Option<Format>,
+    /// See [`Common::terminal_format`].
+    #[arg(skip)]
+    pub(crate) terminal_chart: Option<Choice>,
 }
 
 /// When to use colour.
@@ -64,6 +77,9 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Ask queries interactively; the same as no command on a terminal
     Repl(ReplArgs),
+    /// Run query files and folders of them: one result a query
+    #[command(override_usage = "backsight run [OPTIONS] FILE.bsq|DIR... --on PATH... [-o OUTDIR]")]
+    Run(RunArgs),
     /// Print query files in canonical form
     Fmt(FmtArgs),
     /// Report problems in query files
@@ -76,6 +92,14 @@ pub(crate) enum Command {
     Functions(ListArgs),
     /// The input formats
     Formats(ListArgs),
+    /// Print a script that completes the program's options in a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of the program, or of one command
+    Man(ManArgs),
 }
 
 /// Where a query comes from and what it runs over.
@@ -107,13 +131,50 @@ pub(crate) struct ExplainArgs {
     pub(crate) reading: ReadArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct ReplArgs {
     /// Files, directories, globs
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<OsString>,
     #[command(flatten)]
     pub(crate) reading: ReadArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Query files and folders; a file may hold several queries, each begun by a line `#--- query NAME`
+    #[arg(value_name = "FILE.bsq | DIR", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// What they run over: files, directories, globs, or `-` for standard input
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub(crate) on: Vec<OsString>,
+    /// Folder for the results, one file a query [default: standard output]
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Format of the results [default: csv in files]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Keep results that exist already and run the other queries
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) resume: bool,
+    /// Replace results that exist already
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// CSV and TSV for programs, as in `query`
+    #[arg(long)]
+    pub(crate) csv_raw: bool,
+    #[command(flatten)]
+    pub(crate) reading: ReadArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The command; the program itself without one
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+    /// Write the pages of the program and all its commands into a folder
+    #[arg(short, long, value_name = "DIR", conflicts_with = "command")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// How the answer is written.
@@ -190,6 +251,12 @@ pub(crate) struct ReadArgs {
     /// Read everything and filter afterwards (to check that skipping changes nothing)
     #[arg(long)]
     pub(crate) no_pushdown: bool,
+    /// Sources that the configuration file names.
+    #[arg(skip)]
+    pub(crate) sources: Sources,
+    /// Parameters of the configuration file, for queries that declare them.
+    #[arg(skip)]
+    pub(crate) usual: Vec<(String, String)>,
 }
 
 #[derive(Debug, Args)]
@@ -294,7 +361,7 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 /// Bytes: digits and an optional K, M, G or T of 1024, as in `512M` or `2GiB`.
-fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let unit = unit.to_ascii_uppercase();

@@ -1,8 +1,11 @@
 //! The command line of Backsight: arguments in, one function per command, an exit status out.
 
 mod args;
+mod around;
+mod batch;
 mod cancel;
 mod chart;
+mod config;
 mod draw;
 mod escape;
 mod exit;
@@ -28,9 +31,13 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    if cli.command.is_none() && std::io::stdin().is_terminal() {
+        cli.command = Some(Command::Repl(args::ReplArgs::default()));
+    }
     cancel::listen();
-    let status = match dispatch(cli.command, &cli.common) {
+    let configured = config::apply(&mut cli).map_err(Failure::from);
+    let status = match configured.and_then(|()| dispatch(cli.command, &cli.common)) {
         Ok(status) => status,
         Err(failure) => report(failure, &cli.common),
     };
@@ -43,13 +50,15 @@ fn dispatch(command: Option<Command>, common: &Common) -> Result<u8, Failure> {
         Some(Command::Query(args)) => query::query(args, common),
         Some(Command::Explain(args)) => query::explain(args),
         Some(Command::Repl(args)) => repl::repl(&args.paths, &args.reading, common),
+        Some(Command::Run(args)) => batch::run(&args, common),
         Some(Command::Fmt(args)) => files::fmt(&args),
         Some(Command::Lint(args)) => files::lint(&args, look().color),
         Some(Command::Rule(args)) => Ok(rules::rule(&args, common)?),
         Some(Command::Commands(args)) => Ok(reference::commands(&args, look()).map(|()| exit::ANSWERED)?),
         Some(Command::Functions(args)) => Ok(reference::functions(&args, look()).map(|()| exit::ANSWERED)?),
         Some(Command::Formats(args)) => Ok(reference::formats(&args, look()).map(|()| exit::ANSWERED)?),
-        None if std::io::stdin().is_terminal() => repl::repl(&[], &args::ReadArgs::default(), common),
+        Some(Command::Completions { shell }) => Ok(around::completions(shell).map(|()| exit::ANSWERED)?),
+        Some(Command::Man(args)) => Ok(around::man(&args).map(|()| exit::ANSWERED)?),
         None => {
             terminal::say(&Cli::command().render_help().to_string());
             Ok(exit::WRONG)

@@ -4,6 +4,7 @@ use crate::args::{Common, ExplainArgs, OutputArgs, QueryArgs, Question, ReadArgs
 use crate::cancel;
 use crate::chart::series::Points;
 use crate::chart::{self, Choice};
+use crate::config;
 use crate::draw::{self, Text};
 use crate::escape;
 use crate::exit;
@@ -72,7 +73,9 @@ pub(crate) fn text_of(file: &Path) -> Result<String, Error> {
 /// `backsight query`
 pub(crate) fn query(args: QueryArgs, common: &Common) -> Result<u8, Failure> {
     let asked = Asked::new(args.question)?;
-    let (reading, output) = (&args.reading, &args.output);
+    let mut output = args.output;
+    config::for_terminal(&mut output, common, terminal::look(common, false).width.is_some());
+    let (reading, output) = (&args.reading, &output);
     // Errors of the query come before anything is read.
     run::compile(&asked.text, Clock::default(), reading).map_err(|e| Failure::of(e, asked.source()))?;
     let format = format_of(output, terminal::look(common, false))?;

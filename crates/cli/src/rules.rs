@@ -43,7 +43,7 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<(Vec<Rule>, Vec<Problem>), Error
     Ok(rule::read(texts.iter().map(|(name, text)| (name.as_str(), text.as_str()))))
 }
 
-fn walk(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
+pub(crate) fn walk(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
     let fail = |source| Error::Io { what: path.display().to_string(), source };
     if !std::fs::metadata(path).map_err(fail)?.is_dir() {
         files.push(path.to_path_buf());
@@ -61,6 +61,33 @@ fn walk(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// A rule as a plain query.
+pub(crate) struct Plain {
+    /// The query, its parameters filled in.
+    pub(crate) text: String,
+    /// The log source whose names it uses.
+    pub(crate) category: String,
+    /// The values that it took.
+    pub(crate) params: Vec<(String, String)>,
+}
+
+/// Makes a rule a plain query.
+///
+/// # Errors
+/// [`Error::Input`] for a rule that is none, or a value that does not fit.
+pub(crate) fn as_query(file: &str, text: &str, params: &[(String, String)]) -> Result<Plain, Error> {
+    let wrong = |why: String| Error::Input { file: file.into(), offset: None, why };
+    let (rules, problems) = rule::read([(file, text)]);
+    let Some(rule) = rules.first() else {
+        let why = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        return Err(wrong(if why.is_empty() { "is not a rule".into() } else { why }));
+    };
+    let params: Vec<(String, String)> =
+        params.iter().filter(|(name, _)| rule.params.contains_key(name)).cloned().collect();
+    let text = query::filled(rule, &overrides(&params)).map_err(wrong)?;
+    Ok(Plain { text, category: rule.logsource.category.clone(), params })
 }
 
 /// The log sources: the built-in ones, and what files of the user add.

@@ -1,6 +1,7 @@
 //! The glue: from paths and options to an input, from a query's text to batches of its answer.
 
 use crate::args::ReadArgs;
+use crate::config::Sources;
 use crate::repl::held::{self, Held};
 use crate::tables;
 use backsight_engine::error::Error;
@@ -10,9 +11,11 @@ use backsight_engine::source::{Catalog, Flow, Note, Source, Table};
 use backsight_engine::value::column::Batch;
 use backsight_engine::when::{Edges, When};
 use backsight_engine::{Compiled, Ctl, Outcome};
+use backsight_hunt::canonical::Canonical;
+use backsight_hunt::profile::{Profile, Profiles};
 use backsight_lang::ast::{Expr, ExprKind, Item, Segment, Stage, StageKind};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,6 +24,10 @@ pub(crate) struct Input {
     options: backsight_io::Options,
     /// The paths of the command line; `None` if there are none.
     files: Option<Arc<backsight_io::Files>>,
+    /// Names for paths.
+    sources: Sources,
+    /// The names of fields are those of this log source.
+    profile: Option<Arc<Profile>>,
     /// What was left out while looking for the files that queries name.
     named: Mutex<Vec<Note>>,
     /// The last answer of a conversation.
@@ -29,6 +36,9 @@ pub(crate) struct Input {
     size: Mutex<Option<u64>>,
 }
 
+/// Files whose format is looked at to know the log source.
+const LOOKED_AT: usize = 50;
+
 impl Input {
     /// Finds the files. None of them is read as a whole yet.
     ///
@@ -36,9 +46,39 @@ impl Input {
     /// [`Error::Input`] where there is nothing to read.
     pub(crate) fn open(paths: &[OsString], reading: &ReadArgs) -> Result<Input, Error> {
         let options = options(reading)?;
-        let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+        let paths: Vec<PathBuf> = paths.iter().flat_map(|path| named(path, &reading.sources)).collect();
         let files = if paths.is_empty() { None } else { Some(Arc::new(backsight_io::open(&paths, options.clone())?)) };
-        Ok(Input { options, files, named: Mutex::default(), held: Mutex::default(), size: Mutex::new(Some(0)) })
+        Ok(Input {
+            options,
+            files,
+            sources: reading.sources.clone(),
+            profile: None,
+            named: Mutex::default(),
+            held: Mutex::default(),
+            size: Mutex::new(Some(0)),
+        })
+    }
+
+    /// The same input for rules about a log source, which name fields as that source's profile does.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] for built-in profiles that cannot be read; a test sees to it that they can.
+    pub(crate) fn through(&self, category: &str) -> Result<Input, Error> {
+        let profiles = Profiles::built_in().map_err(Error::Bug)?;
+        let fits = |profile: &&Profile| category == "any" || profile.name == category;
+        let of_files = self.files.as_ref().and_then(|files| {
+            let formats = files.inputs().iter().take(LOOKED_AT).filter_map(|input| files.detect(input).ok());
+            formats.map(|found| found.format.name).find_map(|format| profiles.of_format(format).filter(fits))
+        });
+        Ok(Input {
+            options: self.options.clone(),
+            files: self.files.clone(),
+            sources: self.sources.clone(),
+            profile: of_files.or_else(|| profiles.named(category)).cloned().map(Arc::new),
+            named: Mutex::default(),
+            held: Mutex::new(self.held()),
+            size: Mutex::new(Some(0)),
+        })
     }
 
     /// Keeps the rows of an answer as the source `_`.
@@ -54,6 +94,15 @@ impl Input {
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let inputs = self.files.as_ref().map_or(&[][..], |files| files.inputs());
         inputs.iter().filter(|input| input.size.is_some()).map(|input| input.path.clone()).collect()
+    }
+
+    /// The paths of the files of a format.
+    fn of_format(&self, format: &str) -> Vec<PathBuf> {
+        let Some(files) = &self.files else { return Vec::new() };
+        let is = |input: &&Arc<backsight_io::files::Input>| {
+            files.detect(input).is_ok_and(|found| found.format.name.eq_ignore_ascii_case(format))
+        };
+        files.inputs().iter().filter(is).map(|input| input.path.clone()).collect()
     }
 
     /// One file, read as the whole input is.
@@ -91,7 +140,10 @@ impl Input {
         let mut size = self.size.lock().unwrap_or_else(PoisonError::into_inner);
         *size = size.zip(source.size()).map(|(a, b)| a + b);
         drop(size);
-        source
+        match &self.profile {
+            Some(profile) => Arc::new(Canonical::new(source, Arc::clone(profile))),
+            None => source,
+        }
     }
 
     /// What was left out while looking for files, and why.
@@ -99,6 +151,15 @@ impl Input {
         let mut notes = self.named.lock().unwrap_or_else(PoisonError::into_inner).clone();
         notes.extend_from_slice(self.files.as_ref().map_or(&[], |files| files.notes()));
         notes
+    }
+}
+
+/// The paths behind a path of the command line: `@name` is a source of the configuration file.
+fn named(path: &OsString, sources: &Sources) -> Vec<PathBuf> {
+    let name = path.to_str().and_then(|path| path.strip_prefix('@'));
+    match name.and_then(|name| sources.get(name)) {
+        Some(paths) if !Path::new(path).exists() => paths.clone(),
+        _ => vec![PathBuf::from(path)],
     }
 }
 
@@ -119,11 +180,19 @@ impl Catalog for Input {
         let mut paths = Vec::new();
         for source in wanted {
             match source {
-                SourceRef::Name(name) => paths.push(PathBuf::from(name)),
-                SourceRef::Prefix(_) | SourceRef::Format(_) => {
-                    return Err(nothing("a `source` that is not a path needs a catalog, and there is none"));
+                SourceRef::Name(name) => match self.sources.get(name) {
+                    Some(known) => paths.extend(known.iter().cloned()),
+                    None => paths.push(PathBuf::from(name)),
+                },
+                SourceRef::Prefix(prefix) => {
+                    let fitting = self.sources.iter().filter(|(name, _)| name.starts_with(prefix));
+                    paths.extend(fitting.flat_map(|(_, known)| known.iter().cloned()));
                 }
+                SourceRef::Format(format) => paths.extend(self.of_format(format)),
             }
+        }
+        if paths.is_empty() {
+            return Err(nothing("no file of the input and no source of the configuration file is what `source` names"));
         }
         let files = backsight_io::open(&paths, self.options.clone())?;
         self.named.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(files.notes());
@@ -241,7 +310,14 @@ fn edges(input: &Input, reading: &ReadArgs) -> Result<Edges, Error> {
 
 /// Parses and plans a query.
 pub(crate) fn compile(text: &str, clock: Clock, reading: &ReadArgs) -> Result<Compiled, Error> {
-    let (params, tables) = (reading.param.clone(), reading.table.clone());
+    let (mut params, tables) = (reading.param.clone(), reading.table.clone());
+    if !reading.usual.is_empty() {
+        let declared = backsight_lang::parse(text).query.lets;
+        let wanted = |name: &String| {
+            declared.iter().any(|d| d.name.text == *name) && !reading.param.iter().any(|(set, _)| set == name)
+        };
+        params.extend(reading.usual.iter().filter(|(name, _)| wanted(name)).cloned());
+    }
     backsight_engine::compile(
         text,
         &CompileSettings { clock, params, tables, pushdown: !reading.no_pushdown, trace: false },
@@ -263,6 +339,35 @@ pub(crate) fn run(
     out: &mut dyn FnMut(&Batch) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
     backsight_engine::run(&compiled.plan, input, clock, ctl, &mut |batch| out(&batch).map(|()| Flow::More))
+}
+
+/// Takes the answers of several queries: the number of the query, all its batches.
+pub(crate) type Answers<'a> = &'a mut dyn FnMut(usize, &[Batch]) -> Result<(), Error>;
+
+/// Runs several queries and gives their answers, one query after another, to `out`; none for those that were interrupted.
+pub(crate) fn run_all(
+    compiled: &[Compiled],
+    input: &Input,
+    clock: &Clock,
+    ctl: &Ctl,
+    out: Answers<'_>,
+) -> Result<Vec<Result<Outcome, Error>>, Error> {
+    let mut outcomes = Vec::new();
+    for (number, compiled) in compiled.iter().enumerate() {
+        let mut batches = Vec::new();
+        let outcome = match ctl.cancelled() {
+            true => Ok(Outcome { rows: 0, partial: true }),
+            false => run(compiled, input, clock, ctl, &mut |batch| {
+                batches.push(batch.clone());
+                Ok(())
+            }),
+        };
+        if outcome.as_ref().is_ok_and(|outcome| !outcome.partial) {
+            out(number, &batches)?;
+        }
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
 }
 
 #[cfg(test)]

@@ -70,6 +70,11 @@ impl Format {
         matches!(self, Format::Parquet | Format::Arrow)
     }
 
+    /// The extension that asks for it.
+    pub(crate) fn extension(self) -> &'static str {
+        EXTENSIONS.iter().find(|(_, format)| *format == self).map_or("txt", |(extension, _)| extension)
+    }
+
     /// The known extensions, for messages.
     pub(crate) fn extensions() -> String {
         EXTENSIONS.iter().map(|(e, _)| format!(".{e}")).collect::<Vec<_>>().join(" ")

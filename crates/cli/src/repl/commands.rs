@@ -12,6 +12,7 @@ use crate::summary::{amount, counted};
 use crate::terminal;
 use crate::zone::Zone;
 use backsight_engine::source::Weight;
+use backsight_engine::when::When;
 use backsight_lang::diag;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -346,7 +347,7 @@ fn time(text: &str, old: Option<String>) -> Option<String> {
 fn range(session: &mut Session) -> Result<After, Failure> {
     if let Err(error) = Times::of(&session.reading) {
         // A time that cannot be read would make every query fail.
-        let bad = |text: &Option<String>| text.as_deref().is_some_and(|t| crate::when::When::parse(t).is_err());
+        let bad = |text: &Option<String>| text.as_deref().is_some_and(|t| When::parse(t).is_err());
         if bad(&session.reading.start) {
             session.reading.start = None;
         }

@@ -11,6 +11,7 @@ mod survey;
 
 use crate::args::{Common, ReadArgs};
 use crate::cancel;
+use crate::config;
 use crate::exit;
 use crate::query::Failure;
 use crate::run::Input;
@@ -136,7 +137,5 @@ impl ConditionalEventHandler for StepKey {
 
 /// `$XDG_STATE_HOME/backsight/history`, or its default place; none without a home.
 fn history_file() -> Option<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
-    Some(state.join("backsight").join("history"))
+    Some(config::folder("state")?.join("history"))
 }

@@ -71,16 +71,19 @@ impl Session {
     pub(crate) fn new(input: Arc<Input>, mut reading: ReadArgs, common: Common) -> Session {
         let words = Words {
             tables: reading.table.iter().map(|(name, _)| name.clone()).collect(),
-            sources: vec![held::NAME.into()],
+            sources: std::iter::once(held::NAME.into()).chain(reading.sources.keys().cloned()).collect(),
             ..Words::default()
         };
         let params = std::mem::take(&mut reading.param);
         let session = Session {
-            format: terminal::look(&common, false).default_format(),
+            format: match (terminal::look(&common, false), common.terminal_format) {
+                (look, Some(format)) if look.width.is_some() && !format.is_binary() => format,
+                (look, _) => look.default_format(),
+            },
+            chart: common.terminal_chart.unwrap_or_default(),
             input,
             reading,
             common,
-            chart: Choice::Auto,
             timing: true,
             params,
             saved: Vec::new(),
