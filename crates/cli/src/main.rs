@@ -7,6 +7,7 @@ mod draw;
 mod escape;
 mod exit;
 mod files;
+mod machine;
 mod output;
 mod progress;
 mod query;
