@@ -71,7 +71,7 @@ impl Memory {
 
     /// Bytes of records to sort at once when they go to files: 1/16 of the limit.
     pub fn run_bytes(&self) -> usize {
-        if self.eager { 1 << 10 } else { (self.limit / 16).clamp(1 << 10, 64 << 20) }
+        if self.eager { 16 << 10 } else { (self.limit / 16).clamp(1 << 10, 64 << 20) }
     }
 
     /// How many sorted runs are read side by side, at most: files that one worker holds open.
