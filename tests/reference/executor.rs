@@ -32,18 +32,19 @@ impl Files {
         let forms: &[&str] = if self.parquet { &["lines.ndjson", "rows.parquet"] } else { &["lines.ndjson"] };
         for form in forms {
             for threads in [1, 2] {
-                for pushdown in [true, false] {
+                for (pushdown, spill) in [(true, false), (false, threads == 2)] {
                     // Small pieces make several of a few lines; they are for many threads.
                     let morsel = if threads == 1 { 4 << 20 } else { 300 };
                     let file = self.folder.path().join(form);
-                    let caught = catch_unwind(AssertUnwindSafe(|| one(query, &file, threads, morsel, pushdown)));
+                    let caught = catch_unwind(AssertUnwindSafe(|| one(query, &file, threads, morsel, pushdown, spill)));
                     let answer = match caught {
                         Ok(Ok(answer)) => Ok(answer),
                         Ok(Err(error)) => Err(error.to_string()),
                         Err(_) => Err("panicked; the message is above".into()),
                     };
                     let push = if pushdown { "on" } else { "off" };
-                    answers.push((format!("{form}, {threads} thread(s), push-down {push}"), answer));
+                    let spilling = if spill { ", spilling" } else { "" };
+                    answers.push((format!("{form}, {threads} thread(s), push-down {push}{spilling}"), answer));
                 }
             }
         }
@@ -51,10 +52,13 @@ impl Files {
     }
 }
 
-fn one(query: &str, file: &Path, threads: usize, morsel: usize, pushdown: bool) -> Result<Answer, Error> {
+fn one(query: &str, file: &Path, threads: usize, morsel: usize, pushdown: bool, spill: bool) -> Result<Answer, Error> {
     let settings = CompileSettings { pushdown, ..CompileSettings::default() };
     let compiled = compile(query, &settings)?;
-    let ctl = Ctl::new(threads).expect("threads");
+    let mut ctl = Ctl::new(threads).expect("threads");
+    if spill {
+        ctl = ctl.with_eager_spill(Box::new(backsight_io::TemporaryFiles));
+    }
     let options = backsight_io::Options { morsel, ..backsight_io::Options::default() };
     let catalog = One { file: file.to_path_buf(), options };
     let columns = compiled.plan.columns().iter().map(|c| c.to_string()).collect();

@@ -25,6 +25,8 @@ pub struct Setup {
     pushdown: bool,
     /// How the input lies on the disk.
     form: Form,
+    /// What can be kept in temporary files is.
+    spill: bool,
 }
 
 /// How the input of a case lies on the disk.
@@ -40,7 +42,8 @@ enum Form {
     Parquet,
 }
 
-const PLAIN: Setup = Setup { name: "1 thread, plain", threads: 1, morsel: 4 << 20, pushdown: true, form: Form::Plain };
+const PLAIN: Setup =
+    Setup { name: "1 thread, plain", threads: 1, morsel: 4 << 20, pushdown: true, form: Form::Plain, spill: false };
 
 /// All ways to run a case. The first is what blessing writes down.
 pub const SETUPS: &[Setup] = &[
@@ -50,6 +53,9 @@ pub const SETUPS: &[Setup] = &[
     Setup { name: "3 threads, gzip", threads: 3, form: Form::Gzip, ..PLAIN },
     Setup { name: "2 gzip members, morsels of 64 bytes", threads: 2, morsel: 64, form: Form::GzipMembers, ..PLAIN },
     Setup { name: "push-down off", pushdown: false, ..PLAIN },
+    Setup { name: "8 threads, morsels of 64 MiB", threads: 8, morsel: 64 << 20, ..PLAIN },
+    Setup { name: "1 thread, spilling", spill: true, ..PLAIN },
+    Setup { name: "2 threads, morsels of 64 bytes, spilling", threads: 2, morsel: 64, spill: true, ..PLAIN },
     Setup { name: "2 threads, Parquet", threads: 2, form: Form::Parquet, ..PLAIN },
 ];
 
@@ -79,7 +85,10 @@ pub fn in_process(case: &Case, setup: &Setup) -> Ended {
 fn answer(case: &Case, setup: &Setup, catalog: Paths) -> Result<Answer, Error> {
     let settings = CompileSettings { pushdown: setup.pushdown, ..CompileSettings::default() };
     let compiled = compile(&case.query, &settings)?;
-    let ctl = Ctl::new(setup.threads).expect("threads");
+    let mut ctl = Ctl::new(setup.threads).expect("threads");
+    if setup.spill {
+        ctl = ctl.with_eager_spill(Box::new(backsight_io::TemporaryFiles));
+    }
     let columns: Vec<String> = compiled.plan.columns().iter().map(|c| c.to_string()).collect();
     let mut rows = Vec::new();
     let outcome = run(&compiled.plan, &catalog, &settings.clock, &ctl, &mut |batch| {

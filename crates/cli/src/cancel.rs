@@ -20,6 +20,9 @@ struct Running {
     asked: Option<Instant>,
 }
 
+/// Time for an answer from what was read until then; after it, the run ends without one.
+const GRACE: Duration = Duration::from_millis(100);
+
 /// Starts to listen. Once per process; without it the default applies and Ctrl-C ends the program.
 pub(crate) fn listen() {
     // A handler that cannot be installed leaves the system's own, which is what to fall back to.
@@ -29,6 +32,12 @@ pub(crate) fn listen() {
         match (&running.ctl, running.asked) {
             (Some(ctl), None) => {
                 ctl.cancel();
+                let ctl = Arc::clone(ctl);
+                // Without a thread to wait, a second Ctrl-C has to do.
+                let _ = std::thread::Builder::new().spawn(move || {
+                    std::thread::sleep(GRACE);
+                    ctl.abort();
+                });
                 running.asked = Some(Instant::now());
             }
             (None, _) if stay => {}

@@ -10,6 +10,7 @@ mod draw;
 mod escape;
 mod exit;
 mod files;
+mod machine;
 mod output;
 mod progress;
 mod queries;

@@ -2,6 +2,7 @@
 
 use crate::args::ReadArgs;
 use crate::config::Sources;
+use crate::machine;
 use crate::repl::held::{self, Held};
 use crate::tables;
 use backsight_engine::error::Error;
@@ -324,10 +325,15 @@ pub(crate) fn compile(text: &str, clock: Clock, reading: &ReadArgs) -> Result<Co
     )
 }
 
+/// The memory limit where the machine does not say what it has.
+const MEMORY: u64 = 2 << 30;
+
 /// The control of one run.
 pub(crate) fn control(reading: &ReadArgs) -> Result<Arc<Ctl>, Error> {
     let threads = reading.threads.map_or(0, usize::from);
-    Ctl::new(threads).map(Arc::new).map_err(|why| Error::Limit(format!("threads: {why}")))
+    let ctl = Ctl::new(threads).map_err(|why| Error::Limit(format!("threads: {why}")))?;
+    let limit = reading.memory_limit.or_else(|| machine::memory().map(|bytes| bytes / 2)).unwrap_or(MEMORY);
+    Ok(Arc::new(ctl.with_memory_limit(limit, Box::new(backsight_io::TemporaryFiles))))
 }
 
 /// Runs a query and gives its answer's batches, in order, to `out`.

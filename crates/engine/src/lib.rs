@@ -14,6 +14,7 @@ pub mod value;
 pub mod when;
 
 pub use exec::ctl::Ctl;
+pub use exec::memory::{Scratch, ScratchFile};
 pub use exec::{Outcome, run};
 
 use backsight_lang::diag::{Diagnostic, Severity};

@@ -38,10 +38,12 @@ pub mod parquet;
 pub mod partitions;
 pub mod records;
 pub mod rows;
+mod scratch;
 pub mod system;
 
 pub use files::{Files, Input, open};
 pub use formats::FORMATS;
+pub use scratch::TemporaryFiles;
 
 use backsight_lang::ast::Segment;
 

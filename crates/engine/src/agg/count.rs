@@ -7,6 +7,7 @@ use crate::func::{Status, Type};
 use crate::value::Value;
 use crate::value::column::Column;
 use crate::value::compare::truth;
+use serde::{Deserialize, Serialize};
 
 pub(super) const AGGREGATES: &[Aggregate] = &[
     Aggregate {
@@ -64,7 +65,7 @@ enum What {
     True,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Count(i64);
 
 impl State for Count {

@@ -2,8 +2,10 @@
 
 use super::cells::texts;
 use super::tally::Tally;
-use super::{Accumulator, Aggregate, Input, Settings, same_type};
+use super::{Accumulator, Aggregate, Input, Put, Restore, Settings, same_type};
+use crate::error::Error;
 use crate::func::{Status, Type};
+use crate::value::Value;
 use crate::value::column::Column;
 
 pub(super) const AGGREGATES: &[Aggregate] = &[
@@ -63,5 +65,36 @@ impl Accumulator for Distinct {
 
     fn bytes(&self) -> usize {
         self.tally.bytes()
+    }
+
+    fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error> {
+        self.tally.save(put, |_, item, key, _| item.with_text(|t| key.extend_from_slice(t)))
+    }
+
+    fn restore(self: Box<Self>) -> Box<dyn Restore> {
+        Box::new(Counted::default())
+    }
+}
+
+/// Counts texts that come in order.
+#[derive(Default)]
+struct Counted {
+    last: Option<Vec<u8>>,
+    count: i64,
+}
+
+impl Restore for Counted {
+    fn add(&mut self, key: &[u8], _: &[u8]) -> Result<(), Error> {
+        if self.last.as_deref() != Some(key) {
+            self.count += 1;
+            let last = self.last.get_or_insert_default();
+            last.clear();
+            last.extend_from_slice(key);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Value {
+        Value::Int(std::mem::take(self).count)
     }
 }

@@ -6,9 +6,10 @@
 //! a sum for each of a million groups.
 
 use num_bigint::{BigInt, BigUint, Sign};
+use serde::{Deserialize, Serialize};
 
 /// A sum of floats and integers, exact.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Exact {
     /// Digits of 32 bits with the same again for carries, lowest first, of either sign.
     digits: Vec<i64>,

@@ -8,6 +8,7 @@ use crate::func::{Status, Type};
 use crate::value::compare::natural;
 use crate::value::number::Number;
 use crate::value::{Value, ValueRef};
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
@@ -80,7 +81,7 @@ enum What {
     Last,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Extreme {
     /// Null: nothing yet.
     held: Held,
@@ -88,7 +89,7 @@ struct Extreme {
 }
 
 /// What `held` is in the order, read once.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 enum Rank {
     #[default]
     Other,

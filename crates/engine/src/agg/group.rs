@@ -1,11 +1,14 @@
 //! One small state per group: the shape of all aggregates that need not remember every value.
 
-use super::{Accumulator, Input, same_type};
+use super::{Accumulator, Input, Put, Restore, same_type, unreadable};
+use crate::error::Error;
 use crate::value::Value;
 use crate::value::column::Column;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// What is remembered of a group.
-pub(super) trait State: Default + Send + 'static {
+pub(super) trait State: Default + Send + Serialize + DeserializeOwned + 'static {
     /// What all groups have in common: which variant of the aggregate it is, say.
     type Variant: Send + 'static;
 
@@ -69,5 +72,37 @@ impl<S: State> Accumulator for PerGroup<S> {
         let step = self.states.len().div_ceil(SAMPLE).max(1);
         let sampled: usize = self.states.iter().step_by(step).map(State::heap_bytes).sum();
         self.states.capacity() * size_of::<S>() + sampled * step
+    }
+
+    fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error> {
+        let mut bytes = Vec::new();
+        for (group, state) in std::mem::take(&mut self.states).into_iter().enumerate() {
+            bytes = postcard::to_extend(&state, bytes).map_err(|e| Error::Bug(e.to_string()))?;
+            put(group as u32, &[], &bytes)?;
+            bytes.clear();
+        }
+        Ok(())
+    }
+
+    fn restore(self: Box<Self>) -> Box<dyn Restore> {
+        Box::new(Merging::<S> { state: S::default(), variant: self.variant })
+    }
+}
+
+/// One group's states, merged as they come.
+struct Merging<S: State> {
+    state: S,
+    variant: S::Variant,
+}
+
+impl<S: State> Restore for Merging<S> {
+    fn add(&mut self, _: &[u8], value: &[u8]) -> Result<(), Error> {
+        let other = postcard::from_bytes(value).map_err(|_| unreadable())?;
+        self.state.merge(other, &self.variant);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Value {
+        std::mem::take(&mut self.state).finish(&self.variant)
     }
 }

@@ -1,9 +1,10 @@
 //! One cell kept from a batch to the next.
 
 use crate::value::{Kind, Value, ValueRef};
+use serde::{Deserialize, Serialize};
 
 /// An owned cell that is overwritten many times: text goes into the memory of the text before.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) enum Held {
     #[default]
     Null,

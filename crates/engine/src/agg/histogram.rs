@@ -2,7 +2,8 @@
 
 use super::cells::texts;
 use super::tally::{Item, Tally};
-use super::{Accumulator, Aggregate, Input, same_type};
+use super::{Accumulator, Aggregate, Input, Put, Restore, quantile, same_type};
+use crate::error::Error;
 use crate::func::{Status, Type};
 use crate::value::column::Column;
 use crate::value::number::{Number, float_text};
@@ -60,23 +61,67 @@ impl Accumulator for Histogram {
     fn bytes(&self) -> usize {
         self.tally.bytes()
     }
+
+    fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error> {
+        self.tally.save(put, |_, item, key, value| quantile::write(item, key, value))
+    }
+
+    fn restore(self: Box<Self>) -> Box<dyn Restore> {
+        Box::new(Ranging { ranges: self.ranges, spread: Spread::default() })
+    }
+}
+
+/// Numbers of one group and how often they occur.
+#[derive(Default)]
+struct Spread {
+    integers: Vec<(i64, u64)>,
+    floats: Vec<(f64, u64)>,
+}
+
+impl Spread {
+    fn add(&mut self, v: ValueRef<'_>, rows: u64) {
+        match v.number() {
+            Some(Number::Int(n)) => self.integers.push((n, rows)),
+            Some(n) => self.floats.push((n.as_f64(), rows)),
+            None => {}
+        }
+    }
+
+    fn ranges(mut self, n: u64) -> Value {
+        if self.floats.is_empty() {
+            return of_integers(&self.integers, n);
+        }
+        self.floats.extend(self.integers.iter().map(|(n, rows)| (*n as f64, *rows)));
+        of_floats(&self.floats, n)
+    }
+}
+
+/// Gathers the numbers of a group: where the ranges lie shows only when all are known.
+struct Ranging {
+    ranges: u64,
+    spread: Spread,
+}
+
+impl Restore for Ranging {
+    fn add(&mut self, _: &[u8], value: &[u8]) -> Result<(), Error> {
+        let (weight, kind, text) = quantile::read(value)?;
+        self.spread.add(ValueRef::Text(kind, text), weight);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Value {
+        std::mem::take(&mut self.spread).ranges(self.ranges)
+    }
+
+    fn bytes(&self) -> usize {
+        (self.spread.integers.capacity() + self.spread.floats.capacity()) * 16
+    }
 }
 
 fn of_items(items: &[Item<'_, u64>], ranges: u64) -> Value {
-    let mut integers: Vec<(i64, u64)> = Vec::new();
-    let mut floats: Vec<(f64, u64)> = Vec::new();
-    for item in items {
-        item.with_text(|t| match ValueRef::Text(item.kind(), t).number() {
-            Some(Number::Int(n)) => integers.push((n, item.weight)),
-            Some(n) => floats.push((n.as_f64(), item.weight)),
-            None => {}
-        });
-    }
-    if floats.is_empty() {
-        return of_integers(&integers, ranges);
-    }
-    floats.extend(integers.iter().map(|(n, rows)| (*n as f64, *rows)));
-    of_floats(&floats, ranges)
+    let mut spread = Spread::default();
+    items.iter().for_each(|item| item.with_text(|t| spread.add(ValueRef::Text(item.kind(), t), item.weight)));
+    spread.ranges(ranges)
 }
 
 fn of_integers(values: &[(i64, u64)], ranges: u64) -> Value {

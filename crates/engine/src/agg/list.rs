@@ -2,12 +2,14 @@
 
 use super::cells::texts;
 use super::tally::{Item, Tally, Weight};
-use super::{Accumulator, Aggregate, Input, same_type};
+use super::{Accumulator, Aggregate, Input, Put, Restore, same_type, unreadable};
+use crate::error::Error;
 use crate::func::{Status, Type};
 use crate::value::column::Column;
 use crate::value::json::write_bytes;
-use crate::value::{Kind, Value, ValueRef, compare};
+use crate::value::{Kind, Value, ValueRef, compare, order};
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 pub(super) const AGGREGATES: &[Aggregate] = &[
     Aggregate {
@@ -81,6 +83,46 @@ impl Accumulator for Values {
     fn bytes(&self) -> usize {
         self.tally.bytes()
     }
+
+    fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error> {
+        self.tally.save(put, |_, item, key, value| item.with_text(|t| write(t, 0, key, value)))
+    }
+
+    fn restore(self: Box<Self>) -> Box<dyn Restore> {
+        Box::new(Listed { most: self.most, ..Listed::default() })
+    }
+}
+
+/// Lists texts that come in order.
+#[derive(Default)]
+struct Listed {
+    most: usize,
+    listed: usize,
+    last: Option<Vec<u8>>,
+    json: Vec<u8>,
+}
+
+impl Restore for Listed {
+    fn add(&mut self, _: &[u8], value: &[u8]) -> Result<(), Error> {
+        let (_, text) = read(value)?;
+        if self.last.as_deref() != Some(text) && self.listed < self.most {
+            self.listed += 1;
+            self.json.push(if self.json.is_empty() { b'[' } else { b',' });
+            write_bytes(text, &mut self.json);
+            self.last = Some(text.to_vec());
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Value {
+        let Listed { mut json, .. } = std::mem::replace(self, Listed { most: self.most, ..Listed::default() });
+        json.extend_from_slice(if json.is_empty() { b"[]" } else { b"]" });
+        Value::Text(Kind::List, json.into())
+    }
+
+    fn bytes(&self) -> usize {
+        self.json.capacity()
+    }
 }
 
 struct Top {
@@ -122,6 +164,76 @@ impl Accumulator for Top {
     fn bytes(&self) -> usize {
         self.tally.bytes()
     }
+
+    fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error> {
+        self.tally.save(put, |_, item, key, value| item.with_text(|t| write(t, item.weight, key, value)))
+    }
+
+    fn restore(self: Box<Self>) -> Box<dyn Restore> {
+        Box::new(Frequent { k: self.k, ..Frequent::default() })
+    }
+}
+
+/// Keeps the `k` most frequent of texts that come in order.
+#[derive(Default)]
+struct Frequent {
+    k: usize,
+    /// The text at hand and how often it occurred.
+    last: Option<(u64, Vec<u8>)>,
+    /// The best so far, the worst of them first.
+    best: BinaryHeap<Reverse<Ranked>>,
+    arrived: usize,
+}
+
+/// How often a text occurred, when it arrived (later is worse), and the text.
+type Ranked = (u64, Reverse<usize>, Vec<u8>);
+
+impl Frequent {
+    fn settle(&mut self) {
+        let Some((weight, text)) = self.last.take() else { return };
+        self.arrived += 1;
+        self.best.push(Reverse((weight, Reverse(self.arrived), text)));
+        if self.best.len() > self.k {
+            self.best.pop();
+        }
+    }
+}
+
+impl Restore for Frequent {
+    fn add(&mut self, _: &[u8], value: &[u8]) -> Result<(), Error> {
+        let (weight, text) = read(value)?;
+        match &mut self.last {
+            Some((sum, last)) if last == text => *sum += weight,
+            _ => {
+                self.settle();
+                self.last = Some((weight, text.to_vec()));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Value {
+        self.settle();
+        let done = std::mem::replace(self, Frequent { k: self.k, ..Frequent::default() });
+        let texts: Vec<Vec<u8>> = done.best.into_sorted_vec().into_iter().map(|Reverse((_, _, text))| text).collect();
+        list(texts.iter())
+    }
+
+    fn bytes(&self) -> usize {
+        self.best.len() * 128
+    }
+}
+
+/// A text as a part of saved state, under a key that sorts as lists do.
+fn write(text: &[u8], weight: u64, key: &mut Vec<u8>, value: &mut Vec<u8>) {
+    order::push(ValueRef::Text(Kind::String, text), false, true, key);
+    value.extend_from_slice(&weight.to_le_bytes());
+    value.extend_from_slice(text);
+}
+
+fn read(value: &[u8]) -> Result<(u64, &[u8]), Error> {
+    let (weight, text) = value.split_first_chunk().ok_or_else(unreadable)?;
+    Ok((u64::from_le_bytes(*weight), text))
 }
 
 fn text_of<W: Weight>(item: Item<'_, W>) -> Vec<u8> {

@@ -22,7 +22,9 @@ mod tally;
 mod tests;
 pub mod trace;
 
+use crate::error::Error;
 use crate::func::{Status, Type};
+use crate::value::Value;
 use crate::value::column::{Column, Positions};
 use backsight_lang::ast::Duration;
 use std::any::Any;
@@ -94,6 +96,35 @@ pub trait Accumulator: Send + Any {
 
     /// Bytes of memory held, roughly.
     fn bytes(&self) -> usize;
+
+    /// Gives all of the state to `put`, to be kept elsewhere: a group, a key within the group, and what belongs to it.
+    /// [`Accumulator::restore`] says what must happen to it. The state is not used afterwards.
+    fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error>;
+
+    /// Of an accumulator without groups: what makes results of saved states.
+    fn restore(self: Box<Self>) -> Box<dyn Restore>;
+}
+
+/// Takes the parts of a saved state: group, key within the group, value.
+pub type Put<'a> = dyn FnMut(u32, &[u8], &[u8]) -> Result<(), Error> + 'a;
+
+/// Makes results of what several accumulators saved, group by group.
+pub trait Restore: Send {
+    /// Takes a part of the group at hand. Parts come in the order of their keys' bytes.
+    fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error>;
+
+    /// The result for the group at hand; the next part belongs to another.
+    fn finish(&mut self) -> Value;
+
+    /// Bytes held for the group at hand, beyond what is always small.
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+/// The error for saved state that does not read back.
+fn unreadable() -> Error {
+    Error::Bug("a temporary file does not hold what was written to it".into())
 }
 
 /// The rows that [`Aggregate::examples`] are computed over, one JSON object each.

@@ -7,6 +7,7 @@ use super::{Aggregate, Input};
 use crate::func::{Status, Type};
 use crate::value::Value;
 use crate::value::number::Number;
+use serde::{Deserialize, Serialize};
 
 pub(super) const AGGREGATES: &[Aggregate] = &[
     Aggregate {
@@ -44,7 +45,7 @@ enum What {
     Deviation,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Moments {
     count: u64,
     /// Sum of the integers.
@@ -55,7 +56,7 @@ struct Moments {
 }
 
 /// What the integers cannot hold.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Rest {
     sum: Exact,
     squares: Exact,

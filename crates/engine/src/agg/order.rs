@@ -6,6 +6,7 @@ use super::held::Held;
 use super::{Aggregate, Input};
 use crate::func::{Status, Type};
 use crate::value::Value;
+use serde::{Deserialize, Serialize};
 
 pub(super) const AGGREGATES: &[Aggregate] = &[
     Aggregate {
@@ -44,7 +45,7 @@ enum What {
     Latest,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Edge {
     /// Time and position of the row; `None` before the first.
     at: Option<(i64, u64)>,

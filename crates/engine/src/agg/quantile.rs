@@ -2,12 +2,14 @@
 
 use super::cells::texts;
 use super::tally::{Item, Tally};
-use super::{Accumulator, Aggregate, Input, Settings, same_type};
+use super::{Accumulator, Aggregate, Input, Put, Restore, Settings, same_type, unreadable};
+use crate::error::Error;
 use crate::func::{Status, Type};
 use crate::value::column::Column;
 use crate::value::number::Number;
-use crate::value::{Value, ValueRef};
+use crate::value::{Kind, Value, ValueRef, order};
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 pub(super) const AGGREGATES: &[Aggregate] = &[
     Aggregate {
@@ -95,6 +97,67 @@ impl Accumulator for Quantile {
 
     fn bytes(&self) -> usize {
         self.tally.bytes()
+    }
+
+    fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error> {
+        // A rank can be told as soon as the number of values is known: it goes first.
+        let mut totals: HashMap<u32, u64> = HashMap::new();
+        self.tally.save(put, |group, item, key, value| {
+            *totals.entry(group).or_default() += item.weight;
+            write(item, key, value);
+        })?;
+        totals.into_iter().try_for_each(|(group, n)| put(group, &[], &n.to_le_bytes()))
+    }
+
+    fn restore(self: Box<Self>) -> Box<dyn Restore> {
+        Box::new(Passing { percentile: self.percentile, values: 0, passed: 0, found: Value::Null })
+    }
+}
+
+/// A number as a part of saved state, under a key that sorts as numbers do.
+pub(super) fn write(item: &Item<'_, u64>, key: &mut Vec<u8>, value: &mut Vec<u8>) {
+    item.with_text(|text| {
+        order::push(ValueRef::Text(item.kind(), text), false, true, key);
+        key.push(item.kind() as u8);
+        value.extend_from_slice(&item.weight.to_le_bytes());
+        value.push(item.kind() as u8);
+        value.extend_from_slice(text);
+    });
+}
+
+/// Weight, kind and text of such a part.
+pub(super) fn read(value: &[u8]) -> Result<(u64, Kind, &[u8]), Error> {
+    let parts = value.split_first_chunk().and_then(|(weight, rest)| Some((weight, rest.split_first()?)));
+    let (weight, (kind, text)) = parts.ok_or_else(unreadable)?;
+    Ok((u64::from_le_bytes(*weight), Kind::of(*kind).ok_or_else(unreadable)?, text))
+}
+
+/// Lets numbers pass in order up to the rank.
+struct Passing {
+    percentile: f64,
+    values: u64,
+    passed: u64,
+    found: Value,
+}
+
+impl Restore for Passing {
+    fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        if key.is_empty() {
+            self.values += u64::from_le_bytes(value.try_into().map_err(|_| unreadable())?);
+            return Ok(());
+        }
+        let (weight, kind, text) = read(value)?;
+        let rank = rank(self.percentile, self.values);
+        if self.passed < rank && rank <= self.passed + weight {
+            self.found = Value::Text(kind, text.into());
+        }
+        self.passed += weight;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Value {
+        (self.values, self.passed) = (0, 0);
+        std::mem::take(&mut self.found)
     }
 }
 

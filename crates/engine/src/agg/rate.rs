@@ -6,6 +6,7 @@ use super::{Aggregate, Input};
 use crate::func::{Status, Type};
 use crate::value::Value;
 use crate::value::number::Number;
+use serde::{Deserialize, Serialize};
 
 pub(super) const AGGREGATES: &[Aggregate] = &[Aggregate {
     name: "rate",
@@ -24,20 +25,20 @@ pub(super) const AGGREGATES: &[Aggregate] = &[Aggregate {
 }];
 
 /// The first and the last row in time that have a number.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Ends {
     first: Option<Point>,
     last: Option<Point>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Point {
     /// Time and position of the row.
     at: (i64, u64),
     value: Reading,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 enum Reading {
     Int(i64),
     Float(f64),

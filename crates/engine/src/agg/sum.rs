@@ -10,6 +10,7 @@ use super::{Aggregate, Input};
 use crate::func::{Status, Type};
 use crate::value::Value;
 use crate::value::number::Number;
+use serde::{Deserialize, Serialize};
 
 pub(super) const AGGREGATES: &[Aggregate] = &[
     Aggregate {
@@ -61,7 +62,7 @@ enum What {
     Mean,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Sum {
     count: u64,
     /// Sum of the integers; 2^64 rows of 64 bits fit.
@@ -70,7 +71,7 @@ struct Sum {
 }
 
 /// Sum of what is not a 64-bit integer.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Rest {
     exact: Exact,
     /// A float was among it, so the result is one.

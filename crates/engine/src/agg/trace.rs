@@ -9,6 +9,7 @@ use super::{Aggregate, Input};
 use crate::func::{Status, Type};
 use crate::value::column::Column;
 use crate::value::{Kind, Value};
+use serde::{Deserialize, Serialize};
 
 /// Events kept of each group.
 pub const KEPT: usize = 5;
@@ -88,6 +89,7 @@ impl Trace {
 /// The time of an event without one: after all others.
 const NEVER: i64 = i64::MAX;
 
+#[derive(Serialize, Deserialize)]
 struct Group {
     first: i64,
     last: i64,

@@ -1,6 +1,9 @@
-//! What steers a run from outside: threads, cancelling, counters. The engine has no globals.
+//! What steers a run from outside: threads, memory, cancelling, counters. The engine has no globals.
 
+use super::memory::{Memory, Scratch};
+use crate::error::Error;
 use crate::source::Counters;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Shared by everyone who takes part in a run.
@@ -8,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Ctl {
     pool: rayon::ThreadPool,
     cancel: AtomicBool,
+    abort: AtomicBool,
+    memory: Arc<Memory>,
     /// What was seen so far.
     pub counters: Counters,
 }
@@ -19,17 +24,57 @@ impl Ctl {
     /// The reason the operating system gives for refusing threads.
     pub fn new(threads: usize) -> Result<Ctl, String> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| e.to_string())?;
-        Ok(Ctl { pool, cancel: AtomicBool::new(false), counters: Counters::default() })
+        let memory = Arc::new(Memory::unlimited(pool.current_num_threads()));
+        let (cancel, abort) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Ctl { pool, cancel, abort, memory, counters: Counters::default() })
     }
 
-    /// Asks the run to stop soon, with what it has.
+    /// The same with a limit in bytes for what the run keeps in memory; what goes beyond it is kept in files of
+    /// `scratch`, or refused with [`Error::Limit`] where that cannot be.
+    pub fn with_memory_limit(mut self, bytes: u64, scratch: Box<dyn Scratch>) -> Ctl {
+        let limit = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.memory = Arc::new(Memory::limited(limit, scratch, false, self.threads()));
+        self
+    }
+
+    /// The same where everything that can be in files is, even where there is room: to check that nothing changes.
+    pub fn with_eager_spill(mut self, scratch: Box<dyn Scratch>) -> Ctl {
+        /// Enough for what cannot be in files.
+        const ROOM: usize = 256 << 20;
+        self.memory = Arc::new(Memory::limited(ROOM, scratch, true, self.threads()));
+        self
+    }
+
+    /// Asks the run to stop reading and to answer with what it has.
     pub fn cancel(&self) {
         self.cancel.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the run should stop.
+    /// Asks the run to stop at once, without an answer: what a while after [`Ctl::cancel`] is still at work ends with
+    /// [`Error::Cancelled`].
+    pub fn abort(&self) {
+        self.cancel();
+        self.abort.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the run should stop reading.
     pub fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Whether the run should stop at once.
+    pub(crate) fn aborted(&self) -> bool {
+        self.abort.load(Ordering::Relaxed)
+    }
+
+    /// An error if the run should stop at once.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.aborted() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// What the run may keep in memory.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     /// Number of threads.

@@ -6,7 +6,14 @@
 //! identity is text. The kinds of the cells are no part of the key: `404` and `"404"` are one group. A group whose cells
 //! had several kinds shows the least (string first), which is the same whatever row came first.
 
+mod spill;
+
+use super::ctl::Ctl;
+use super::memory::Share;
+use super::rows::Rows;
+use super::spill::Sorter;
 use crate::agg::{Accumulator, Input};
+use crate::error::Error;
 use crate::plan::{AggCall, Slot};
 use crate::value::column::{Batch, Column, ColumnBuilder, Kinds, Positions};
 use crate::value::{Kind, ValueRef, time};
@@ -21,6 +28,56 @@ use std::sync::Arc;
 const NULL: u32 = u32::MAX;
 /// Length that stands for a time: eight bytes of milliseconds follow.
 const TIME: u32 = u32::MAX - 1;
+
+/// Keys and their numbers, for look-ups beside groups.
+pub(super) struct Keys {
+    table: HashTable<Entry>,
+    found: Part,
+    hasher: foldhash::fast::RandomState,
+    scratch: Vec<u8>,
+}
+
+impl Keys {
+    pub fn new() -> Keys {
+        let hasher = foldhash::fast::RandomState::default();
+        Keys { table: HashTable::new(), found: Part::default(), hasher, scratch: Vec::new() }
+    }
+
+    /// The identity of a row's cells; `None` if one is null.
+    pub fn of(&mut self, columns: &[Column], row: usize) -> Option<&[u8]> {
+        self.scratch.clear();
+        for column in columns {
+            if column.get(row).is_null() {
+                return None;
+            }
+            push_cell(column, row, &mut self.scratch);
+        }
+        Some(&self.scratch)
+    }
+
+    /// The number of the identity that [`Keys::of`] gave last, and whether it is new.
+    pub fn intern(&mut self) -> (usize, bool) {
+        let (hash, before) = (self.hash(), self.found.starts.len());
+        let number = self.found.intern(&mut self.table, &self.scratch, hash);
+        (number as usize, self.found.starts.len() > before)
+    }
+
+    /// The number of the identity that [`Keys::of`] gave last, if it has one.
+    pub fn find(&self) -> Option<usize> {
+        self.found.find(&self.table, &self.scratch, self.hash()).map(|number| number as usize)
+    }
+
+    fn hash(&self) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(&self.scratch);
+        hasher.finish()
+    }
+
+    /// Bytes of memory held.
+    pub fn bytes(&self) -> usize {
+        self.table.allocation_size() + self.found.arena.capacity() + self.found.starts.capacity() * 8
+    }
+}
 
 /// The groups one worker has seen.
 pub(super) struct GroupTable<'a> {
@@ -37,6 +94,10 @@ pub(super) struct GroupTable<'a> {
     /// Hash and end of each key in `scratch`.
     pending: Vec<(u64, usize)>,
     groups: Vec<u32>,
+    share: Share,
+    /// Groups that had no room, as records.
+    sorter: Option<Sorter<'a>>,
+    ctl: &'a Ctl,
 }
 
 /// Rows whose keys are made before they are looked up.
@@ -58,7 +119,12 @@ enum GroupKinds {
 }
 
 impl<'a> GroupTable<'a> {
-    pub fn new(keys: &'a [Slot], calls: &'a [AggCall], hasher: foldhash::fast::RandomState) -> GroupTable<'a> {
+    pub fn new(
+        keys: &'a [Slot],
+        calls: &'a [AggCall],
+        hasher: foldhash::fast::RandomState,
+        ctl: &'a Ctl,
+    ) -> GroupTable<'a> {
         let mut table = GroupTable {
             keys,
             calls,
@@ -71,12 +137,19 @@ impl<'a> GroupTable<'a> {
             scratch: Vec::new(),
             pending: Vec::new(),
             groups: Vec::new(),
+            share: ctl.memory().share(),
+            sorter: None,
+            ctl,
         };
-        if keys.is_empty() {
-            // Without keys there is one group, even of no rows.
-            table.intern_key(&[], 0);
-        }
+        table.without_keys();
         table
+    }
+
+    /// Without keys there is one group, even of no rows.
+    fn without_keys(&mut self) {
+        if self.keys.is_empty() {
+            self.intern_key(&[], 0);
+        }
     }
 
     /// Number of groups.
@@ -85,7 +158,7 @@ impl<'a> GroupTable<'a> {
     }
 
     /// Adds the rows of a batch.
-    pub fn push(&mut self, batch: &Batch) {
+    pub fn push(&mut self, batch: &Batch) -> Result<(), Error> {
         let mut groups = std::mem::take(&mut self.groups);
         groups.clear();
         if self.keys.is_empty() {
@@ -101,6 +174,14 @@ impl<'a> GroupTable<'a> {
             state.update(&Input { args: &args, times: times.as_ref(), positions: &batch.positions }, &groups, n);
         }
         self.groups = groups;
+        // Merging makes everything anew while the old is still there.
+        if self.share.set(2 * self.bytes()) { Ok(()) } else { self.spill() }
+    }
+
+    /// Bytes of memory held, roughly.
+    fn bytes(&self) -> usize {
+        let keys = self.found.arena.capacity() + (self.found.starts.capacity() + self.hashes.capacity()) * 8;
+        keys + self.table.allocation_size() + self.states.iter().map(|s| s.bytes()).sum::<usize>()
     }
 
     /// The group of every row, new groups added.
@@ -141,11 +222,21 @@ impl<'a> GroupTable<'a> {
         group
     }
 
-    /// All groups of several tables of the same op and hasher.
-    pub fn merge(mut tables: Vec<GroupTable<'a>>) -> Groups {
+    /// The rows of all groups of several tables of the same op and hasher: keys, then aggregates, at least `slots`
+    /// columns; in no order.
+    pub fn finish(tables: Vec<GroupTable<'a>>, slots: usize, ctl: &'a Ctl) -> Result<Rows<'a>, Error> {
+        if tables.iter().any(|t| t.sorter.is_some()) {
+            return GroupTable::merge_spilled(tables, ctl);
+        }
+        let batches = ctl.install(|| GroupTable::merge(tables, ctl)?.finish(slots, ctl))?;
+        Ok(Rows::held(batches, ctl))
+    }
+
+    /// All groups of several tables that are in memory.
+    fn merge(mut tables: Vec<GroupTable<'a>>, ctl: &Ctl) -> Result<Groups, Error> {
         let total: usize = tables.iter().map(GroupTable::len).sum();
         if tables.len() > 1 && total > FEW {
-            return merge_parts(tables);
+            return merge_parts(tables, ctl);
         }
         // The largest takes in the others.
         tables.sort_by_key(|t| std::cmp::Reverse(t.len()));
@@ -162,11 +253,12 @@ impl<'a> GroupTable<'a> {
         }
         let n = all.len();
         for (state, others) in all.states.iter_mut().zip(others) {
+            ctl.check()?;
             if !others.is_empty() {
                 state.merge(others, n);
             }
         }
-        Groups { kinds: merge_kinds(&kinds, n), parts: vec![all.found], states: all.states, n }
+        Ok(Groups { kinds: merge_kinds(&kinds, n), parts: vec![all.found], states: all.states, n })
     }
 }
 
@@ -180,7 +272,7 @@ const FEW: usize = 20_000;
 const PARTS: usize = 64;
 
 /// Merges large tables part by part, so that parts are merged side by side and stay small enough for the cache.
-fn merge_parts(tables: Vec<GroupTable<'_>>) -> Groups {
+fn merge_parts(tables: Vec<GroupTable<'_>>, ctl: &Ctl) -> Result<Groups, Error> {
     let calls = tables[0].calls;
     // Keys and states part ways: only keys are looked at from several threads.
     let mut keys: Vec<(Part, Vec<u64>)> = Vec::new();
@@ -205,6 +297,7 @@ fn merge_parts(tables: Vec<GroupTable<'_>>) -> Groups {
             let mut part = Part::default();
             let mut table: HashTable<Entry> = HashTable::new();
             let mut maps = Vec::with_capacity(keys.len());
+            ctl.check()?;
             for ((source, hashes), groups) in keys.iter().zip(&by_part) {
                 let intern = |group: &u32| {
                     let (key, hash) = (source.key(*group as usize), hashes[*group as usize]);
@@ -212,9 +305,9 @@ fn merge_parts(tables: Vec<GroupTable<'_>>) -> Groups {
                 };
                 maps.push(groups[p].iter().map(intern).collect());
             }
-            (part, maps)
+            Ok((part, maps))
         })
-        .collect();
+        .collect::<Result<_, Error>>()?;
     let mut maps: Vec<Vec<u32>> = keys.iter().map(|(k, _)| vec![0; k.starts.len()]).collect();
     let (mut parts, mut n) = (Vec::with_capacity(PARTS), 0);
     for (p, (part, local)) in merged.into_iter().enumerate() {
@@ -236,12 +329,13 @@ fn merge_parts(tables: Vec<GroupTable<'_>>) -> Groups {
         .iter()
         .zip(states)
         .map(|(call, workers)| {
+            ctl.check()?;
             let mut state = (call.aggregate.new)(&call.settings);
             state.merge(workers, n);
-            state
+            Ok(state)
         })
-        .collect();
-    Groups { parts, kinds: merge_kinds(&kinds, n), states, n }
+        .collect::<Result<_, Error>>()?;
+    Ok(Groups { parts, kinds: merge_kinds(&kinds, n), states, n })
 }
 
 /// The kinds of every key over all tables.
@@ -259,7 +353,7 @@ struct Part {
 }
 
 /// All groups of a run.
-pub(super) struct Groups {
+struct Groups {
     parts: Vec<Part>,
     kinds: Vec<GroupKinds>,
     states: Vec<Box<dyn Accumulator>>,
@@ -268,9 +362,10 @@ pub(super) struct Groups {
 
 impl Groups {
     /// The groups as rows: keys, then aggregates, in batches of `slots` columns; in no order.
-    pub fn finish(self, slots: usize) -> Vec<Batch> {
+    fn finish(self, slots: usize, ctl: &Ctl) -> Result<Vec<Batch>, Error> {
         let n = self.n;
-        let results: Vec<Column> = self.states.into_par_iter().map(|state| state.finish(n)).collect();
+        let finish = |state: Box<dyn Accumulator>| ctl.check().map(|()| state.finish(n));
+        let results: Vec<Column> = self.states.into_par_iter().map(finish).collect::<Result<_, _>>()?;
         let kinds = &self.kinds;
         let mut firsts = Vec::with_capacity(self.parts.len());
         let mut first = 0;
@@ -284,11 +379,12 @@ impl Groups {
         parts
             .into_par_iter()
             .map(|(part, first)| {
+                ctl.check()?;
                 let rows = part.starts.len();
                 let mut columns = part.columns(kinds, first);
                 columns.extend(results.iter().map(|c| c.slice(first, rows)));
                 columns.resize(width, Column::null(rows));
-                Batch { columns, rows, positions: Positions::sequence(first as u64, rows) }
+                Ok(Batch { columns, rows, positions: Positions::sequence(first as u64, rows) })
             })
             .collect()
     }
@@ -298,10 +394,8 @@ impl Part {
     /// The group of a key, added if it is new.
     #[inline]
     fn intern(&mut self, table: &mut HashTable<Entry>, key: &[u8], hash: u64) -> u32 {
-        // A key says its own length, so no key is the start of another.
-        let same = |e: &Entry| e.hash == hash && self.arena[e.start..].starts_with(key);
-        if let Some(found) = table.find(hash, same) {
-            return found.group;
+        if let Some(group) = self.find(table, key, hash) {
+            return group;
         }
         let group = self.starts.len() as u32;
         let start = self.arena.len();
@@ -309,6 +403,13 @@ impl Part {
         self.starts.push(start);
         self.arena.extend_from_slice(key);
         group
+    }
+
+    #[inline]
+    fn find(&self, table: &HashTable<Entry>, key: &[u8], hash: u64) -> Option<u32> {
+        // A key says its own length, so no key is the start of another.
+        let same = |e: &Entry| e.hash == hash && self.arena[e.start..].starts_with(key);
+        table.find(hash, same).map(|e| e.group)
     }
 
     fn key(&self, group: usize) -> &[u8] {
@@ -344,21 +445,7 @@ impl Part {
         for (group, start) in self.starts.iter().enumerate() {
             let mut at = *start;
             for (builder, kinds) in builders.iter_mut().zip(kinds) {
-                let kind = kinds.get(first + group);
-                let (length, from) = cell_at(&self.arena, at);
-                at = from + cell_size(length);
-                let cell = &self.arena[from..at];
-                match (length, kind) {
-                    (NULL, _) => builder.push(ValueRef::Null),
-                    (TIME, kind) => {
-                        let ms = i64::from_le_bytes(cell.try_into().expect("eight bytes"));
-                        match kind {
-                            Kind::Time => builder.push(ValueRef::Time(ms)),
-                            kind => builder.push(ValueRef::Text(kind, time::format(ms).as_bytes())),
-                        }
-                    }
-                    _ => builder.push(ValueRef::Text(kind, cell)),
-                }
+                at = key_cell(&self.arena, at, kinds.get(first + group), |value| builder.push(value));
             }
         }
         builders.into_iter().map(ColumnBuilder::finish).collect()
@@ -369,6 +456,25 @@ impl Part {
 fn cell_at(arena: &[u8], at: usize) -> (u32, usize) {
     let word = arena[at..at + 4].try_into().expect("four bytes");
     (u32::from_le_bytes(word), at + 4)
+}
+
+/// Gives the cell at a place of an arena to `push`; where the next one lies.
+fn key_cell(arena: &[u8], at: usize, kind: Kind, push: impl FnOnce(ValueRef<'_>)) -> usize {
+    let (length, from) = cell_at(arena, at);
+    let end = from + cell_size(length);
+    let cell = &arena[from..end];
+    match (length, kind) {
+        (NULL, _) => push(ValueRef::Null),
+        (TIME, kind) => {
+            let ms = i64::from_le_bytes(cell.try_into().expect("eight bytes"));
+            match kind {
+                Kind::Time => push(ValueRef::Time(ms)),
+                kind => push(ValueRef::Text(kind, time::format(ms).as_bytes())),
+            }
+        }
+        _ => push(ValueRef::Text(kind, cell)),
+    }
+    end
 }
 
 /// Bytes of a cell.
@@ -449,6 +555,14 @@ impl GroupKinds {
             GroupKinds::Same(kind) => kind.unwrap_or(Kind::String),
             // A group beyond the list has only nulls, whose kind means nothing.
             GroupKinds::Each(each) => each.get(group).copied().unwrap_or(LAST),
+        }
+    }
+
+    /// The least kind seen in a group; where there is none, the one that gives way to every other.
+    fn least(&self, group: usize) -> Kind {
+        match self {
+            GroupKinds::Same(kind) => kind.unwrap_or(LAST),
+            GroupKinds::Each(_) => self.get(group),
         }
     }
 

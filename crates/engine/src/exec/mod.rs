@@ -2,13 +2,17 @@
 //! what they gave. The answer does not depend on the number of threads or the size of the morsels.
 
 pub mod ctl;
+mod dedup;
 mod eval;
 mod group;
+pub mod memory;
 mod nested;
 mod ordered;
 mod parse;
 mod past;
+mod rows;
 mod sort;
+mod spill;
 mod steps;
 mod tables;
 
@@ -16,14 +20,15 @@ use crate::error::Error;
 use crate::func::Clock;
 use crate::plan::tables::{Lookup, SetSource};
 use crate::plan::{Op, Plan};
-use crate::source::{BATCH_ROWS, Catalog, Flow, Morsels, Scan, Table};
+use crate::source::{Catalog, Flow, Morsels, Scan, Table};
 use crate::value::Value;
 use crate::value::column::{Batch, Column, Positions};
 use crate::value::set::Set;
 use ctl::Ctl;
 use group::GroupTable;
 use past::Seen;
-use sort::Top;
+use rows::Rows;
+use sort::{Gather, Top};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tables::Index;
@@ -66,9 +71,10 @@ pub fn run(
     ctl: &Ctl,
     out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
 ) -> Result<Outcome, Error> {
-    let batches = rows(plan, catalog, clock, ctl)?;
+    let cx = context(plan, catalog, clock, ctl)?;
     let mut outcome = Outcome::default();
-    for batch in batches {
+    for batch in rows(plan, &cx)?.stream() {
+        let batch = batch?;
         let columns = plan.shown.iter().map(|(_, slot)| column(&batch, *slot)).collect();
         outcome.rows += batch.rows as u64;
         if out(Batch { columns, ..batch })? == Flow::Enough {
@@ -79,16 +85,21 @@ pub fn run(
     Ok(outcome)
 }
 
-/// All rows of a plan's answer, still in slots.
-pub(crate) fn rows(plan: &Plan, catalog: &dyn Catalog, clock: &Clock, ctl: &Ctl) -> Result<Vec<Batch>, Error> {
+/// What the expressions of a plan see: the answers of its sub-queries, its look-up tables.
+fn context<'a>(plan: &'a Plan, catalog: &'a dyn Catalog, clock: &'a Clock, ctl: &'a Ctl) -> Result<Cx<'a>, Error> {
     let mut cx = Cx { clock, sets: Vec::new(), ctl, catalog, lookups: Vec::new(), edges: Seen::default() };
     for source in &plan.sets {
         cx.sets.push(Arc::new(match source {
             SetSource::Query(inner) => {
                 let slot = inner.shown.first().map_or(0, |(_, s)| *s);
                 let mut values: Vec<Value> = Vec::new();
-                for batch in rows(inner, catalog, clock, ctl)? {
-                    values.extend(column(&batch, slot).iter().map(|v| v.to_value()));
+                let (mut share, mut bytes) = (ctl.memory().share(), 0);
+                for batch in answer(inner, catalog, clock, ctl)?.stream() {
+                    let cells = column(&batch?, slot);
+                    values.extend(cells.iter().map(|v| v.to_value()));
+                    // Values, the set of their texts, and the copy of it.
+                    bytes += 3 * cells.bytes() + 128 * cells.len();
+                    share.need(bytes, "the set of `in (…)`")?;
                 }
                 Set::new(values)
             }
@@ -100,11 +111,22 @@ pub(crate) fn rows(plan: &Plan, catalog: &dyn Catalog, clock: &Clock, ctl: &Ctl)
             cx.lookups.push((lookup, Index::new(catalog.table(&lookup.file)?, lookup)?));
         }
     }
-    let (mut batches, next) = scan(plan, catalog, &cx)?;
+    Ok(cx)
+}
+
+/// All rows of a plan's answer, still in slots.
+fn rows<'a>(plan: &'a Plan, cx: &'a Cx<'a>) -> Result<Rows<'a>, Error> {
+    let (mut rows, next) = scan(plan, cx.catalog, cx)?;
     for (i, op) in plan.ops.iter().enumerate().skip(next) {
-        batches = steps::whole(op, plan.ops.get(i + 1), batches, &cx)?;
+        rows = steps::whole(op, plan.ops.get(i + 1), rows, cx)?;
     }
-    Ok(batches)
+    Ok(rows)
+}
+
+/// All rows of a nested plan's answer.
+fn answer<'a>(plan: &Plan, catalog: &dyn Catalog, clock: &Clock, ctl: &'a Ctl) -> Result<Rows<'a>, Error> {
+    let cx = context(plan, catalog, clock, ctl)?;
+    rows(plan, &cx)?.settle(ctl)
 }
 
 /// The values of a table's column; networks among them hold addresses.
@@ -130,7 +152,7 @@ pub(crate) fn column(batch: &Batch, slot: usize) -> Column {
 /// What a worker gathers in the first stage.
 enum Sink<'a> {
     /// Rows as they come.
-    Collect(Vec<Batch>),
+    Collect(Gather<'a>),
     /// Groups.
     Group(Box<GroupTable<'a>>),
     /// The first rows of an order.
@@ -138,20 +160,20 @@ enum Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    fn for_op(op: Option<&'a Op>, shared: &Shared) -> Sink<'a> {
+    fn for_op(op: Option<&'a Op>, shared: &Shared, ctl: &'a Ctl) -> Sink<'a> {
         match op {
             Some(Op::Group { keys, aggs, .. }) => {
-                Sink::Group(Box::new(GroupTable::new(keys, aggs, shared.hasher.clone())))
+                Sink::Group(Box::new(GroupTable::new(keys, aggs, shared.hasher.clone(), ctl)))
             }
-            Some(Op::Sort { keys, limit: Some(n) }) => Sink::Top(Top::new(keys, *n)),
-            _ => Sink::Collect(Vec::new()),
+            Some(Op::Sort { keys, limit: Some(n) }) => Sink::Top(Top::new(keys, *n, ctl)),
+            Some(Op::Sort { keys, limit: None }) => Sink::Collect(Gather::new(keys, ctl)),
+            _ => Sink::Collect(Gather::new(&[], ctl)),
         }
     }
 
-    fn push(&mut self, batch: Batch) {
+    fn push(&mut self, batch: Batch) -> Result<(), Error> {
         match self {
-            // What is kept must not keep a whole block of input alive for a few rows.
-            Sink::Collect(all) => all.push(if batch.rows < BATCH_ROWS / 4 { batch.owned() } else { batch }),
+            Sink::Collect(all) => all.push(batch),
             Sink::Group(table) => table.push(&batch),
             Sink::Top(top) => top.push(&batch),
         }
@@ -166,7 +188,7 @@ struct Shared {
 }
 
 /// Runs the ops up to and including the first sink over the source. Returns its rows and the number of the next op.
-fn scan(plan: &Plan, catalog: &dyn Catalog, cx: &Cx<'_>) -> Result<(Vec<Batch>, usize), Error> {
+fn scan<'a>(plan: &'a Plan, catalog: &dyn Catalog, cx: &'a Cx<'a>) -> Result<(Rows<'a>, usize), Error> {
     let source = catalog.open(&plan.scan.sources)?;
     let sink_at = plan.ops.iter().position(is_sink).unwrap_or(plan.ops.len());
     let (maps, sink) = (&plan.ops[..sink_at], plan.ops.get(sink_at));
@@ -179,8 +201,8 @@ fn scan(plan: &Plan, catalog: &dyn Catalog, cx: &Cx<'_>) -> Result<(Vec<Batch>, 
     let scan = Scan { want, needles: plan.scan.needles.clone(), range };
     let morsels = source.open(&scan, &cx.ctl.counters)?;
     let shared = Shared { hasher: foldhash::fast::RandomState::default(), found: AtomicU64::new(0) };
-    let worker = || -> Result<Sink<'_>, Error> {
-        let mut mine = Sink::for_op(sink, &shared);
+    let worker = || -> Result<Sink<'a>, Error> {
+        let mut mine = Sink::for_op(sink, &shared, cx.ctl);
         let mut flow = Flow::More;
         while flow == Flow::More && any != Some(0) {
             let Some(morsel) = next(&*morsels, cx.ctl) else { break };
@@ -193,7 +215,7 @@ fn scan(plan: &Plan, catalog: &dyn Catalog, cx: &Cx<'_>) -> Result<(Vec<Batch>, 
                     let before = shared.found.fetch_add(batch.rows as u64, Ordering::Relaxed);
                     match any {
                         Some(n) if before >= n => return Ok(Flow::Enough),
-                        _ => mine.push(batch),
+                        _ => mine.push(batch)?,
                     }
                 }
                 match any {
@@ -208,7 +230,7 @@ fn scan(plan: &Plan, catalog: &dyn Catalog, cx: &Cx<'_>) -> Result<(Vec<Batch>, 
     for result in cx.ctl.broadcast(worker) {
         sinks.push(result?);
     }
-    Ok((merge(sinks, sink, plan, cx)?, (sink_at + 1).min(plan.ops.len())))
+    merge(sinks, sink_at, plan, cx)
 }
 
 fn next<'m>(morsels: &'m dyn Morsels, ctl: &Ctl) -> Option<Box<dyn crate::source::Morsel + 'm>> {
@@ -239,38 +261,26 @@ fn spread(batch: Batch, plan: &Plan) -> Batch {
     Batch { columns, ..batch }
 }
 
-/// Makes one answer of the workers' sinks, and applies the sink's op where that is still to do.
-fn merge(sinks: Vec<Sink<'_>>, op: Option<&Op>, plan: &Plan, cx: &Cx<'_>) -> Result<Vec<Batch>, Error> {
-    let mut collected = Vec::new();
-    let mut tables = Vec::new();
-    let mut tops = Vec::new();
+/// Makes one answer of the workers' sinks. Returns its rows and the number of the next op.
+fn merge<'a>(sinks: Vec<Sink<'a>>, sink_at: usize, plan: &'a Plan, cx: &'a Cx<'a>) -> Result<(Rows<'a>, usize), Error> {
+    let (mut collected, mut tables, mut tops) = (Vec::new(), Vec::new(), Vec::new());
     for sink in sinks {
         match sink {
-            Sink::Collect(batches) => collected.extend(batches),
+            Sink::Collect(rows) => collected.push(rows),
             Sink::Group(table) => tables.push(*table),
             Sink::Top(top) => tops.push(top),
         }
     }
-    Ok(match op {
-        Some(Op::Group { slots, .. }) => cx.ctl.install(|| GroupTable::merge(tables).finish(*slots)),
-        Some(Op::Sort { keys, limit }) if !tops.is_empty() => {
-            let batches = tops.into_iter().flat_map(Top::into_batches).collect();
-            cx.ctl.install(|| sort::sort(batches, keys, *limit))
-        }
-        Some(Op::Sort { keys, limit }) => cx.ctl.install(|| sort::sort(collected, keys, *limit)),
-        other => {
-            // Source order, whatever worker read what.
-            collected.sort_by_key(|b: &Batch| if b.rows == 0 { b.positions.base } else { b.positions.get(0) });
-            if collected.is_empty() {
-                collected.push(empty(plan));
-            }
-            match other {
-                Some(Op::Limit { rows, .. }) => steps::head(collected, *rows),
-                Some(Op::Dedup(slots)) => steps::dedup(collected, slots),
-                Some(Op::Nested(op)) => nested::combine(op, collected, cx)?,
-                Some(Op::Ordered(op)) => vec![ordered::ordered(op, steps::concat(collected), cx)],
-                _ => collected,
-            }
+    Ok(match plan.ops.get(sink_at) {
+        Some(Op::Group { slots, .. }) => (GroupTable::finish(tables, *slots, cx.ctl)?, sink_at + 1),
+        Some(Op::Sort { limit: limit @ Some(_), .. }) => (Top::finish(tops, *limit, cx.ctl)?, sink_at + 1),
+        Some(Op::Sort { limit: None, .. }) => (Gather::finish(collected, None, cx.ctl)?, sink_at + 1),
+        _ => {
+            let rows = match Gather::finish(collected, None, cx.ctl)? {
+                Rows::Held(held) if held.batches.is_empty() => Rows::held(vec![empty(plan)], cx.ctl),
+                rows => rows,
+            };
+            (rows, sink_at)
         }
     })
 }

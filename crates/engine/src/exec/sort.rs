@@ -2,11 +2,18 @@
 //!
 //! A row's key ends in its source position, so the order does not depend on who read what.
 
+use super::ctl::Ctl;
+use super::memory::{Share, keep};
+use super::rows::{Rows, Stream, sorted};
+use super::spill::Sorter;
+use super::spill::rows::push_row;
+use crate::error::Error;
 use crate::plan::SortKey;
 use crate::source::BATCH_ROWS;
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
 use crate::value::order;
 use rayon::prelude::*;
+use std::cmp::Ordering;
 
 /// The keys of the rows of a batch, one after another.
 struct Keys {
@@ -41,11 +48,12 @@ struct Row {
     row: u32,
 }
 
-/// Sorts rows; with a limit, only the first are kept. Rows come out numbered in their new order.
-pub(super) fn sort(batches: Vec<Batch>, keys: &[SortKey], limit: Option<u64>) -> Vec<Batch> {
+/// Sorts rows that are in memory; with a limit, only the first are kept. Rows come out numbered in their new order.
+pub(super) fn sort(batches: Vec<Batch>, keys: &[SortKey], limit: Option<u64>, ctl: &Ctl) -> Result<Vec<Batch>, Error> {
     // Keys of a batch are addressed with 32 bits.
     let batches: Vec<Batch> = batches.into_iter().flat_map(small).collect();
-    let all: Vec<Keys> = batches.par_iter().map(|b| Keys::of(b, keys)).collect();
+    let keys_of = |b: &Batch| ctl.check().map(|()| Keys::of(b, keys));
+    let all: Vec<Keys> = batches.par_iter().map(keys_of).collect::<Result<_, _>>()?;
     let mut rows: Vec<Row> = Vec::with_capacity(batches.iter().map(|b| b.rows).sum());
     for (b, keys) in all.iter().enumerate() {
         for r in 0..keys.ends.len() as u32 {
@@ -57,22 +65,149 @@ pub(super) fn sort(batches: Vec<Batch>, keys: &[SortKey], limit: Option<u64>) ->
         }
     }
     // Rows made of one record share its position: they keep the order they were made in.
-    let compare = |x: &Row, y: &Row| {
-        x.prefix
+    let compare = |x: &Row, y: &Row| match ctl.aborted() {
+        // Ends soon, with whatever order: nobody will see it.
+        true => Ordering::Equal,
+        false => x
+            .prefix
             .cmp(&y.prefix)
             .then_with(|| all[x.batch as usize].get(x.row).cmp(all[y.batch as usize].get(y.row)))
-            .then_with(|| (x.batch, x.row).cmp(&(y.batch, y.row)))
+            .then_with(|| (x.batch, x.row).cmp(&(y.batch, y.row))),
     };
     match limit.and_then(|n| usize::try_from(n).ok()) {
         Some(0) => rows.clear(),
         Some(n) if n < rows.len() => {
             rows.select_nth_unstable_by(n - 1, compare);
             rows.truncate(n);
-            rows.sort_unstable_by(compare);
+            rows.par_sort_unstable_by(compare);
         }
         _ => rows.par_sort_unstable_by(compare),
     }
-    gather(&batches, &rows)
+    ctl.check()?;
+    gather(&batches, &rows, ctl)
+}
+
+/// Sorts rows that may be more than fits into memory.
+pub(super) fn sort_rows<'a>(
+    rows: Rows<'a>,
+    keys: &'a [SortKey],
+    limit: Option<u64>,
+    ctl: &'a Ctl,
+) -> Result<Rows<'a>, Error> {
+    match rows {
+        Rows::Held(held) => {
+            // The copy that is made of the rows comes on top.
+            let extra = held.batches.iter().map(|b| sorting(b, keys)).sum::<usize>();
+            if ctl.memory().fits(extra) {
+                let batches = held.batches;
+                return Ok(Rows::held(ctl.install(|| sort(batches, keys, limit, ctl))?, ctl));
+            }
+            let mut sorter = Sorter::new(ctl);
+            for batch in Rows::Held(held).stream() {
+                spill(batch?, keys, &mut sorter)?;
+            }
+            sorted(vec![sorter], limit, ctl)
+        }
+        Rows::Stream(stream) => match limit {
+            Some(n) => {
+                let mut top = Top::new(keys, n, ctl);
+                for batch in stream {
+                    top.push(&batch?)?;
+                }
+                Top::finish(vec![top], limit, ctl)
+            }
+            None => gathered(stream, keys, ctl),
+        },
+    }
+}
+
+/// The batches of a stream, sorted; without keys, in the order they come.
+pub(super) fn gathered<'a>(stream: Stream<'_>, keys: &'a [SortKey], ctl: &'a Ctl) -> Result<Rows<'a>, Error> {
+    let mut gather = Gather::new(keys, ctl);
+    for batch in stream {
+        ctl.check()?;
+        gather.push(batch?)?;
+    }
+    Gather::finish(vec![gather], None, ctl)
+}
+
+/// Gives the rows of a batch to a sorter.
+fn spill(batch: Batch, keys: &[SortKey], sorter: &mut Sorter<'_>) -> Result<(), Error> {
+    let mut payload = Vec::new();
+    for batch in small(batch) {
+        let keys = Keys::of(&batch, keys);
+        for row in 0..batch.rows {
+            payload.clear();
+            push_row(&batch, row, &mut payload);
+            sorter.push(keys.get(row as u32), &payload)?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes it takes to sort a batch in memory, beside the batch itself: keys, and the rows in their new order.
+fn sorting(batch: &Batch, keys: &[SortKey]) -> usize {
+    let text: usize = keys.iter().map(|k| super::column(batch, k.slot).bytes()).sum();
+    batch.cost() + text + batch.rows * (size_of::<Row>() + 16 + 12 * keys.len())
+}
+
+/// All rows one worker has found, to be sorted.
+pub(super) struct Gather<'a> {
+    keys: &'a [SortKey],
+    batches: Vec<Batch>,
+    share: Share,
+    sorter: Option<Sorter<'a>>,
+    ctl: &'a Ctl,
+}
+
+impl<'a> Gather<'a> {
+    /// Without keys, rows are put in source order.
+    pub fn new(keys: &'a [SortKey], ctl: &'a Ctl) -> Gather<'a> {
+        Gather { keys, batches: Vec::new(), share: ctl.memory().share(), sorter: None, ctl }
+    }
+
+    /// Takes rows.
+    pub fn push(&mut self, batch: Batch) -> Result<(), Error> {
+        let batch = keep(batch);
+        let fits = self.share.set(self.share.held() + batch.cost() + sorting(&batch, self.keys));
+        self.batches.push(batch);
+        if fits { Ok(()) } else { self.spill() }
+    }
+
+    /// Puts what is in memory into files.
+    fn spill(&mut self) -> Result<(), Error> {
+        let sorter = self.sorter.get_or_insert_with(|| Sorter::new(self.ctl));
+        for batch in self.batches.drain(..) {
+            spill(batch, self.keys, sorter)?;
+        }
+        self.share.set(0);
+        Ok(())
+    }
+
+    /// The rows of all workers, in order.
+    pub fn finish(mut all: Vec<Gather<'a>>, limit: Option<u64>, ctl: &'a Ctl) -> Result<Rows<'a>, Error> {
+        if all.iter().any(|g| g.sorter.is_some()) {
+            all.iter_mut().try_for_each(Gather::spill)?;
+            return sorted(all.into_iter().filter_map(|g| g.sorter).collect(), limit, ctl);
+        }
+        let Some(first) = all.first() else { return Ok(Rows::held(Vec::new(), ctl)) };
+        let keys = first.keys;
+        // The shares go with the sort, which they were for.
+        let (mut batches, mut shares) = (Vec::new(), Vec::new());
+        for gather in all {
+            batches.extend(gather.batches);
+            shares.push(gather.share);
+        }
+        if keys.is_empty() {
+            // Source order, whatever worker read what.
+            batches.sort_by_key(|b: &Batch| if b.rows == 0 { b.positions.base } else { b.positions.get(0) });
+            drop(shares);
+            return Ok(Rows::held(batches, ctl));
+        }
+        let batches = ctl.install(|| sort(batches, keys, limit, ctl))?;
+        drop(shares);
+        Ok(Rows::held(batches, ctl))
+    }
 }
 
 fn small(batch: Batch) -> Vec<Batch> {
@@ -84,10 +219,11 @@ fn small(batch: Batch) -> Vec<Batch> {
 }
 
 /// The named rows, in batches, numbered from 0.
-fn gather(batches: &[Batch], rows: &[Row]) -> Vec<Batch> {
+fn gather(batches: &[Batch], rows: &[Row], ctl: &Ctl) -> Result<Vec<Batch>, Error> {
     let width = batches.iter().map(|b| b.columns.len()).max().unwrap_or(0);
     if rows.is_empty() {
-        return vec![Batch { columns: vec![Column::null(0); width], rows: 0, positions: Positions::sequence(0, 0) }];
+        let columns = vec![Column::null(0); width];
+        return Ok(vec![Batch { columns, rows: 0, positions: Positions::sequence(0, 0) }]);
     }
     // Slots that no batch fills cost nothing.
     let filled: Vec<bool> = (0..width)
@@ -113,16 +249,18 @@ fn gather(batches: &[Batch], rows: &[Row]) -> Vec<Batch> {
                 }
                 out.finish()
             };
-            Batch {
+            ctl.check()?;
+            Ok(Batch {
                 columns: (0..width).map(column).collect(),
                 rows: rows.len(),
                 positions: Positions::sequence((chunk * BATCH_ROWS) as u64, rows.len()),
-            }
+            })
         })
         .collect()
 }
 
-/// The first `n` rows of an order, of everything pushed. Holds a few times `n` rows at most.
+/// The first `n` rows of an order, of everything pushed. Holds a few times `n` rows at most; where that is too much, it
+/// sorts outside memory.
 pub(super) struct Top<'a> {
     keys: &'a [SortKey],
     n: usize,
@@ -131,18 +269,33 @@ pub(super) struct Top<'a> {
     batches: Vec<Batch>,
     /// The largest key that can still be among the first `n`.
     bound: Option<Vec<u8>>,
+    share: Share,
+    /// Bytes of the candidates: keys, and batches.
+    bytes: (usize, usize),
+    sorter: Option<Sorter<'a>>,
+    ctl: &'a Ctl,
 }
 
 impl<'a> Top<'a> {
-    pub fn new(keys: &'a [SortKey], n: u64) -> Top<'a> {
+    pub fn new(keys: &'a [SortKey], n: u64, ctl: &'a Ctl) -> Top<'a> {
         let n = usize::try_from(n).unwrap_or(usize::MAX);
-        Top { keys, n, rows: Vec::new(), batches: Vec::new(), bound: None }
+        Top {
+            keys,
+            n,
+            rows: Vec::new(),
+            batches: Vec::new(),
+            bound: None,
+            share: ctl.memory().share(),
+            bytes: (0, 0),
+            sorter: None,
+            ctl,
+        }
     }
 
     /// Takes the rows of a batch that can be among the first.
-    pub fn push(&mut self, batch: &Batch) {
+    pub fn push(&mut self, batch: &Batch) -> Result<(), Error> {
         if self.n == 0 {
-            return;
+            return Ok(());
         }
         let columns: Vec<(Column, SortKey)> = self.keys.iter().map(|k| (super::column(batch, k.slot), *k)).collect();
         let mut kept = Vec::new();
@@ -162,18 +315,43 @@ impl<'a> Top<'a> {
             if self.bound.as_ref().is_some_and(|bound| key > *bound) {
                 continue;
             }
+            self.bytes.0 += key.len() + size_of::<(Vec<u8>, u32, u32)>();
             self.rows.push((key.clone(), self.batches.len() as u32, kept.len() as u32));
             kept.push(i as u32);
         }
         if kept.is_empty() {
-            return;
+            return Ok(());
         }
-        self.batches.push(batch.take(&kept).owned());
-        if self.rows.len() >= self.n.saturating_mul(2).max(4 * BATCH_ROWS)
+        let kept = batch.take(&kept).owned();
+        self.bytes.1 += kept.cost();
+        self.batches.push(kept);
+        if !self.fits()
+            || self.rows.len() >= self.n.saturating_mul(2).max(4 * BATCH_ROWS)
             || (self.bound.is_none() && self.rows.len() > self.n)
         {
             self.shrink();
         }
+        if self.sorter.is_some() || !self.fits() { self.spill() } else { Ok(()) }
+    }
+
+    /// Whether the candidates, and the copy made of them in the end, have room.
+    fn fits(&mut self) -> bool {
+        self.share.set(self.bytes.0 + 2 * self.bytes.1)
+    }
+
+    /// Puts the candidates into files.
+    fn spill(&mut self) -> Result<(), Error> {
+        let sorter = self.sorter.get_or_insert_with(|| Sorter::new(self.ctl));
+        let mut payload = Vec::new();
+        for (key, batch, row) in self.rows.drain(..) {
+            payload.clear();
+            push_row(&self.batches[batch as usize], row as usize, &mut payload);
+            sorter.push(&key, &payload)?;
+        }
+        self.batches.clear();
+        self.bytes = (0, 0);
+        self.share.set(0);
+        Ok(())
     }
 
     /// Forgets all candidates but the first `n`.
@@ -184,6 +362,7 @@ impl<'a> Top<'a> {
         self.rows.select_nth_unstable(self.n - 1);
         self.rows.truncate(self.n);
         self.bound = self.rows.iter().map(|r| &r.0).max().cloned();
+        self.bytes.0 = self.rows.iter().map(|r| r.0.len() + size_of_val(r)).sum();
         self.rows.sort_unstable_by_key(|(_, batch, row)| (*batch, *row));
         let mut kept: Vec<Vec<u32>> = vec![Vec::new(); self.batches.len()];
         for (_, batch, row) in &mut self.rows {
@@ -198,12 +377,26 @@ impl<'a> Top<'a> {
             batches.push(if rows.len() == old.rows { old.take(rows) } else { old.take(rows).owned() });
         }
         self.rows.iter_mut().for_each(|(_, batch, _)| *batch = renumbered[*batch as usize]);
+        self.bytes.1 = batches.iter().map(Batch::cost).sum();
         self.batches = batches;
     }
 
-    /// The candidates, to be sorted with those of other workers.
-    pub fn into_batches(mut self) -> Vec<Batch> {
-        self.shrink();
-        self.batches
+    /// The first rows of all workers.
+    pub fn finish(mut all: Vec<Top<'a>>, limit: Option<u64>, ctl: &'a Ctl) -> Result<Rows<'a>, Error> {
+        if all.iter().any(|top| top.sorter.is_some()) {
+            all.iter_mut().try_for_each(Top::spill)?;
+            return sorted(all.into_iter().filter_map(|top| top.sorter).collect(), limit, ctl);
+        }
+        let Some(first) = all.first() else { return Ok(Rows::held(Vec::new(), ctl)) };
+        let keys = first.keys;
+        let (mut batches, mut shares) = (Vec::new(), Vec::new());
+        for mut top in all {
+            top.shrink();
+            batches.extend(top.batches);
+            shares.push(top.share);
+        }
+        let batches = ctl.install(|| sort(batches, keys, limit, ctl))?;
+        drop(shares);
+        Ok(Rows::held(batches, ctl))
     }
 }

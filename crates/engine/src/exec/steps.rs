@@ -1,8 +1,10 @@
 //! The ops that need no memory of their own, and the whole-table form of every op for the stages after the first.
 
+use super::ctl::Ctl;
 use super::eval::{eval, mask};
 use super::group::GroupTable;
-use super::{Cx, parse, sort};
+use super::rows::Rows;
+use super::{Cx, dedup, parse, sort};
 use crate::agg::trace::Trace;
 use crate::error::Error;
 use crate::plan::{Op, Slot};
@@ -10,7 +12,6 @@ use crate::source::Counters;
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
 use crate::value::{Kind, ValueRef, json};
 use arrow::buffer::BooleanBuffer;
-use std::collections::HashSet;
 
 /// Applies row-wise ops to a batch, in order.
 pub(super) fn maps(ops: &[Op], mut batch: Batch, cx: &Cx<'_>) -> Batch {
@@ -137,20 +138,27 @@ fn unnest(batch: Batch, list: &Column, output: Slot) -> Batch {
 }
 
 /// Applies any op to the rows of a later stage.
-pub(super) fn whole(op: &Op, next: Option<&Op>, batches: Vec<Batch>, cx: &Cx<'_>) -> Result<Vec<Batch>, Error> {
-    Ok(match op {
+pub(super) fn whole<'a>(op: &'a Op, next: Option<&'a Op>, rows: Rows<'a>, cx: &'a Cx<'a>) -> Result<Rows<'a>, Error> {
+    let ctl = cx.ctl;
+    match op {
         Op::Group { keys, aggs, slots } => {
-            let mut table = GroupTable::new(keys, aggs, foldhash::fast::RandomState::default());
-            batches.iter().for_each(|b| table.push(b));
-            GroupTable::merge(vec![table]).finish(*slots)
+            let mut table = GroupTable::new(keys, aggs, foldhash::fast::RandomState::default(), ctl);
+            for batch in rows.stream() {
+                ctl.check()?;
+                table.push(&batch?)?;
+            }
+            GroupTable::finish(vec![table], *slots, ctl)
         }
-        Op::Sort { keys, limit } => cx.ctl.install(|| sort::sort(batches, keys, *limit)),
-        Op::Limit { rows, .. } => head(batches, *rows),
-        Op::Dedup(slots) => dedup(batches, slots),
-        Op::Nested(op) => super::nested::combine(op, batches, cx)?,
-        Op::Ordered(op) => vec![super::ordered::ordered(op, concat(batches), cx)],
-        _ => batches.into_iter().map(|b| map(op, next, b, cx)).collect(),
-    })
+        Op::Sort { keys, limit } => sort::sort_rows(rows, keys, *limit, ctl),
+        Op::Limit { rows: n, .. } => Ok(head(rows, *n, ctl)),
+        Op::Dedup(slots) => dedup::dedup(rows, slots, ctl),
+        Op::Nested(op) => super::nested::combine(op, rows, cx),
+        Op::Ordered(op) => {
+            let held = rows.hold("a command that looks at all rows in their order", ctl)?;
+            Ok(Rows::held(vec![super::ordered::ordered(op, concat(held.batches), cx)], ctl))
+        }
+        _ => rows.map(move |batch| map(op, next, batch, cx), ctl),
+    }
 }
 
 /// All rows in one batch, numbered from 0.
@@ -164,39 +172,24 @@ pub(super) fn concat(batches: Vec<Batch>) -> Batch {
 }
 
 /// The first rows.
-pub(super) fn head(batches: Vec<Batch>, rows: u64) -> Vec<Batch> {
-    let mut left = usize::try_from(rows).unwrap_or(usize::MAX);
-    let mut out = Vec::new();
-    for batch in batches {
-        let batch = batch.head(left);
-        left -= batch.rows;
-        out.push(batch);
-    }
-    out
-}
-
-/// The first row per combination of texts; rows with a null among them all stay.
-pub(super) fn dedup(batches: Vec<Batch>, slots: &[Slot]) -> Vec<Batch> {
-    let mut seen: HashSet<Vec<u8>> = HashSet::new();
-    let mut out = Vec::new();
-    for batch in batches {
-        let columns: Vec<Column> = slots.iter().map(|s| super::column(&batch, *s)).collect();
-        let mut kept = Vec::new();
-        'row: for i in 0..batch.rows {
-            let mut key = Vec::new();
-            for column in &columns {
-                let Some(text) = column.get(i).text() else {
-                    kept.push(i as u32);
-                    continue 'row;
-                };
-                key.extend_from_slice(&(text.len() as u64).to_le_bytes());
-                key.extend_from_slice(&text);
-            }
-            if seen.insert(key) {
-                kept.push(i as u32);
-            }
+fn head<'a>(rows: Rows<'a>, n: u64, ctl: &'a Ctl) -> Rows<'a> {
+    let mut left = usize::try_from(n).unwrap_or(usize::MAX);
+    match rows {
+        Rows::Held(held) => {
+            let head = |batch: Batch| {
+                let batch = batch.head(left);
+                left -= batch.rows;
+                batch
+            };
+            Rows::held(held.batches.into_iter().map(head).collect(), ctl)
         }
-        out.push(if kept.len() == batch.rows { batch } else { batch.take(&kept) });
+        Rows::Stream(mut stream) => Rows::Stream(Box::new(std::iter::from_fn(move || {
+            if left == 0 {
+                return None;
+            }
+            let batch = stream.next()?.map(|batch| batch.head(left));
+            left -= batch.as_ref().map_or(left, |b| b.rows);
+            Some(batch)
+        }))),
     }
-    out
 }

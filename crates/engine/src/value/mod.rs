@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// What a piece of text in a column stands for (language reference, "Types").
 ///
 /// The text is canonical: a number as spelled in the data, a list or map as compact JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 pub enum Kind {
     /// Any bytes; normally UTF-8, but never assumed to be.
@@ -29,6 +29,14 @@ pub enum Kind {
     List,
     /// A JSON object.
     Map,
+}
+
+impl Kind {
+    /// The kind whose number (`kind as u8`) this is.
+    pub(crate) fn of(number: u8) -> Option<Kind> {
+        const KINDS: [Kind; 6] = [Kind::String, Kind::Number, Kind::Bool, Kind::Time, Kind::List, Kind::Map];
+        KINDS.get(usize::from(number)).copied()
+    }
 }
 
 /// One cell, borrowed.

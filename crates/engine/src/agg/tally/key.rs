@@ -87,8 +87,7 @@ impl Key {
 
     /// The kind the key was made with.
     pub(super) fn kind(&self) -> Option<Kind> {
-        const KINDS: [Kind; 6] = [Kind::String, Kind::Number, Kind::Bool, Kind::Time, Kind::List, Kind::Map];
-        KINDS.into_iter().find(|k| *k as u8 + 1 == self.kind)
+        Kind::of(self.kind.checked_sub(1)?)
     }
 
     /// The hash of group, text and kind. The same in all threads of a process, but not from one process to the next, so

@@ -10,6 +10,8 @@ mod arena;
 mod key;
 mod part;
 
+use super::Put;
+use crate::error::Error;
 use crate::value::column::Column;
 use crate::value::{Kind, Value};
 use arena::Arena;
@@ -115,6 +117,25 @@ impl<W: Weight> Tally<W> {
     /// Bytes of memory held.
     pub(super) fn bytes(&self) -> usize {
         self.parts.iter().map(Part::bytes).sum::<usize>() + self.table.bytes()
+    }
+
+    /// Gives every text to `put`, under the key and with the value that `write` makes of it.
+    pub(super) fn save(
+        &mut self,
+        put: &mut Put<'_>,
+        mut write: impl FnMut(u32, &Item<'_, W>, &mut Vec<u8>, &mut Vec<u8>),
+    ) -> Result<(), Error> {
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        for mut part in std::mem::take(&mut self.parts) {
+            part.settle(&mut self.table);
+            for (entry, weight) in part.entries() {
+                key.clear();
+                value.clear();
+                write(entry.group, &Item { key: entry, arena: part.arena(), weight: *weight }, &mut key, &mut value);
+                put(entry.group, &key, &value)?;
+            }
+        }
+        Ok(())
     }
 
     /// Leaves every text in once.

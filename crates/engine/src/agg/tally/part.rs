@@ -107,6 +107,11 @@ impl<W: Weight> Part<W> {
         &self.list
     }
 
+    /// The long texts.
+    pub(super) fn arena(&self) -> &Arena {
+        &self.arena
+    }
+
     /// Gives up everything but the long texts.
     pub(super) fn into_arena(self) -> Arena {
         self.arena
