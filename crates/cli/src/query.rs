@@ -101,7 +101,7 @@ impl Desk<'_> {
     pub(crate) fn answer(&self, source: Text<'_>) -> Result<u8, Error> {
         let started = Instant::now();
         let clock = Times::of(self.reading)?.clock(self.input, self.reading)?;
-        let compiled = run::compile(source.text, clock, self.reading)?;
+        let compiled = run::compile_over(source.text, clock, self.reading, self.input)?;
         let as_json = self.output.stats == Some(Stats::Json);
         if !self.common.quiet && !as_json {
             let color = terminal::colored_messages(self.common);
@@ -200,7 +200,12 @@ pub(crate) fn explain(args: ExplainArgs) -> Result<u8, Failure> {
     run::compile(&asked.text, Clock::default(), &args.reading).map_err(in_query)?;
     let input = Input::open(&asked.paths, &args.reading)?;
     let clock = Times::of(&args.reading)?.clock(&input, &args.reading)?;
-    let compiled = run::compile(&asked.text, clock, &args.reading).map_err(in_query)?;
+    // Without an input the plan is shown with the times it counts from left open.
+    let compiled = match asked.paths.is_empty() {
+        true => run::compile(&asked.text, clock, &args.reading),
+        false => run::compile_over(&asked.text, clock, &args.reading, &input),
+    }
+    .map_err(in_query)?;
     let plan = escape::lines(&compiled.plan.explain()).into_owned();
     let mut target = Target::open(None, false)?;
     target.writer().write_all(plan.as_bytes()).map_err(output_error)?;

@@ -25,6 +25,8 @@ pub struct Compiled {
     pub plan: plan::Plan,
     /// Warnings and notes, in order of place.
     pub warnings: Vec<Diagnostic>,
+    /// Sources whose first and last time the plan counts from and was not told: see [`compile_over`].
+    pub unknown: plan::Unknown,
 }
 
 /// Parses and plans a query.
@@ -38,9 +40,55 @@ pub fn compile(text: &str, settings: &plan::CompileSettings) -> Result<Compiled,
     if !errors.is_empty() {
         return Err(error::Error::Query(errors));
     }
-    let (plan, more) = plan::lower(&parsed.query, text, settings)?;
+    let (plan, more, unknown) = plan::lower(&parsed.query, text, settings)?;
     warnings.extend(more);
-    Ok(Compiled { plan, warnings })
+    Ok(Compiled { plan, warnings, unknown })
+}
+
+/// [`compile`], and where the plan counts from the first or last event of a source, a look at that source.
+///
+/// # Errors
+/// As [`compile`], and what reading the source reports.
+pub fn compile_over(
+    text: &str,
+    settings: &plan::CompileSettings,
+    catalog: &dyn source::Catalog,
+    ctl: &Ctl,
+) -> Result<Compiled, error::Error> {
+    let first = compile(text, settings)?;
+    if first.unknown.is_empty() {
+        return Ok(first);
+    }
+    let mut settings = settings.clone();
+    for sources in first.unknown {
+        let edges = edges(&sources, catalog, ctl)?;
+        settings.edges.push((sources, edges));
+    }
+    compile(text, &settings)
+}
+
+/// The first and the last time of the events of some sources; of the default source, if none is named.
+///
+/// # Errors
+/// What reading the source reports.
+pub fn edges(
+    sources: &[plan::SourceRef],
+    catalog: &dyn source::Catalog,
+    ctl: &Ctl,
+) -> Result<when::Edges, error::Error> {
+    const EDGES: &str = "stats min(@timestamp) as first, max(@timestamp) as last";
+    let mut compiled = compile(EDGES, &plan::CompileSettings::default())?;
+    compiled.plan.scan.sources = sources.to_vec();
+    let mut edges = None;
+    run(&compiled.plan, catalog, &func::Clock::default(), ctl, &mut |batch| {
+        if let [first, last] = batch.columns.as_slice()
+            && batch.rows > 0
+        {
+            edges = first.get(0).timestamp().zip(last.get(0).timestamp());
+        }
+        Ok(source::Flow::More)
+    })?;
+    Ok(edges)
 }
 
 #[cfg(test)]

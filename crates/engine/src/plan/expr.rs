@@ -244,6 +244,9 @@ impl Lowering<'_> {
                 return self.call(cx, e, name, &args[1..], star);
             }
         }
+        if let Some(edge) = self.query_time(function, args) {
+            return edge;
+        }
         if !self.arity(e, &name.text, function.params.len(), function.optional, function.variadic, args.len(), star) {
             return Expr::Literal(Value::Null);
         }
@@ -266,6 +269,19 @@ impl Lowering<'_> {
         Expr::Call(Call { function, args: lowered, prepared })
     }
 
+    /// `queryStartTime()` and its like, which are known once the source is.
+    fn query_time(&mut self, function: &Function, args: &[ast::Expr]) -> Option<Expr> {
+        let time: fn(i64, i64) -> i64 = match function.name {
+            "queryStartTime" => |start, _| start,
+            "queryEndTime" => |_, end| end,
+            "queryTimeRange" => |start, end| end.saturating_sub(start),
+            _ => return None,
+        };
+        let (start, end) = if args.is_empty() { self.window() } else { return None };
+        let known = (start, end) != (0, 0);
+        Some(Expr::Literal(if known { Value::Int(time(start, end)) } else { Value::Null }))
+    }
+
     /// `@timestamp` for `bin`; after `stats` only if it is still a column.
     fn event_time(&mut self, cx: &mut Context<'_>, e: &ast::Expr) -> Option<Expr> {
         let slot = match cx {
@@ -281,6 +297,7 @@ impl Lowering<'_> {
     /// An argument, and what can be made of it once and for all.
     fn argument(&mut self, cx: &mut Context<'_>, kind: Type, arg: &ast::Expr) -> (Expr, Option<Prepared>) {
         match kind {
+            Type::Period if is_auto(arg) => (Expr::Literal(Value::Null), Some(Prepared::Period(self.auto_period()))),
             Type::Period => match self.period(arg) {
                 Some(d) => (Expr::Literal(Value::Null), Some(Prepared::Period(d))),
                 None => {
@@ -506,9 +523,20 @@ pub fn signature(f: &Function) -> String {
     out
 }
 
+/// `auto`, in place of a period.
+fn is_auto(e: &ast::Expr) -> bool {
+    matches!(&e.kind, ExprKind::Path(path) if path.text().eq_ignore_ascii_case("auto"))
+}
+
 /// A regular expression that matches a value's text and nothing else.
 fn exactly(value: &Value) -> String {
     regex::escape(&value.as_ref().text().map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default())
+}
+
+/// A call of a function of the table.
+pub(super) fn table_call(name: &str, args: Vec<Expr>) -> Expr {
+    let prepared = args.iter().map(|_| None).collect();
+    Expr::Call(Call { function: func::find(name).expect("a function of the table"), args, prepared })
 }
 
 fn timestamp_path(span: Span) -> ast::Path {

@@ -182,6 +182,13 @@ impl Scope {
         heads.any(|head| self.created(&head).is_some()) || path.text().starts_with('@')
     }
 
+    /// The names made by commands, and their slots, by name.
+    pub fn made(&self) -> Vec<(String, Slot)> {
+        let mut made: Vec<(String, Slot)> = self.created.iter().map(|(n, s)| (n.clone(), *s)).collect();
+        made.sort();
+        made
+    }
+
     /// The names that exist; in the source stage, only those made by commands.
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.created.keys().map(String::as_str).collect();
