@@ -12,6 +12,7 @@
 //! | `stats` | aggregates |
 //! | `stages` | commands, shown columns, order of rows |
 //! | `past` | commands that look at earlier rows |
+//! | `shapes` | commands that make other rows: patterns, bursts, sequences, totals, unions |
 //!
 //! Beside it stand `generate`, which makes up queries and events, and `executor`, which asks the engine.
 
@@ -21,6 +22,7 @@ pub mod expr;
 pub mod func;
 pub mod generate;
 pub mod past;
+pub mod shapes;
 pub mod stages;
 pub mod stats;
 pub mod value;
