@@ -88,7 +88,9 @@ pub fn answer(query: &str, input: &str) -> Outcome<Answer> {
     }
     let named = |l: &ast::Let| query.contains(&format!("${}", l.name.text));
     let expression = |l: &&ast::Let| matches!(&l.value, LetValue::One(e) if matches!(e.kind, ExprKind::Regex(_)));
-    let in_expression = query.split('/').skip(1).step_by(2).any(|between| between.contains('$'));
+    let shape = parsed.query.shape();
+    let expressions = || shape.split("/\"").skip(1).filter_map(|rest| rest.split("\"/").next());
+    let in_expression = expressions().any(|text| text.contains('$'));
     if parsed.query.lets.iter().any(|l| expression(&l) || named(l) && in_expression) {
         return unsupported("a parameter in a regular expression");
     }

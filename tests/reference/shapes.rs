@@ -288,6 +288,12 @@ impl State<'_> {
             if in_rows {
                 made.push((name.clone(), total(of_columns.into_iter().map(|(_, sum)| sum).collect())));
             }
+            let others = self.rows.iter().flat_map(|row| row.made.iter().map(|(name, _)| name.clone()));
+            for name in others.collect::<std::collections::BTreeSet<_>>() {
+                if !made.iter().any(|(known, _)| *known == name) {
+                    made.push((name, V::Null));
+                }
+            }
             let place = vec![usize::MAX, self.rows.len()];
             self.rows.push(Row { made, event: Vec::new(), time: V::Null, place });
         }

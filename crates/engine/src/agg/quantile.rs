@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 pub(super) const AGGREGATES: &[Aggregate] = &[
     Aggregate {
         name: "pct",
-        aliases: &[],
+        aliases: &["percentile"],
         params: &[("x", Type::Number), ("p", Type::Number)],
         literal: &[1],
         optional: 0,

@@ -6,6 +6,7 @@
 
 pub mod explain;
 mod expr;
+mod foreign;
 mod lower;
 mod needles;
 pub mod nested;
