@@ -444,3 +444,11 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.write_all(bytes).expect("memory");
     encoder.finish().expect("memory")
 }
+
+#[test]
+fn an_estimate_reads_nothing() {
+    let place = Place::new();
+    let run = place.run(&["query", "filter status = 401 | estimate", "events.ndjson"]);
+    assert_eq!((run.status, run.out), (0, format!("bytes\n{}\n", EVENTS.len())));
+    assert!(run.err.contains("0 records"), "{}", run.err);
+}

@@ -54,6 +54,9 @@ fn both_executors_agree_on_random_queries() {
                         return;
                     }
                     let sample = Sample::new(seed);
+                    if std::env::var_os("BACKSIGHT_SHOW").is_some() {
+                        println!("{}", sample.query());
+                    }
                     if let Some(difference) = difference(&sample) {
                         let text = explain(seed, smaller(sample, difference));
                         differences.lock().expect("no panic").push((seed, text));

@@ -4,7 +4,7 @@ use crate::support::answer::Answer;
 use backsight_engine::error::Error;
 use backsight_engine::plan::{CompileSettings, SourceRef};
 use backsight_engine::source::{Catalog, Flow, Source};
-use backsight_engine::{Ctl, compile, run};
+use backsight_engine::{Ctl, compile_over, run};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,13 +54,13 @@ impl Files {
 
 fn one(query: &str, file: &Path, threads: usize, morsel: usize, pushdown: bool, spill: bool) -> Result<Answer, Error> {
     let settings = CompileSettings { pushdown, ..CompileSettings::default() };
-    let compiled = compile(query, &settings)?;
     let mut ctl = Ctl::new(threads).expect("threads");
     if spill {
         ctl = ctl.with_eager_spill(Box::new(backsight_io::TemporaryFiles));
     }
     let options = backsight_io::Options { morsel, ..backsight_io::Options::default() };
     let catalog = One { file: file.to_path_buf(), options };
+    let compiled = compile_over(query, &settings, &catalog, &ctl)?;
     let columns = compiled.plan.columns().iter().map(|c| c.to_string()).collect();
     let mut rows = Vec::new();
     run(&compiled.plan, &catalog, &settings.clock, &ctl, &mut |batch| {

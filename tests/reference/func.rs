@@ -4,7 +4,7 @@ use super::compare::numbers;
 use super::expr::Env;
 use super::value::{DAY, N, V, date, days, nearest, numeric, read_json, read_time};
 use super::{Outcome, unsupported};
-use backsight_lang::ast::{Duration, Expr, Unit};
+use backsight_lang::ast::{Duration, Expr, ExprKind, Unit};
 use num_bigint::BigInt;
 use regex::{Captures, Regex};
 use std::cmp::Ordering;
@@ -34,10 +34,23 @@ pub fn call(env: &Env<'_>, name: &str, args: &[Expr]) -> Outcome<V> {
 }
 
 fn env_period(env: &Env<'_>, expr: &Expr) -> (Duration, Outcome<()>) {
+    if matches!(&expr.kind, ExprKind::Path(path) if path.text() == "auto") {
+        return (auto_period(env), Ok(()));
+    }
     match env.period(expr) {
         Ok(period) => (period, Ok(())),
         Err(why) => (Duration { count: 1, unit: Unit::Day }, Err(why)),
     }
+}
+
+/// The shortest of a few periods that cuts the time from the first to the last event into at most 60 bins.
+fn auto_period(env: &Env<'_>) -> Duration {
+    let times: Vec<i64> = env.world.events.iter().filter_map(|e| e.time.millis()).collect();
+    let (first, last) = (times.iter().min().copied().unwrap_or(0), times.iter().max().copied().unwrap_or(0));
+    let steps = ["1s", "5s", "10s", "30s", "1m", "5m", "10m", "30m", "1h", "3h", "6h", "12h", "1d", "1w", "1mo"];
+    let mut periods = steps.iter().filter_map(|text| backsight_lang::duration(text));
+    let fits = |period: &Duration| (0..60).fold(floor_to(first, *period), |bin, _| next_after(bin, *period)) > last;
+    periods.clone().find(fits).or(periods.next_back()).expect("there are some")
 }
 
 fn plain(name: &str, args: &[V], regex: &dyn Fn(&str) -> Option<Regex>) -> Outcome<V> {

@@ -351,7 +351,7 @@ impl<'r> Writer<'r> {
 
     fn stage(&mut self) -> Piece {
         // Some commands take nothing but a path, which a `stats` may have left none of.
-        let chance = if self.names.iter().any(|n| !n.contains('(')) { 100 } else { 96 };
+        let chance = if self.names.iter().any(|n| !n.contains('(')) { 102 } else { 96 };
         let piece = |word: &str, items: Vec<String>, tail: &str| Piece { word: word.into(), items, tail: tail.into() };
         match self.random.below(chance) {
             0..18 => piece("fields", self.items(), ""),
@@ -385,26 +385,124 @@ impl<'r> Writer<'r> {
                 self.grouped = true;
                 piece("countFrequent", columns, "")
             }
+            97..98 => self.reshaping(),
             _ => self.ordered(),
         }
+    }
+
+    /// Commands that make other rows.
+    fn reshaping(&mut self) -> Piece {
+        let piece = |word: &str, items: Vec<String>, tail: &str| Piece { word: word.into(), items, tail: tail.into() };
+        let (first, second) = (self.plain_name(), self.plain_name());
+        let timeless = self.grouped;
+        self.grouped = true;
+        let named = |names: &[&str]| names.iter().map(|n| n.to_string()).collect::<Vec<String>>();
+        match self.random.below(if timeless { 3 } else { 7 }) {
+            0 => {
+                let tail = self.random.pick(&["", "", "\n| limit 3"]);
+                let text = self.value(1);
+                self.names = named(&["`@pattern`", "`@sampleCount`", "`@ratio`"]);
+                piece("pattern", vec![text], tail)
+            }
+            1 => {
+                self.grouped = timeless;
+                self.names.push("Total".into());
+                let tail = self.random.pick(&["", " col=true", " row=false col=true", " row=true"]);
+                let fields = if self.random.percent(50) { format!(" {first}, {second}") } else { String::new() };
+                piece("addtotals", vec![format!("{}{fields}", tail.trim_start())], "")
+            }
+            2 => {
+                let right = *self.random.pick(&[
+                    &"fields a, n",
+                    &"filter c = \"x\" | fields @timestamp, s",
+                    &"stats count(*) as n by c",
+                    &"fields b as a | limit 2",
+                ]);
+                let columns: Vec<String> =
+                    [first, second].into_iter().filter(|c| is_simple(c) && !c.contains(['.', '`', '['])).collect();
+                let shown = if columns.is_empty() { "1 as a".to_string() } else { columns.join(", ") };
+                self.names = columns;
+                self.names.push(if right.contains("as n") || right.contains(", n") { "n" } else { "a" }.into());
+                let seen = self.names.clone();
+                self.names.retain(|n| right.contains(&format!(" {n}")) || shown.contains(n.as_str()));
+                if self.names.is_empty() {
+                    self.names = seen;
+                }
+                self.names.sort();
+                self.names.dedup();
+                piece("display", vec![shown], &format!("\n| union ( {right} )\n| display {}", self.names.join(", ")))
+            }
+            3 => {
+                let word = *self.random.pick(&[&"diff", &"logcompare timeshift 5m", &"logcompare timeshift 1d"]);
+                let before = if self.random.percent(60) { format!("pattern {first}\n| ") } else { String::new() };
+                self.names = named(&["`@pattern`", "`@sampleCount`", "`@previousCount`", "`@difference`"]);
+                piece(&format!("{before}{word}"), vec![String::new()], "")
+            }
+            4 => {
+                let value = self.random.pick(&[
+                    "count >= 2",
+                    "count > 1",
+                    "count_distinct(a) >= 2",
+                    "sum(n) > 3",
+                    "max(n) >= 2",
+                    "values(c) != 5",
+                    "min(id) = 0",
+                    "count < 2",
+                ]);
+                let within = self.random.pick(&["1s", "5m", "2h", "1d"]);
+                self.names = named(&["burst_start", "burst_end", "events", "peak"]);
+                piece("burst by", vec![first], &format!(" within {within} {value}"))
+            }
+            5 => {
+                let within = self.random.pick(&["0s", "1s", "5m", "2h", "1d"]).replace("0s", "1ms");
+                let (one, two) = (self.condition_of_fields(), self.condition_of_fields());
+                let least = self.random.pick(&["", "", " at least 2"]);
+                self.names = named(&["seq_start", "seq_end", "events", "u_time", "v_time"]);
+                piece("sequence by", vec![first], &format!(" within {within} [ u: {one}{least} ; v: {two} ]"))
+            }
+            _ => {
+                let by = if self.random.percent(50) { format!(" by {second}") } else { String::new() };
+                let after =
+                    self.random.pick(&["", " history 1s", " history 5m", " history 1d", " after 2024-05-01T10:05:00Z"]);
+                self.names = named(&["first_time", "last_time", "events"]);
+                if !by.is_empty() {
+                    self.names.push("known".into());
+                }
+                let same = first == second && !by.is_empty();
+                piece("firstseen", vec![if same { "id".into() } else { first }], &format!("{by}{after}"))
+            }
+        }
+    }
+
+    /// A condition over fields of the events.
+    fn condition_of_fields(&mut self) -> String {
+        self.random
+            .pick(&["c = \"x\"", "c = \"y\"", "n > 1", "ispresent(a)", "not (c = \"x\")", "id >= 2", "c in [\"x\", 1]"])
+            .into()
     }
 
     /// Commands that depend on the order of rows, and some rare ones.
     fn ordered(&mut self) -> Piece {
         let piece = |word: &str, items: Vec<String>, tail: &str| Piece { word: word.into(), items, tail: tail.into() };
-        match self.random.below(if self.grouped { 4 } else { 6 }) {
+        let by = if self.random.percent(50) { format!(" by {}", self.plain_name()) } else { String::new() };
+        match self.random.below(if self.grouped { 5 } else { 7 }) {
             0 => {
                 let (field, alias) = (self.plain_name(), self.alias());
                 self.names.push(alias.clone());
-                piece("accum", vec![field], &format!(" as {alias}"))
+                piece("accum", vec![field], &format!(" as {alias}{by}"))
             }
             1 => {
                 let (field, alias) = (self.plain_name(), self.alias());
                 if self.random.percent(50) {
                     self.names.push(alias.clone());
-                    return piece("autoregress", vec![field], &format!(" as {alias}"));
+                    return piece("autoregress", vec![field], &format!(" as {alias}{by}"));
                 }
-                piece("autoregress", vec![field], &format!(" as {alias} p=1-2"))
+                piece("autoregress", vec![field], &format!(" as {alias} p=1-2{by}"))
+            }
+            4 => {
+                let (field, alias) = (self.plain_name(), self.alias());
+                self.names.extend(["median", "mad", "past"].map(|what| format!("{alias}_{what}")));
+                piece("baseline", vec![field], &format!(" as {alias}{by}"))
             }
             2 => {
                 let fields = (0..1 + self.random.below(2)).map(|_| self.plain_name()).collect();
@@ -414,7 +512,7 @@ impl<'r> Writer<'r> {
                 let field = self.plain_name();
                 piece("expand", vec![field], "")
             }
-            4 => {
+            5 => {
                 let (field, alias) = (self.random.pick(&["a", "l", "s", "m.k"]).to_string(), self.alias());
                 self.names.push(alias.clone());
                 piece("json", vec![format!("field={field} \"k\" as {alias}")], "")
@@ -455,7 +553,7 @@ impl<'r> Writer<'r> {
             let key = match self.random.below(10) {
                 0..6 => self.name(),
                 6..8 if !self.grouped => {
-                    format!("bin({})", self.random.pick(&["5m", "1h", "1d", "1w", "1mo", "500ms", "7s"]))
+                    format!("bin({})", self.random.pick(&["5m", "1h", "1d", "1w", "1mo", "500ms", "7s", "auto"]))
                 }
                 _ => self.value(1),
             };
@@ -510,7 +608,7 @@ impl<'r> Writer<'r> {
             16 if !self.grouped => format!("latest({x})"),
             17 => format!("sortsFirst({x})"),
             18 => format!("sortsLast({x})"),
-            19 => format!("values({x})"),
+            19 => format!("values({x}{})", self.random.pick(&["", ", 1", ", 3"])),
             20 => format!("topk({}, {x})", 1 + self.random.below(3)),
             _ => format!("countIf({})", self.condition(1)),
         }

@@ -12,6 +12,7 @@
 //! | `stats` | aggregates |
 //! | `stages` | commands, shown columns, order of rows |
 //! | `past` | commands that look at earlier rows |
+//! | `shapes` | commands that make other rows: patterns, bursts, sequences, totals, unions |
 //!
 //! Beside it stand `generate`, which makes up queries and events, and `executor`, which asks the engine.
 
@@ -21,6 +22,7 @@ pub mod expr;
 pub mod func;
 pub mod generate;
 pub mod past;
+pub mod shapes;
 pub mod stages;
 pub mod stats;
 pub mod value;
@@ -86,7 +88,9 @@ pub fn answer(query: &str, input: &str) -> Outcome<Answer> {
     }
     let named = |l: &ast::Let| query.contains(&format!("${}", l.name.text));
     let expression = |l: &&ast::Let| matches!(&l.value, LetValue::One(e) if matches!(e.kind, ExprKind::Regex(_)));
-    let in_expression = query.split('/').skip(1).step_by(2).any(|between| between.contains('$'));
+    let shape = parsed.query.shape();
+    let expressions = || shape.split("/\"").skip(1).filter_map(|rest| rest.split("\"/").next());
+    let in_expression = expressions().any(|text| text.contains('$'));
     if parsed.query.lets.iter().any(|l| expression(&l) || named(l) && in_expression) {
         return unsupported("a parameter in a regular expression");
     }

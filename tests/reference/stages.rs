@@ -23,7 +23,7 @@ pub(super) struct State<'a> {
     pub(super) world: &'a World<'a>,
     pub(super) rows: Vec<Row>,
     /// Columns shown.
-    shown: Vec<String>,
+    pub(super) shown: Vec<String>,
     /// A `fields` of this stage has replaced the default columns.
     chosen: bool,
     /// A `display` of this stage has fixed the columns.
@@ -34,6 +34,8 @@ pub(super) struct State<'a> {
     bins: Vec<String>,
     /// A `sort` or `stats` came before, or a command that works in ascending time.
     ordered: bool,
+    /// The text of a `pattern` right before a `diff`.
+    pub(super) compared: Option<Expr>,
 }
 
 /// Runs a pipeline over all events.
@@ -45,10 +47,25 @@ pub fn run(world: &World<'_>, stages: &[Stage]) -> Outcome<Table> {
         _ => (1, 0),
     });
     let shown = vec!["@timestamp".to_string(), "@message".to_string()];
-    let mut state =
-        State { world, rows, shown, chosen: false, fixed: false, grouped: false, bins: Vec::new(), ordered: false };
-    for stage in stages {
-        state.apply(&stage.kind)?;
+    let mut state = State {
+        world,
+        rows,
+        shown,
+        chosen: false,
+        fixed: false,
+        grouped: false,
+        bins: Vec::new(),
+        ordered: false,
+        compared: None,
+    };
+    for (at, stage) in stages.iter().enumerate() {
+        let next = stages.get(at + 1).map(|s| &s.kind);
+        match &stage.kind {
+            StageKind::Pattern(text) if matches!(next, Some(StageKind::Diff(_) | StageKind::LogCompare(_))) => {
+                state.compared = Some(text.clone());
+            }
+            other => state.apply(other)?,
+        }
     }
     let rows = state.rows.iter().map(|row| state.shown.iter().map(|name| row.shown(name)).collect()).collect();
     Ok(Table { columns: state.shown, rows })
@@ -148,7 +165,14 @@ impl<'a> State<'a> {
                 }
             }
             StageKind::Sessionize { fields, maxspan, alias } => self.sessionize(fields, maxspan.as_ref(), alias)?,
+            StageKind::Pattern(text) => self.pattern(text)?,
+            StageKind::Burst { keys, within, value, op, bound } => self.burst(keys, within, value, *op, bound)?,
+            StageKind::Sequence { keys, within, steps } => self.sequence(keys, within, steps)?,
+            StageKind::AddTotals { options, fields } => self.add_totals(options, fields),
+            StageKind::Union(query) => self.union(query)?,
             StageKind::Source(_) => return unsupported("`source`"),
+            StageKind::Diff(None) => self.diff(None)?,
+            StageKind::LogCompare(back) => self.diff(Some(back))?,
             other => {
                 let name = format!("{other:?}");
                 return unsupported(name.split([' ', '(']).next().unwrap_or_default());

@@ -145,6 +145,9 @@ pub fn aggregate(world: &World<'_>, rows: &[Row], grouped: bool, name: &str, arg
         "values" | "collect_values" => {
             let mut texts = distinct(&of(0)?);
             texts.sort_by(total_order);
+            if let Some(most) = args.get(1) {
+                texts.truncate(literal(most)?.parse().map_err(|_| "a computed count")?);
+            }
             V::List(texts)
         }
         _ => {

@@ -6,7 +6,7 @@ use super::check::{Ended, diff};
 use backsight_engine::error::Error;
 use backsight_engine::plan::{CompileSettings, SourceRef};
 use backsight_engine::source::{Catalog, Flow, Source};
-use backsight_engine::{Ctl, compile, run};
+use backsight_engine::{Ctl, compile_over, run};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -84,11 +84,11 @@ pub fn in_process(case: &Case, setup: &Setup) -> Ended {
 
 fn answer(case: &Case, setup: &Setup, catalog: Paths) -> Result<Answer, Error> {
     let settings = CompileSettings { pushdown: setup.pushdown, ..CompileSettings::default() };
-    let compiled = compile(&case.query, &settings)?;
     let mut ctl = Ctl::new(setup.threads).expect("threads");
     if setup.spill {
         ctl = ctl.with_eager_spill(Box::new(backsight_io::TemporaryFiles));
     }
+    let compiled = compile_over(&case.query, &settings, &catalog, &ctl)?;
     let columns: Vec<String> = compiled.plan.columns().iter().map(|c| c.to_string()).collect();
     let mut rows = Vec::new();
     let outcome = run(&compiled.plan, &catalog, &settings.clock, &ctl, &mut |batch| {

@@ -162,10 +162,15 @@ impl Job {
         Text { name: &self.file, text: &self.text }
     }
 
-    fn compile(&self, clock: Clock) -> Result<Compiled, Error> {
-        match &self.category {
-            None => run::compile(&self.text, clock, &self.reading),
-            Some(_) => run::compile(&self.text, clock, &ReadArgs { param: Vec::new(), ..self.reading.clone() }),
+    /// Plans the query; with an input, over it.
+    fn compile(&self, clock: Clock, input: Option<&Input>) -> Result<Compiled, Error> {
+        let reading = match &self.category {
+            None => &self.reading,
+            Some(_) => &ReadArgs { param: Vec::new(), ..self.reading.clone() },
+        };
+        match input {
+            None => run::compile(&self.text, clock, reading),
+            Some(input) => run::compile_over(&self.text, clock, reading, input),
         }
     }
 }
@@ -174,7 +179,7 @@ impl Job {
 fn check(jobs: &[Job], common: &Common) -> usize {
     let mut wrong = 0;
     for job in jobs {
-        if let Err(error) = job.compile(Clock::default()) {
+        if let Err(error) = job.compile(Clock::default(), None) {
             wrong += 1;
             crate::report(Failure::of(error, job.source()), common);
         }
@@ -207,7 +212,7 @@ fn pass(
     let started = Instant::now();
     let clock = Times::of(&args.reading)?.clock(input, &args.reading)?;
     let ctl = run::control(&args.reading)?;
-    let compiled: Vec<Compiled> = jobs.iter().map(|job| job.compile(clock)).collect::<Result<_, _>>()?;
+    let compiled: Vec<Compiled> = jobs.iter().map(|job| job.compile(clock, Some(input))).collect::<Result<_, _>>()?;
     if !common.quiet {
         let color = terminal::colored_messages(common);
         for (job, compiled) in jobs.iter().zip(&compiled) {

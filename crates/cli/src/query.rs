@@ -97,6 +97,14 @@ impl Ready {
     pub(crate) fn new(text: &str, input: &Input, reading: &ReadArgs) -> Result<Ready, Error> {
         let started = Instant::now();
         let clock = Times::of(reading)?.clock(input, reading)?;
+        let compiled = run::compile_over(text, clock, reading, input)?;
+        Ok(Ready { compiled, clock, ctl: run::control(reading)?, started })
+    }
+
+    /// Plans the query without a look at the input for times that the query itself counts from its events.
+    fn unread(text: &str, input: &Input, reading: &ReadArgs) -> Result<Ready, Error> {
+        let started = Instant::now();
+        let clock = Times::of(reading)?.clock(input, reading)?;
         let compiled = run::compile(text, clock, reading)?;
         Ok(Ready { compiled, clock, ctl: run::control(reading)?, started })
     }
@@ -225,7 +233,12 @@ pub(crate) fn explain(args: ExplainArgs) -> Result<u8, Failure> {
     let in_query = |error| Failure::of(error, asked.source());
     run::compile(&asked.text, Clock::default(), &args.reading).map_err(in_query)?;
     let input = Input::open(&asked.paths, &args.reading)?;
-    let ready = Ready::new(&asked.text, &input, &args.reading).map_err(in_query)?;
+    let ready = match asked.paths.is_empty() {
+        // Without an input the plan is shown with the times it counts from left open.
+        true => Ready::unread(&asked.text, &input, &args.reading),
+        false => Ready::new(&asked.text, &input, &args.reading),
+    }
+    .map_err(in_query)?;
     let mut target = Target::open(None, false)?;
     target.writer().write_all(ready.explain().as_bytes()).map_err(output_error)?;
     target.commit()?;

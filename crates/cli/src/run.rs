@@ -10,7 +10,7 @@ use backsight_engine::func::Clock;
 use backsight_engine::plan::{CompileSettings, SourceRef};
 use backsight_engine::source::{Catalog, Flow, Note, Source, Table};
 use backsight_engine::value::column::Batch;
-use backsight_engine::when::{Edges, When};
+use backsight_engine::when::When;
 use backsight_engine::{Compiled, Ctl, Outcome};
 use backsight_hunt::canonical::Canonical;
 use backsight_hunt::profile::{Profile, Profiles};
@@ -274,7 +274,7 @@ impl Times {
     /// The query's clock. Runs a query of its own if a time is relative to the first or last event of `input`.
     pub(crate) fn clock(self, input: &Input, reading: &ReadArgs) -> Result<Clock, Error> {
         let relative = [self.start, self.end].into_iter().flatten().any(When::needs_edges);
-        let edges = if relative { edges(input, reading)? } else { None };
+        let edges = if relative { backsight_engine::edges(&[], input, &*control(reading)?)? } else { None };
         let resolve = |option: &str, when: Option<When>| match when {
             None => Ok(None),
             Some(when) => when
@@ -290,27 +290,21 @@ fn wrong(option: &str, why: String) -> Error {
     Error::Input { file: option.into(), offset: None, why }
 }
 
-/// The first and the last time in the input.
-fn edges(input: &Input, reading: &ReadArgs) -> Result<Edges, Error> {
-    const EDGES: &str = "stats min(@timestamp) as first, max(@timestamp) as last";
-    // Parameters belong to the person's query and are not declared in this one.
-    let settings = CompileSettings { pushdown: !reading.no_pushdown, ..CompileSettings::default() };
-    let compiled = backsight_engine::compile(EDGES, &settings).map_err(|e| Error::Bug(e.to_string()))?;
-    let ctl = control(reading)?;
-    let mut edges = None;
-    run(&compiled, input, &Clock::default(), &ctl, &mut |batch| {
-        if let [first, last] = batch.columns.as_slice()
-            && batch.rows > 0
-        {
-            edges = first.get(0).timestamp().zip(last.get(0).timestamp());
-        }
-        Ok(())
-    })?;
-    Ok(edges)
-}
-
 /// Parses and plans a query.
 pub(crate) fn compile(text: &str, clock: Clock, reading: &ReadArgs) -> Result<Compiled, Error> {
+    backsight_engine::compile(text, &settings(text, clock, reading))
+}
+
+/// [`compile`] for a run over `input`, which is looked at first where the query counts from its first or last event.
+pub(crate) fn compile_over(text: &str, clock: Clock, reading: &ReadArgs, input: &Input) -> Result<Compiled, Error> {
+    let compiled = compile(text, clock, reading)?;
+    if compiled.unknown.is_empty() {
+        return Ok(compiled);
+    }
+    backsight_engine::compile_over(text, &settings(text, clock, reading), input, &*control(reading)?)
+}
+
+fn settings(text: &str, clock: Clock, reading: &ReadArgs) -> CompileSettings {
     let (mut params, tables) = (reading.param.clone(), reading.table.clone());
     if !reading.usual.is_empty() {
         let declared = backsight_lang::parse(text).query.lets;
@@ -319,10 +313,7 @@ pub(crate) fn compile(text: &str, clock: Clock, reading: &ReadArgs) -> Result<Co
         };
         params.extend(reading.usual.iter().filter(|(name, _)| wanted(name)).cloned());
     }
-    backsight_engine::compile(
-        text,
-        &CompileSettings { clock, params, tables, pushdown: !reading.no_pushdown, trace: false },
-    )
+    CompileSettings { clock, params, tables, pushdown: !reading.no_pushdown, ..CompileSettings::default() }
 }
 
 /// The memory limit where the machine does not say what it has.

@@ -26,6 +26,8 @@ pub struct Compiled {
     pub plan: plan::Plan,
     /// Warnings and notes, in order of place.
     pub warnings: Vec<Diagnostic>,
+    /// Sources whose first and last time the plan counts from and was not told: see [`compile_over`].
+    pub unknown: plan::Unknown,
 }
 
 /// Parses and plans a query.
@@ -39,17 +41,90 @@ pub fn compile(text: &str, settings: &plan::CompileSettings) -> Result<Compiled,
     if !errors.is_empty() {
         return Err(error::Error::Query(errors));
     }
-    let (plan, more) = plan::lower(&parsed.query, text, settings)?;
+    let (plan, more, unknown) = plan::lower(&parsed.query, text, settings)?;
     warnings.extend(more);
-    Ok(Compiled { plan, warnings })
+    Ok(Compiled { plan, warnings, unknown })
+}
+
+/// [`compile`], and where the plan counts from the first or last event of a source, a look at that source.
+///
+/// # Errors
+/// As [`compile`], and what reading the source reports.
+pub fn compile_over(
+    text: &str,
+    settings: &plan::CompileSettings,
+    catalog: &dyn source::Catalog,
+    ctl: &Ctl,
+) -> Result<Compiled, error::Error> {
+    let first = compile(text, settings)?;
+    if first.unknown.is_empty() {
+        return Ok(first);
+    }
+    let mut settings = settings.clone();
+    for sources in first.unknown {
+        let edges = edges(&sources, catalog, ctl)?;
+        settings.edges.push((sources, edges));
+    }
+    compile(text, &settings)
+}
+
+/// The first and the last time of the events of some sources; of the default source, if none is named.
+///
+/// # Errors
+/// What reading the source reports.
+pub fn edges(
+    sources: &[plan::SourceRef],
+    catalog: &dyn source::Catalog,
+    ctl: &Ctl,
+) -> Result<when::Edges, error::Error> {
+    const EDGES: &str = "stats min(@timestamp) as first, max(@timestamp) as last";
+    let mut compiled = compile(EDGES, &plan::CompileSettings::default())?;
+    compiled.plan.scan.sources = sources.to_vec();
+    let mut edges = None;
+    run(&compiled.plan, catalog, &func::Clock::default(), ctl, &mut |batch| {
+        if let [first, last] = batch.columns.as_slice()
+            && batch.rows > 0
+        {
+            edges = first.get(0).timestamp().zip(last.get(0).timestamp());
+        }
+        Ok(source::Flow::More)
+    })?;
+    Ok(edges)
 }
 
 #[cfg(test)]
-mod smoke {
+mod tests {
+    use super::{compile, error::Error, plan::CompileSettings};
+    use backsight_lang::commands::COMMANDS;
+
+    /// The commands that plans of their own give nothing to show of, and why.
+    const QUIET: &[(&str, &str)] = &[
+        ("source", "names what is scanned"),
+        ("let", "a declaration"),
+        ("table", "a declaration"),
+        ("display", "the last line"),
+        ("estimate", "nothing is done"),
+    ];
+
     #[test]
-    fn explains() {
-        let settings = crate::plan::CompileSettings { pushdown: true, ..Default::default() };
-        let text = "fields ip, resourcePath | filter status = \"404\" | stats count(*) as n by ip | filter n > 20 | sort n desc";
-        println!("{}", crate::compile(text, &settings).map(|c| c.plan.explain()).unwrap_or_else(|e| e.to_string()));
+    fn every_command_compiles_and_explains_itself() {
+        let tables = ["users", "nets"].map(|name| (name.to_owned(), format!("{name}.csv"))).to_vec();
+        let settings = CompileSettings { pushdown: true, tables, ..CompileSettings::default() };
+        for command in COMMANDS {
+            let compiled = match compile(command.example, &settings) {
+                Ok(compiled) => compiled,
+                Err(Error::Query(found)) if command.tier == 0 => {
+                    assert!(found.iter().all(|d| d.code == "E080" && d.help.is_some()), "{}: {found:?}", command.name);
+                    continue;
+                }
+                Err(error) => panic!("{}: {error}", command.name),
+            };
+            let text = compiled.plan.explain();
+            // A plan is told in words, not in the notation of this program.
+            assert!(!text.contains(['{', '}']) && !text.contains("Slot"), "{}\n{text}", command.name);
+            let lines = text.lines().filter(|l| !l.starts_with("scan") && !l.starts_with("show")).count();
+            let quiet = QUIET.iter().any(|(name, _)| *name == command.name);
+            assert!(quiet || lines > 0 || command.name == "fields", "{}\n{text}", command.name);
+        }
     }
 }

@@ -73,6 +73,25 @@ impl When {
     }
 }
 
+impl std::fmt::Display for When {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.anchor {
+            Anchor::At(millis) => f.write_str(&time::format(millis.saturating_add(self.offset))),
+            anchor => {
+                let word = match anchor {
+                    Anchor::First => "the first event",
+                    Anchor::Last => "the last event",
+                    _ => "now",
+                };
+                match self.offset {
+                    0 => f.write_str(word),
+                    offset => write!(f, "{word} {offset:+} ms"),
+                }
+            }
+        }
+    }
+}
+
 /// Milliseconds of a duration in the language's own units, up to weeks.
 fn duration(text: &str) -> Option<i64> {
     backsight_lang::duration(text)?.millis()

@@ -5,7 +5,7 @@ use crate::diag::Diagnostic;
 use crate::span::Span;
 
 /// One accepted form.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leak {
     /// The code of its note. Variants of one form share it.
     pub code: &'static str,
@@ -40,7 +40,15 @@ pub(crate) const BARE_COUNT: Leak = leak("N008", "count", "count(*)");
 pub(crate) const BARE_GLOB_NAMES: Leak = leak("N009", "parse x \"…*…\" a", "parse x \"…*…\" as a");
 pub(crate) const ROUND_LIST: Leak = leak("N010", "in ( … )", "in [ … ]");
 pub(crate) const STRING_ALIAS: Leak = leak("N011", "as \"name\"", "as `name`");
+pub(crate) const REGEX_FLAGS: Leak = leak("N013", "/regex/i", "/(?i)regex/");
+pub(crate) const WHERE: Leak = leak("N014", "where", "filter");
+pub(crate) const HEAD: Leak = leak("N015", "head", "limit");
 pub(crate) const NO_WILDCARD: Leak = leak("N012", "parse x \"text\" as a", "parse x /(?<a>text)/");
+
+/// The form that a word is in place of a command.
+pub(crate) fn of_command(word: &str) -> Option<&'static Leak> {
+    [&WHERE, &HEAD].into_iter().find(|leak| leak.written.eq_ignore_ascii_case(word))
+}
 
 /// All accepted forms.
 pub const LEAKS: &[Leak] = &[
@@ -59,4 +67,7 @@ pub const LEAKS: &[Leak] = &[
     ROUND_LIST,
     STRING_ALIAS,
     NO_WILDCARD,
+    REGEX_FLAGS,
+    WHERE,
+    HEAD,
 ];

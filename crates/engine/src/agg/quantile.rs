@@ -14,7 +14,7 @@ use std::collections::HashMap;
 pub(super) const AGGREGATES: &[Aggregate] = &[
     Aggregate {
         name: "pct",
-        aliases: &[],
+        aliases: &["percentile"],
         params: &[("x", Type::Number), ("p", Type::Number)],
         literal: &[1],
         optional: 0,

@@ -10,6 +10,7 @@ mod nested;
 mod ordered;
 mod parse;
 mod past;
+mod relevant;
 mod rows;
 mod sort;
 mod spill;
@@ -19,16 +20,18 @@ mod tables;
 use crate::error::Error;
 use crate::func::Clock;
 use crate::plan::tables::{Lookup, SetSource};
-use crate::plan::{Op, Plan};
-use crate::source::{Catalog, Flow, Morsels, Scan, Table};
+use crate::plan::{Op, Plan, ScanPlan};
+use crate::source::{Catalog, Flow, Morsels, Scan, Source, Table};
 use crate::value::Value;
 use crate::value::column::{Batch, Column, Positions};
 use crate::value::set::Set;
+use backsight_lang::diag::Diagnostic;
 use ctl::Ctl;
 use group::GroupTable;
 use past::Seen;
 use rows::Rows;
 use sort::{Gather, Top};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tables::Index;
@@ -116,6 +119,12 @@ fn context<'a>(plan: &'a Plan, catalog: &'a dyn Catalog, clock: &'a Clock, ctl: 
 
 /// All rows of a plan's answer, still in slots.
 fn rows<'a>(plan: &'a Plan, cx: &'a Cx<'a>) -> Result<Rows<'a>, Error> {
+    if plan.estimate {
+        let bytes = opened(&plan.scan, cx.catalog)?.size().and_then(|n| i64::try_from(n).ok());
+        let column = Column::Const(bytes.map_or(Value::Null, Value::Int), 1);
+        let row = Batch { columns: vec![column], rows: 1, positions: Positions::sequence(0, 1) };
+        return Ok(Rows::held(vec![row], cx.ctl));
+    }
     let (mut rows, next) = scan(plan, cx.catalog, cx)?;
     for (i, op) in plan.ops.iter().enumerate().skip(next) {
         rows = steps::whole(op, plan.ops.get(i + 1), rows, cx)?;
@@ -187,16 +196,38 @@ struct Shared {
     found: AtomicU64,
 }
 
+/// The source of a plan. One that the query names and that is not there is the query's error (E052).
+fn opened(scan: &ScanPlan, catalog: &dyn Catalog) -> Result<Arc<dyn Source + Send>, Error> {
+    catalog.open(&scan.sources).map_err(|error| {
+        let (file, why) = match &error {
+            Error::Input { file, why, .. } => (file, why.clone()),
+            Error::Io { what, source } => (what, source.to_string()),
+            _ => return error,
+        };
+        let named = scan.sources.iter().position(|source| Path::new(file).ends_with(source.name()));
+        match named
+            .or((scan.sources.len() == 1).then_some(0))
+            .and_then(|at| Some((&scan.sources[at], scan.spans.get(at)?)))
+        {
+            Some((source, span)) => {
+                let message = format!("unknown source `{}`", source.name());
+                Diagnostic::error("E052", *span, message).help(why).into()
+            }
+            None => error,
+        }
+    })
+}
+
 /// Runs the ops up to and including the first sink over the source. Returns its rows and the number of the next op.
 fn scan<'a>(plan: &'a Plan, catalog: &dyn Catalog, cx: &'a Cx<'a>) -> Result<(Rows<'a>, usize), Error> {
-    let source = catalog.open(&plan.scan.sources)?;
+    let source = opened(&plan.scan, catalog)?;
     let sink_at = plan.ops.iter().position(is_sink).unwrap_or(plan.ops.len());
     let (maps, sink) = (&plan.ops[..sink_at], plan.ops.get(sink_at));
     let any = match sink {
         Some(Op::Limit { rows, any: true }) => Some(*rows),
         _ => None,
     };
-    let range = (cx.clock.start, cx.clock.end);
+    let range = plan.scan.range;
     let want = plan.scan.fields.iter().map(|(f, _)| f.clone()).collect();
     let scan = Scan { want, needles: plan.scan.needles.clone(), range };
     let morsels = source.open(&scan, &cx.ctl.counters)?;

@@ -2,7 +2,7 @@
 
 use super::eval::arithmetic;
 use super::steps::put;
-use super::{Cx, past};
+use super::{Cx, past, relevant};
 use crate::agg::Input;
 use crate::agg::trace::Trace;
 use crate::func::Grid;
@@ -83,6 +83,9 @@ pub(super) fn ordered(op: &Ordered, mut rows: Batch, cx: &Cx<'_>) -> Batch {
             put(&mut rows, *ratio, ratios);
             put(&mut rows, *severity, severities);
             rows
+        }
+        Ordered::Relevant { holds, fields, message, without } => {
+            relevant::relevant(&rows, *holds, fields, *message, without)
         }
         Ordered::Burst { keys, time, within, value, op, bound, trace } => {
             bursts(&rows, keys, *time, *within, value, *op, bound, *trace)
@@ -266,7 +269,8 @@ fn outliers(mut rows: Batch, columns: &[(Slot, Slot, Option<Slot>)], param: f64,
     rows.filter(&keep.into())
 }
 
-fn whole(x: f64) -> Value {
+/// A float, as an integer where it is one.
+pub(super) fn whole(x: f64) -> Value {
     if x.fract() == 0.0 && x.abs() < 9e15 { Value::Int(x as i64) } else { Value::float(x) }
 }
 

@@ -1,9 +1,10 @@
 //! A plan as text for `backsight explain`: every op in the order it runs, nothing left out.
 
 use super::nested::Combine;
+use super::ordered::Ordered;
 use super::tables::SetSource;
-use super::{AggCall, Expr, Matcher, Op, ParsePattern, Plan, Slot, SortKey};
-use crate::value::Value;
+use super::{AggCall, CompareOp, Expr, Matcher, Op, ParsePattern, Plan, Slot, SortKey};
+use crate::value::{Kind, Value, number, time};
 use backsight_lang::ast::{BinaryOp, Segment};
 use std::fmt::Write;
 
@@ -148,11 +149,76 @@ impl Names {
                 format!("lookup  {} from {:?}", columns.join(", "), lookup.file)
             }
             Op::Ordered(op) => {
-                let text = format!("ordered {op:?}");
+                let text = self.ordered(op);
                 if op.renumbers() {
                     self.0.clear();
                 }
                 text
+            }
+        }
+    }
+
+    /// A command over all rows in their order: its word, then what it looks at.
+    fn ordered(&self, op: &Ordered) -> String {
+        let of = |keys: &[Slot]| match keys {
+            [] => "of all rows".to_owned(),
+            keys => format!("of each {}", self.list(keys)),
+        };
+        match op {
+            Ordered::Accum { keys, input, output } => {
+                format!("accum   #{output} = running sum of {}, {}", self.get(*input), of(keys))
+            }
+            Ordered::Autoregress { keys, input, outputs } => {
+                let lags: Vec<String> = outputs.iter().map(|(lag, to)| format!("#{to} = {lag} before")).collect();
+                format!("earlier {} in rows {}: {}", self.get(*input), of(keys), lags.join(", "))
+            }
+            Ordered::Baseline { keys, input, outputs: [median, mad, past] } => {
+                let input = self.get(*input);
+                let of = of(keys);
+                format!(
+                    "past    #{median} = median, #{mad} = distance from it, #{past} = number of {input} before, {of}"
+                )
+            }
+            Ordered::New { after, known, .. } => {
+                let since = after.map_or("all values".to_owned(), |t| format!("values first seen since {t}"));
+                let known = known.as_ref().map_or(String::new(), |(_, to)| format!(", #{to} = values known before"));
+                format!("new     {since}{known}")
+            }
+            Ordered::FillDown(columns) => {
+                let from: Vec<Slot> = columns.iter().map(|(from, _)| *from).collect();
+                format!("fill    nulls of {} from above", self.list(&from))
+            }
+            Ordered::Sessionize { keys, gap, output, .. } => {
+                format!("session #{output} = number {}, a pause over {gap} ms starts one", of(keys))
+            }
+            Ordered::Totals { inputs, row, column, .. } => {
+                let row = row.map_or(String::new(), |to| format!(", in each row as #{to}"));
+                let column = if *column { ", in a last row" } else { "" };
+                format!("totals  of {}{row}{column}", self.list(inputs))
+            }
+            Ordered::FillMissing { bin, period, keys, .. } => {
+                let period = format!("{}{}", period.count, period.unit.symbol());
+                format!("bins    of {period} missing in {}, {}", self.get(*bin), of(keys))
+            }
+            Ordered::Outlier { columns, param, lower, remove } => {
+                let from: Vec<Slot> = columns.iter().map(|(from, ..)| *from).collect();
+                let what = if *remove { "rows dropped" } else { "values clamped" };
+                let sides = if *lower { "above and below" } else { "above" };
+                format!("outlier {what} {param} quartile ranges {sides} in {}", self.list(&from))
+            }
+            Ordered::Patterns { pattern, .. } => format!("ratio   and severity of {}", self.get(*pattern)),
+            Ordered::Relevant { holds, fields, message, .. } => {
+                let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+                names.extend(message.map(|_| "all fields of the events"));
+                format!("rank    {} by how they tell {}", names.join(", "), self.get(*holds))
+            }
+            Ordered::Burst { keys, within, value, op, bound, .. } => {
+                let (call, bound) = (self.call(value), literal(bound));
+                format!("burst   {call} {} {bound} within {within} ms, {}", op.symbol(), of(keys))
+            }
+            Ordered::Sequence { keys, within, steps, .. } => {
+                let steps: Vec<String> = steps.iter().map(|(s, n)| format!("{n} times {}", self.get(*s))).collect();
+                format!("follow  {} within {within} ms, {}", steps.join(", then "), of(keys))
             }
         }
     }
@@ -166,6 +232,21 @@ impl Names {
         match call.settings.number {
             Some(n) => format!("{}({args}, {n})", call.aggregate.name),
             None => format!("{}({args})", call.aggregate.name),
+        }
+    }
+
+    /// How the sides of a comparison with a literal are taken: which coercion decides it.
+    fn compared(&self, op: CompareOp, a: &Expr, b: &Expr) -> &'static str {
+        let ((Expr::Literal(value), other) | (other, Expr::Literal(value))) = (a, b) else { return "" };
+        let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
+        let is_time = matches!(other, Expr::Slot(s) if self.get(*s) == "@timestamp");
+        match value {
+            Value::Text(Kind::String, text) if is_time && time::parse_readable(text).is_some() => " (as times)",
+            Value::Text(Kind::String, _) if equality => " (as text)",
+            Value::Text(Kind::String, text) if number::numeric(text).is_none() => " (as text)",
+            Value::Int(_) | Value::Float(_) if equality => " (as numbers; a string by its text)",
+            Value::Int(_) | Value::Float(_) | Value::Text(Kind::String, _) => " (as numbers; other text by code point)",
+            _ => "",
         }
     }
 
@@ -197,7 +278,9 @@ impl Names {
             }
             Expr::Arithmetic(op, a, b) => format!("({} {} {})", self.expr(a), arithmetic(*op), self.expr(b)),
             Expr::Negate(e) => format!("-{}", self.expr(e)),
-            Expr::Compare(op, a, b) => format!("{} {} {}", self.expr(a), op.symbol(), self.expr(b)),
+            Expr::Compare(op, a, b) => {
+                format!("{} {} {}{}", self.expr(a), op.symbol(), self.expr(b), self.compared(*op, a, b))
+            }
             Expr::And(all) => all.iter().map(|e| self.expr(e)).collect::<Vec<_>>().join(" and "),
             Expr::Or(all) => format!("({})", all.iter().map(|e| self.expr(e)).collect::<Vec<_>>().join(" or ")),
             Expr::Not(e) => format!("not ({})", self.expr(e)),
@@ -215,7 +298,7 @@ impl Names {
 fn literal(value: &Value) -> String {
     match value {
         Value::Null => "null".into(),
-        Value::Text(crate::value::Kind::String, t) => format!("{:?}", String::from_utf8_lossy(t)),
+        Value::Text(Kind::String, t) => format!("{:?}", String::from_utf8_lossy(t)),
         other => other.as_ref().text().map_or(String::new(), |t| String::from_utf8_lossy(&t).into_owned()),
     }
 }

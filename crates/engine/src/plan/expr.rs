@@ -1,8 +1,9 @@
 //! Expressions: names to slots, calls to table rows, literals to values.
 
+use super::foreign;
 use super::lower::{Lowering, Param, plural};
 use super::stats::Groups;
-use super::{Call, CompareOp, Expr, Matcher};
+use super::{Call, CompareOp, Expr, Matcher, Slot};
 use crate::func::{self, Function, Prepared, Type};
 use crate::source::Field;
 use crate::value::set::Set;
@@ -73,13 +74,23 @@ impl Lowering<'_> {
         let text = self.text_of(e);
         let text = without_parentheses(&text);
         match cx {
-            Context::Rows | Context::Argument => self.scope.by_text(text).map(Expr::Slot),
+            Context::Rows | Context::Argument => {
+                self.scope.by_text(text).or_else(|| self.aliased(text, e.span)).map(Expr::Slot)
+            }
             // A call of an aggregate is always a new one.
             Context::Groups(_) if matches!(&e.kind, ExprKind::Call { name, .. } if agg::find(&name.text).is_some()) => {
                 None
             }
             Context::Groups(groups) => groups.key_by_text(text).map(Expr::Slot),
         }
+    }
+
+    /// The column that a `stats` has computed by this text and given another name: read as that, with a note.
+    fn aliased(&mut self, text: &str, span: Span) -> Option<Slot> {
+        let (name, slot) = self.scope.by_aliased_text(text)?;
+        let note = Diagnostic::note("N022", span, format!("`{text}` is read as the column `{name}`"));
+        self.report(note.help("after `stats … as name` a column goes by its name"));
+        Some(slot)
     }
 
     fn path(&mut self, cx: &mut Context<'_>, path: &ast::Path) -> Expr {
@@ -97,6 +108,11 @@ impl Lowering<'_> {
             return if rest.is_empty() { Expr::Slot(slot) } else { Expr::Member(Box::new(Expr::Slot(slot)), rest) };
         }
         let name = path.text();
+        if matches!(cx, Context::Rows | Context::Argument)
+            && let Some(slot) = self.aliased(&name, path.span)
+        {
+            return Expr::Slot(slot);
+        }
         let diagnostic = match cx {
             Context::Groups(_) => Diagnostic::error(
                 "E013",
@@ -211,6 +227,10 @@ impl Lowering<'_> {
 
     fn call(&mut self, cx: &mut Context<'_>, e: &ast::Expr, name: &ast::Name, args: &[ast::Expr], star: bool) -> Expr {
         if let Some(aggregate) = agg::find(&name.text) {
+            if let Some(here) = foreign::accepted(&name.text) {
+                let message = format!("`{}` is read as `{here}`", name.text);
+                self.report(Diagnostic::note("N023", name.span, message));
+            }
             return match cx {
                 Context::Groups(groups) => match self.aggregate(aggregate, e, name, args, star) {
                     Some(call) => Expr::Slot(groups.aggregate(call)),
@@ -229,7 +249,10 @@ impl Lowering<'_> {
         let Some(function) = func::find(&name.text) else {
             let error = Diagnostic::error("E010", name.span, format!("unknown function `{}`", name.text));
             let known = functions().map(|f| f.name).chain(agg::aggregates().map(|a| a.name));
-            self.report(error.help_nearest(&name.text, known));
+            self.report(match foreign::instead(&name.text) {
+                Some(help) => error.help(help),
+                None => error.help_nearest(&name.text, known),
+            });
             return Expr::Literal(Value::Null);
         };
         if let ("bin", [first, _]) = (function.name, args) {
@@ -243,6 +266,9 @@ impl Lowering<'_> {
                 self.report(note.help(format!("write `bin({})`", self.text_of(&args[1]))));
                 return self.call(cx, e, name, &args[1..], star);
             }
+        }
+        if let Some(edge) = self.query_time(function, args) {
+            return edge;
         }
         if !self.arity(e, &name.text, function.params.len(), function.optional, function.variadic, args.len(), star) {
             return Expr::Literal(Value::Null);
@@ -266,6 +292,19 @@ impl Lowering<'_> {
         Expr::Call(Call { function, args: lowered, prepared })
     }
 
+    /// `queryStartTime()` and its like, which are known once the source is.
+    fn query_time(&mut self, function: &Function, args: &[ast::Expr]) -> Option<Expr> {
+        let time: fn(i64, i64) -> i64 = match function.name {
+            "queryStartTime" => |start, _| start,
+            "queryEndTime" => |_, end| end,
+            "queryTimeRange" => |start, end| end.saturating_sub(start),
+            _ => return None,
+        };
+        let (start, end) = if args.is_empty() { self.window() } else { return None };
+        let known = (start, end) != (0, 0);
+        Some(Expr::Literal(if known { Value::Int(time(start, end)) } else { Value::Null }))
+    }
+
     /// `@timestamp` for `bin`; after `stats` only if it is still a column.
     fn event_time(&mut self, cx: &mut Context<'_>, e: &ast::Expr) -> Option<Expr> {
         let slot = match cx {
@@ -281,6 +320,7 @@ impl Lowering<'_> {
     /// An argument, and what can be made of it once and for all.
     fn argument(&mut self, cx: &mut Context<'_>, kind: Type, arg: &ast::Expr) -> (Expr, Option<Prepared>) {
         match kind {
+            Type::Period if is_auto(arg) => (Expr::Literal(Value::Null), Some(Prepared::Period(self.auto_period()))),
             Type::Period => match self.period(arg) {
                 Some(d) => (Expr::Literal(Value::Null), Some(Prepared::Period(d))),
                 None => {
@@ -415,7 +455,7 @@ impl Lowering<'_> {
                 }
                 None => {
                     if name.len() + 1 == source.len() {
-                        self.param(name, span);
+                        self.lone_param(name, span);
                     }
                     out.push('$');
                     out.push_str(name);
@@ -425,6 +465,18 @@ impl Lowering<'_> {
         }
         out.push_str(rest);
         out
+    }
+
+    /// `/$name/` without such a parameter: an error where the query declares any; else it is what it says, which
+    /// matches nothing.
+    fn lone_param(&mut self, name: &str, span: Span) {
+        if self.params.is_empty() {
+            let note =
+                Diagnostic::note("N024", span, format!("`/${name}/` matches nothing: `$` is the end of the text"));
+            self.report(note.help(format!("for a parameter, declare it: `let {name} = /…/`")));
+        } else {
+            self.param(name, span);
+        }
     }
 
     /// The value of a parameter (E050).
@@ -506,9 +558,20 @@ pub fn signature(f: &Function) -> String {
     out
 }
 
+/// `auto`, in place of a period.
+fn is_auto(e: &ast::Expr) -> bool {
+    matches!(&e.kind, ExprKind::Path(path) if path.text().eq_ignore_ascii_case("auto"))
+}
+
 /// A regular expression that matches a value's text and nothing else.
 fn exactly(value: &Value) -> String {
     regex::escape(&value.as_ref().text().map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default())
+}
+
+/// A call of a function of the table.
+pub(super) fn table_call(name: &str, args: Vec<Expr>) -> Expr {
+    let prepared = args.iter().map(|_| None).collect();
+    Expr::Call(Call { function: func::find(name).expect("a function of the table"), args, prepared })
 }
 
 fn timestamp_path(span: Span) -> ast::Path {

@@ -1,6 +1,6 @@
 //! From the syntax tree to a plan, one stage after another.
 
-use super::expr::{Context, column_text};
+use super::expr::{Context, column_text, table_call};
 use super::scope::Scope;
 use super::tables::SetSource;
 use super::{Expr, Op, ParsePattern, Plan, ScanPlan, Slot, SortKey, SourceRef, needles};
@@ -8,7 +8,8 @@ use crate::error::Error;
 use crate::func::Clock;
 use crate::source::Field;
 use crate::value::Value;
-use backsight_lang::ast::{self, LetValue, ParseHow, Query, SourceSpec, Stage, StageKind};
+use crate::when::Edges;
+use backsight_lang::ast::{self, LetValue, ParseHow, Query, Stage, StageKind};
 use backsight_lang::diag::{Diagnostic, Severity};
 use backsight_lang::glob::Glob;
 use backsight_lang::span::Span;
@@ -28,20 +29,25 @@ pub struct Settings {
     pub pushdown: bool,
     /// Every row of the answer comes with its [`Trace`](crate::agg::trace::Trace) in a last column, [`TRACE`].
     pub trace: bool,
+    /// First and last time of the sources that the query counts from; [`crate::Compiled::unknown`] names what is missing.
+    pub edges: Vec<(Vec<SourceRef>, Edges)>,
 }
 
 /// The column of traces.
 pub const TRACE: &str = "@trace";
 
+/// Sources whose first and last time a plan needs and does not have.
+pub type Unknown = Vec<Vec<SourceRef>>;
+
 /// Compiles a parsed query. Warnings and notes come back with the plan.
 ///
 /// # Errors
 /// [`Error::Query`] with all errors of the first phase that has any: names and arity, then stage checks.
-pub fn lower(query: &Query, text: &str, settings: &Settings) -> Result<(Plan, Vec<Diagnostic>), Error> {
+pub fn lower(query: &Query, text: &str, settings: &Settings) -> Result<(Plan, Vec<Diagnostic>, Unknown), Error> {
     let mut lowering = Lowering::new(text, settings);
     lowering.declare(query);
     let plan = lowering.query(query);
-    let mut diagnostics = lowering.diagnostics;
+    let mut diagnostics = std::mem::take(&mut lowering.diagnostics);
     diagnostics.sort_by_key(|d| (d.severity != Severity::Error, phase(d.code), d.span));
     diagnostics.dedup();
     match diagnostics.first() {
@@ -50,7 +56,7 @@ pub fn lower(query: &Query, text: &str, settings: &Settings) -> Result<(Plan, Ve
             diagnostics.retain(|d| d.severity == Severity::Error && phase(d.code) == deciding);
             Err(Error::Query(diagnostics))
         }
-        _ => Ok((plan, diagnostics)),
+        _ => Ok((plan, diagnostics, lowering.unknown_edges)),
     }
 }
 
@@ -90,9 +96,20 @@ pub(super) struct Lowering<'a> {
     pub joins: Vec<super::nested::OpenJoin<'a>>,
     /// Joins that a row-reshaping command has put out of reach.
     pub closed_joins: Vec<super::nested::OpenJoin<'a>>,
+    /// The expression of a `pattern` right before a comparison of patterns.
+    pub compared: Option<ast::Expr>,
     /// Something is relative to the first or last event.
     pub needs_edges: bool,
-    sources: Vec<SourceRef>,
+    /// Sources whose first and last time are not known yet.
+    pub unknown_edges: Vec<Vec<SourceRef>>,
+    /// What is read, and where the query says so.
+    pub sources: Vec<(SourceRef, Span)>,
+    /// The query's time range.
+    pub range: super::window::Range,
+    /// What of it, and before it, a comparison of two windows reads.
+    pub read: Option<super::window::Range>,
+    /// Only the size of the input is asked for.
+    pub estimate: bool,
     /// Fields and slots of the source stage, kept when its scope is replaced.
     scan: Option<ScanPlan>,
 }
@@ -110,8 +127,13 @@ impl<'a> Lowering<'a> {
             tables: settings.tables.clone(),
             joins: Vec::new(),
             closed_joins: Vec::new(),
+            compared: None,
             needs_edges: false,
+            unknown_edges: Vec::new(),
             sources: Vec::new(),
+            range: (settings.clock.start, settings.clock.end),
+            read: None,
+            estimate: false,
             scan: None,
         }
     }
@@ -172,9 +194,7 @@ impl<'a> Lowering<'a> {
 
     /// Lowers a (sub-)query in this lowering's scope.
     fn query(&mut self, query: &Query) -> Plan {
-        for stage in &query.stages {
-            self.stage(stage);
-        }
+        self.stages(&query.stages);
         let mut shown = self.scope.shown();
         if self.settings.trace
             && let Some(slot) = self.scope.created(TRACE)
@@ -186,6 +206,24 @@ impl<'a> Lowering<'a> {
         self.finish(shown)
     }
 
+    /// Lowers one stage after another.
+    pub fn stages(&mut self, stages: &[Stage]) {
+        for (i, stage) in stages.iter().enumerate() {
+            match (&stage.kind, stages.get(i + 1).map(|next| &next.kind)) {
+                // The two are one: what is compared is patterns.
+                (StageKind::Pattern(e), Some(StageKind::Diff(_) | StageKind::LogCompare(_))) => {
+                    self.compared = Some(e.clone());
+                }
+                (StageKind::Estimate, Some(_)) => self.error(
+                    "E002",
+                    stage.word,
+                    "expected `estimate` to be the last command, found another behind it",
+                ),
+                _ => self.stage(stage),
+            }
+        }
+    }
+
     /// The plan of what was lowered, with these columns.
     pub fn finish(&mut self, shown: Vec<(String, Slot)>) -> Plan {
         self.close_joins();
@@ -193,8 +231,9 @@ impl<'a> Lowering<'a> {
             let time = self.source_time();
             self.ops.insert(0, Op::Edges(time));
         }
-        if self.settings.clock.start.is_some() || self.settings.clock.end.is_some() {
-            self.range();
+        let read = self.read.unwrap_or(self.range);
+        if read != (None, None) {
+            self.keep_range(read);
         }
         let mut scan = self.scan.take().unwrap_or_default();
         if !self.scope.closed {
@@ -204,8 +243,10 @@ impl<'a> Lowering<'a> {
                 ..ScanPlan::default()
             };
         }
-        scan.sources = std::mem::take(&mut self.sources);
-        let mut plan = Plan { scan, ops: std::mem::take(&mut self.ops), shown, sets: std::mem::take(&mut self.sets) };
+        (scan.sources, scan.spans) = std::mem::take(&mut self.sources).into_iter().unzip();
+        scan.range = read;
+        let (ops, sets) = (std::mem::take(&mut self.ops), std::mem::take(&mut self.sets));
+        let mut plan = Plan { scan, ops, shown, sets, estimate: self.estimate };
         super::rewrite::drop_unread(&mut plan);
         if self.settings.pushdown {
             plan.scan.needles = needles::of(&plan);
@@ -213,34 +254,26 @@ impl<'a> Lowering<'a> {
         plan
     }
 
-    /// Puts the query's time range in front of everything.
-    fn range(&mut self) {
-        let clock = self.settings.clock;
-        let time = self.source_time();
-        self.ops.insert(0, Op::Range { time, start: clock.start, end: clock.end });
-    }
-
-    /// The slot of the events' own time, at the start of the plan.
-    fn source_time(&mut self) -> Slot {
-        match &mut self.scan {
-            Some(scan) => match scan.fields.iter().find(|(f, _)| *f == Field::Timestamp) {
-                Some((_, slot)) => *slot,
-                None => {
-                    scan.fields.push((Field::Timestamp, scan.slots));
-                    scan.slots += 1;
-                    scan.slots - 1
-                }
-            },
-            None => self.scope.field(Field::Timestamp),
-        }
+    /// The scan of the source stage, once its scope has been replaced.
+    pub fn scan_fields(&mut self) -> Option<&mut ScanPlan> {
+        self.scan.as_mut()
     }
 
     /// A query inside this one, with the same parameters. Returns its plan.
     pub fn nested(&mut self, query: &Query) -> Plan {
         let mut inner = self.inner();
         let plan = inner.query(query);
-        self.diagnostics.append(&mut inner.diagnostics);
+        self.take_in(inner);
         plan
+    }
+
+    /// What a lowering for a query inside this one has found out.
+    pub fn take_in(&mut self, mut inner: Lowering<'a>) {
+        self.diagnostics.append(&mut inner.diagnostics);
+        self.unknown_edges.append(&mut inner.unknown_edges);
+        if inner.estimate {
+            self.error("E080", Span::default(), "`estimate` is not supported inside of a query");
+        }
     }
 
     /// A lowering for a query inside this one.
@@ -278,7 +311,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    pub fn stage(&mut self, stage: &Stage) {
+    fn stage(&mut self, stage: &Stage) {
         match &stage.kind {
             StageKind::Fields(items) => {
                 let columns = self.items(items);
@@ -345,9 +378,13 @@ impl<'a> Lowering<'a> {
             StageKind::Anomaly => {
                 self.unsupported("anomaly", stage.word, "use `pattern`, `firstseen` or `outlier`");
             }
-            _ => {
-                let word = stage.word.text(self.text).to_owned();
-                self.unsupported(&word, stage.word, "this command is not built yet");
+            StageKind::Diff(period) => self.diff(period.as_ref(), stage.word),
+            StageKind::LogCompare(period) => self.log_compare(period, stage.word),
+            StageKind::RelevantFields { fields, condition } => self.relevant_fields(fields, condition),
+            StageKind::Estimate => {
+                self.estimate = true;
+                self.scope = Scope::of_slots(vec![("bytes".to_owned(), 0)], 1);
+                self.ops.clear();
             }
         }
     }
@@ -573,36 +610,6 @@ impl<'a> Lowering<'a> {
         self.scope.shown.append(&[(alias.text.clone(), slot)]);
     }
 
-    fn source(&mut self, stage: &Stage, source: &ast::SourceStage) {
-        if !self.ops.is_empty() {
-            return self.error("E002", stage.word, "expected `source` before all other commands, found it after one");
-        }
-        for spec in &source.specs {
-            match spec {
-                SourceSpec::Name(text) => self.sources.push(SourceRef::Name(text.text.clone())),
-                SourceSpec::DataSource(all) => {
-                    self.sources.extend(all.iter().map(|t| SourceRef::Format(t.text.clone())))
-                }
-                SourceSpec::LogGroups(args) => {
-                    for (name, values) in args {
-                        if name.text.eq_ignore_ascii_case("namePrefix") {
-                            self.sources.extend(values.iter().map(|t| SourceRef::Prefix(t.text.clone())));
-                        } else {
-                            self.report(Diagnostic::warning(
-                                "W006",
-                                name.span,
-                                format!("argument `{}` is ignored", name.text),
-                            ));
-                        }
-                    }
-                }
-            }
-        }
-        if source.start.is_some() || source.end.is_some() {
-            self.unsupported("start=", stage.word, "use `--start` and `--end`");
-        }
-    }
-
     /// The text of an expression for column names and lookups by text.
     pub fn text_of(&self, e: &ast::Expr) -> String {
         column_text(e.span.text(self.text))
@@ -612,12 +619,6 @@ impl<'a> Lowering<'a> {
 /// The value, or what the JSON text it holds stands for.
 fn or_parsed(e: Expr) -> Expr {
     table_call("coalesce", vec![table_call("jsonParse", vec![e.clone()]), e])
-}
-
-/// A call of a function of the table.
-fn table_call(name: &str, args: Vec<Expr>) -> Expr {
-    let prepared = args.iter().map(|_| None).collect();
-    Expr::Call(super::Call { function: crate::func::find(name).expect("a function of the table"), args, prepared })
 }
 
 /// Group names that the regex engine does not take (`(?<@domain>…)`, as published queries write them) replaced by ones

@@ -6,16 +6,19 @@
 
 pub mod explain;
 mod expr;
+mod foreign;
 mod lower;
 mod needles;
 pub mod nested;
 pub mod ordered;
 mod param;
 pub mod past;
+mod pattern;
 mod rewrite;
 mod scope;
 mod stats;
 pub mod tables;
+mod window;
 
 use crate::agg::{Aggregate, Settings};
 use crate::func::{Function, Prepared};
@@ -23,10 +26,11 @@ use crate::source::Field;
 use crate::value::Value;
 use crate::value::set::Set;
 use backsight_lang::ast::{BinaryOp, Segment};
+use backsight_lang::span::Span;
 use regex::bytes::Regex;
 use std::sync::Arc;
 
-pub use lower::{Settings as CompileSettings, TRACE, lower};
+pub use lower::{Settings as CompileSettings, TRACE, Unknown, lower};
 
 /// Position of a column in a batch.
 pub type Slot = usize;
@@ -42,6 +46,8 @@ pub struct Plan {
     pub shown: Vec<(String, Slot)>,
     /// The sets of `in ( … )` and `in table`, found out first; [`Expr::InQuery`] refers to them by number.
     pub sets: Vec<tables::SetSource>,
+    /// Only the size of what would be read is asked for: one row, `bytes`.
+    pub estimate: bool,
 }
 
 impl Plan {
@@ -62,6 +68,10 @@ pub struct ScanPlan {
     pub needles: Vec<Vec<Vec<u8>>>,
     /// The sources named by `source` commands, in order; empty for the default source.
     pub sources: Vec<SourceRef>,
+    /// Where the query names each of them.
+    pub spans: Vec<Span>,
+    /// The time range that is read, half-open, epoch milliseconds; [`Op::Range`] keeps it.
+    pub range: (Option<i64>, Option<i64>),
 }
 
 /// A source named in a query.
@@ -73,6 +83,15 @@ pub enum SourceRef {
     Prefix(String),
     /// Inputs of a format.
     Format(String),
+}
+
+impl SourceRef {
+    /// As the query names it.
+    pub fn name(&self) -> &str {
+        match self {
+            SourceRef::Name(name) | SourceRef::Prefix(name) | SourceRef::Format(name) => name,
+        }
+    }
 }
 
 /// One step of a plan.

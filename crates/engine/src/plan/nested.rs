@@ -119,7 +119,7 @@ impl<'a> Lowering<'a> {
         let name = |n: &Option<ast::Name>| n.as_ref().map(|n| n.text.clone());
         let (left_name, right_name) = (name(&join.left), name(&join.right));
         let mut right = self.inner();
-        join.query.stages.iter().for_each(|s| right.stage(s));
+        right.stages(&join.query.stages);
         right.settle(None);
         let (a, b) = &join.on;
         let swapped = starts_with(a, right_name.as_deref()) || starts_with(b, left_name.as_deref());
@@ -193,32 +193,10 @@ impl<'a> Lowering<'a> {
             let mut shown: Vec<(String, Slot)> = columns.iter().map(|(slot, _)| (format!("#{slot}"), *slot)).collect();
             shown.push(("key".into(), key.1));
             let plan = right.finish(shown);
-            self.diagnostics.append(&mut right.diagnostics);
+            self.take_in(right);
             let how = Combine::Join { left: key.0, right: key.1, outer, columns };
             self.ops[op] = Op::Nested(Box::new(Nested { plan, how }));
         }
-    }
-
-    pub(super) fn pattern(&mut self, e: &ast::Expr) {
-        let text = self.row_expr(e);
-        let mask = func::find("maskPattern").expect("a function of the table");
-        let masked = Expr::Call(super::Call { function: mask, args: vec![text], prepared: vec![None] });
-        let slot = self.materialize(masked);
-        let present = func::find("ispresent").expect("a function of the table");
-        let keep = Expr::Call(super::Call { function: present, args: vec![Expr::Slot(slot)], prepared: vec![None] });
-        self.ops.push(Op::Filter(keep));
-        let aggregate = crate::agg::find("count").expect("an aggregate of the table");
-        let settings = crate::agg::Settings { star: true, ..Default::default() };
-        let call = super::AggCall { aggregate, args: Vec::new(), time: None, settings };
-        self.ops.push(Op::Group { keys: vec![slot], aggs: vec![call], slots: 4 });
-        self.ops.push(Op::Ordered(super::ordered::Ordered::Patterns { pattern: 0, count: 1, ratio: 2, severity: 3 }));
-        let pairs = [("@pattern", 0), ("@ratio", 2), ("@sampleCount", 1), ("@severityLabel", 3)];
-        let mut scope = Scope::of_slots(pairs.iter().map(|(n, s)| ((*n).to_owned(), *s)).collect(), 4);
-        scope.order = vec![
-            SortKey { slot: 1, descending: true, by_text: false },
-            SortKey { slot: 0, descending: false, by_text: true },
-        ];
-        self.reshape(scope);
     }
 }
 

@@ -110,6 +110,17 @@ pub enum Ordered {
         /// Where its severity goes.
         severity: Slot,
     },
+    /// Fields by how differently their values are distributed where a condition holds; replaces the rows.
+    Relevant {
+        /// The column that is 1 where the condition holds.
+        holds: Slot,
+        /// Names and columns of the fields.
+        fields: Vec<(String, Slot)>,
+        /// The events' text, whose own fields are looked at, too.
+        message: Option<Slot>,
+        /// Fields of the text that are left out.
+        without: Vec<String>,
+    },
     /// Windows of time in which a key reaches a bound; replaces the rows.
     Burst {
         /// Who.
@@ -160,6 +171,9 @@ impl Ordered {
                 keys.iter().copied().chain([*bin]).chain(with.iter().map(|(s, _)| *s)).collect()
             }
             Ordered::Outlier { columns, .. } => columns.iter().map(|(from, ..)| *from).collect(),
+            Ordered::Relevant { holds, fields, message, .. } => {
+                fields.iter().map(|(_, s)| *s).chain(*message).chain([*holds]).collect()
+            }
             Ordered::Burst { keys, time, value, trace, .. } => {
                 let read = keys.iter().copied().chain([*time]).chain(value.args.iter().copied());
                 read.chain(value.time).chain(*trace).collect()
@@ -183,13 +197,16 @@ impl Ordered {
             Ordered::Outlier { columns, .. } => {
                 columns.iter().flat_map(|(_, to, mark)| [Some(*to), *mark]).flatten().collect()
             }
-            Ordered::FillMissing { .. } | Ordered::Burst { .. } | Ordered::Sequence { .. } => Vec::new(),
+            Ordered::FillMissing { .. }
+            | Ordered::Burst { .. }
+            | Ordered::Sequence { .. }
+            | Ordered::Relevant { .. } => Vec::new(),
         }
     }
 
     /// True where the op's rows are new ones with a numbering of their own.
     pub fn renumbers(&self) -> bool {
-        matches!(self, Ordered::Burst { .. } | Ordered::Sequence { .. })
+        matches!(self, Ordered::Burst { .. } | Ordered::Sequence { .. } | Ordered::Relevant { .. })
     }
 }
 
@@ -316,7 +333,7 @@ impl Lowering<'_> {
         let keys = self.scope.keys.iter().copied().filter(|s| *s != bin).collect();
         let with = with.iter().map(|(e, p)| (self.path_slot(p), self.literal(e).unwrap_or_default())).collect();
         self.settle(None);
-        let range = (self.settings.clock.start, self.settings.clock.end);
+        let range = self.range;
         self.ops.push(Op::Ordered(Ordered::FillMissing { bin, period, keys, with, range }));
         // The new rows stand at the end until the order is made again.
         self.scope.sorted = false;

@@ -8,7 +8,6 @@ use crate::agg;
 use crate::source::Field;
 use crate::when::When;
 use backsight_lang::ast::{self, Duration, Name, Path, Text};
-use backsight_lang::diag::Diagnostic;
 use backsight_lang::span::Span;
 
 impl Lowering<'_> {
@@ -75,10 +74,7 @@ impl Lowering<'_> {
             },
             (None, Some(text)) => match When::parse(&text.text) {
                 Ok(when) => Some(when),
-                Err(_) => {
-                    let error = Diagnostic::error("E002", text.span, format!("expected a time, found `{}`", text.text));
-                    return self.report(error.help("write RFC 3339, a date, epoch, `now-1h`, `first+7d` or `last-1d`"));
-                }
+                Err(_) => return self.no_time(text),
             },
             (None, None) => None,
         };

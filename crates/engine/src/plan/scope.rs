@@ -18,6 +18,8 @@ pub(super) struct Scope {
     created: HashMap<String, Slot>,
     /// Names of unaliased columns of a `stats`, without white space: how an expression refers to them.
     texts: Vec<(String, Slot)>,
+    /// Texts of the columns of a `stats` that have another name, which may be meant by them all the same.
+    aliased: Vec<(String, String, Slot)>,
     /// True after a row-reshaping command: only `created` exists.
     pub closed: bool,
     /// The fields read from the source so far, before any row-reshaping command.
@@ -150,6 +152,21 @@ impl Scope {
         self.texts.push((squeeze(text), slot));
     }
 
+    /// Makes a column that has a name reachable by its text, with a note.
+    pub fn create_aliased(&mut self, text: &str, name: &str, slot: Slot) {
+        self.aliased.push((squeeze(text), name.to_owned(), slot));
+    }
+
+    /// The one column with a name of its own whose text this is: its name and slot.
+    pub fn by_aliased_text(&self, text: &str) -> Option<(String, Slot)> {
+        let text = squeeze(text);
+        let mut found = self.aliased.iter().filter(|(t, ..)| *t == text);
+        match (found.next(), found.next()) {
+            (Some((_, name, slot)), None) => Some((name.clone(), *slot)),
+            _ => None,
+        }
+    }
+
     /// The unaliased column with this text, exact case first.
     pub fn by_text(&self, text: &str) -> Option<Slot> {
         if self.texts.is_empty() {
@@ -180,6 +197,13 @@ impl Scope {
         let starts = (1..=path.segments.len()).rev();
         let mut heads = starts.map(|end| Path { segments: path.segments[..end].to_vec(), span: path.span }.text());
         heads.any(|head| self.created(&head).is_some()) || path.text().starts_with('@')
+    }
+
+    /// The names made by commands, and their slots, by name.
+    pub fn made(&self) -> Vec<(String, Slot)> {
+        let mut made: Vec<(String, Slot)> = self.created.iter().map(|(n, s)| (n.clone(), *s)).collect();
+        made.sort();
+        made
     }
 
     /// The names that exist; in the source stage, only those made by commands.

@@ -118,8 +118,9 @@ impl Lowering<'_> {
         let pairs: Vec<(String, Slot)> = columns.into_iter().zip(slots).collect();
         let mut scope = Scope::of_slots(pairs.clone(), total);
         for (item, (_, slot)) in stats.by.iter().chain(&stats.items).zip(&pairs) {
-            if item.alias.is_none() {
-                scope.create_text(&item.text, *slot);
+            match &item.alias {
+                None => scope.create_text(&item.text, *slot),
+                Some(alias) => scope.create_aliased(&item.text, &alias.text, *slot),
             }
         }
         scope.order = (0..keys).map(|slot| SortKey { slot, descending: false, by_text: true }).collect();

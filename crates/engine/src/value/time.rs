@@ -182,9 +182,31 @@ pub fn format(millis: i64) -> String {
     format!("{y:04}-{mo:02}-{d:02} {h:02}:{m:02}:{s:02}.{ms:03}")
 }
 
+/// The same day and time a calendar month before; the last day of that month where it has no such day.
+pub fn month_before(millis: i64) -> i64 {
+    let (day, of_day) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
+    let (year, month, date) = civil_from_days(day);
+    let (year, before) = if month == 1 { (year - 1, 12) } else { (year, month - 1) };
+    let first_of_next = days_from_civil(year + i64::from(before == 12), before % 12 + 1, 1);
+    let same_day = days_from_civil(year, before, date).min(first_of_next - 1);
+    same_day.saturating_mul(86_400_000).saturating_add(of_day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn months_before() {
+        for (text, before) in [
+            ("2024-05-01T12:00:00Z", "2024-04-01 12:00:00.000"),
+            ("2024-03-31T00:00:00.001Z", "2024-02-29 00:00:00.001"),
+            ("2024-01-15T00:00:00Z", "2023-12-15 00:00:00.000"),
+            ("2023-12-31T00:00:00Z", "2023-11-30 00:00:00.000"),
+        ] {
+            assert_eq!(format(month_before(parse(text.as_bytes()).expect("a time"))), before, "{text}");
+        }
+    }
 
     #[test]
     fn forms() {

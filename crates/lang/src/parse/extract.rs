@@ -8,6 +8,7 @@ use nom::sequence::preceded;
 use super::expr::expr;
 use super::input::{Found, Input, Label, comma_list, sign, word};
 use super::name::{new_name, path, string};
+use super::operand::note_flags;
 use super::select::{item, postfix};
 use crate::ast::{Name, Parse, ParseHow, Regex, StageKind, Text};
 use crate::diag::Diagnostic;
@@ -85,7 +86,10 @@ fn regex(input: Input<'_>) -> Found<'_, Pattern> {
 
 fn regex_literal(input: Input<'_>) -> Found<'_, (Regex, Span)> {
     match &input.peek().kind {
-        TokenKind::Regex(regex) => Ok((input.skip(), (regex.clone(), input.peek().span))),
+        TokenKind::Regex(regex) => {
+            note_flags(input, regex);
+            Ok((input.skip(), (regex.clone(), input.peek().span)))
+        }
         _ => input.miss(Label::Kind("a regular expression")),
     }
 }

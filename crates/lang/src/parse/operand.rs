@@ -9,7 +9,7 @@ use nom::sequence::{pair, preceded};
 use super::expr::{Binding, MAX_DEPTH, Tall, element, required, too_deep};
 use super::input::{Found, Input, Label, comma_list, sign, word};
 use super::name::{self, is_reserved};
-use crate::ast::{Expr, ExprKind, Name};
+use crate::ast::{Expr, ExprKind, Name, Regex};
 use crate::leak;
 use crate::lex::token::{Sign, TokenKind, is_one_of};
 
@@ -105,8 +105,19 @@ fn argument(input: Input<'_>) -> Found<'_, Tall> {
 /// A regular expression literal.
 pub(crate) fn regex(input: Input<'_>) -> Found<'_, Tall> {
     match &input.peek().kind {
-        TokenKind::Regex(regex) => tall(input, input.skip(), ExprKind::Regex(regex.clone()), 1),
+        TokenKind::Regex(regex) => {
+            note_flags(input, regex);
+            tall(input, input.skip(), ExprKind::Regex(regex.clone()), 1)
+        }
         _ => input.miss(Label::Kind("a regular expression")),
+    }
+}
+
+/// Flags behind a regular expression are those of other languages.
+pub(crate) fn note_flags(input: Input<'_>, regex: &Regex) {
+    if !regex.flags.is_empty() {
+        let note = leak::REGEX_FLAGS.note(input.peek().span);
+        input.state.report(note.help(format!("Logs Insights has flags inside: `/(?{})…/`", regex.flags)));
     }
 }
 

@@ -13,6 +13,7 @@ use super::{name, report};
 use crate::ast::{Expr, ExprKind, Let, LetValue, Query, Stage, StageKind, Table};
 use crate::commands::{self, Form};
 use crate::diag::Diagnostic;
+use crate::leak;
 use crate::lex::token::{Sign, TokenKind};
 use crate::span::Span;
 
@@ -141,6 +142,9 @@ fn command<'a>(start: Input<'a>, before: &[Stage]) -> Found<'a, StageKind> {
         let message = format!("expected `{}` before all other commands, found it here", command.name);
         let help = "other logs join in with `join … ( source … )` or `union ( source … )`";
         return start.fail(Diagnostic::error("E002", token.span, message).help(help));
+    }
+    if let Some(leak) = leak::of_command(text) {
+        start.state.report(leak.note(token.span));
     }
     parse(start.skip())
 }
