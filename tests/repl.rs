@@ -227,7 +227,7 @@ fn other_sizes() {
     terminal.keys("\x04");
     assert_eq!(terminal.end(), 0);
     // One column is no width for anything, but no reason to fail either.
-    let mut terminal = Terminal::start(folder.path(), &["query", "fields ip, status", "events.ndjson"], (1, 5), &[]);
+    let terminal = Terminal::start(folder.path(), &["query", "fields ip, status", "events.ndjson"], (1, 5), &[]);
     assert_eq!(terminal.end(), 0);
 }
 
