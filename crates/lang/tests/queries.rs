@@ -234,6 +234,10 @@ fn accepted_forms_give_notes() {
         ("filter a in (1)", "N010", "(1)"),
         ("fields a as 'b'", "N011", "'b'"),
         ("parse 'x' as a", "N012", "'x'"),
+        ("filter a like /b/i", "N013", "/b/i"),
+        ("parse a /(?<x>b)/im", "N013", "/(?<x>b)/im"),
+        ("where a", "N014", "where"),
+        ("head 3", "N015", "head"),
     ];
     for (text, code, span) in cases {
         let parsed = parse(text);
@@ -242,7 +246,9 @@ fn accepted_forms_give_notes() {
         assert!(parsed.is_ok());
     }
     // The same words where they mean something else.
-    for text in ["where a", "stats max(a) as count, count + 1 as b", "stats sum(a), count by count", "filter exists"] {
+    for text in
+        ["fields where, head", "stats max(a) as count, count + 1 as b", "stats sum(a), count by count", "filter exists"]
+    {
         assert_eq!(parse(text).diagnostics, [], "{text}");
     }
 }
