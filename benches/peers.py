@@ -177,7 +177,7 @@ def answer(rows):
 
 def main(engine, q, source, form="careful"):
     start = time.perf_counter()
-    steps = ENGINES[engine](q, os.path.join(DIR, PATHS[source]), source, form != "naive")
+    steps = ENGINES[engine](q, os.path.join(DIR, PATHS.get(source, source)), source, form != "naive")
     next(steps)
     loaded = time.perf_counter()
     rows = next(steps)

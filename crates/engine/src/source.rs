@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::value::column::{Batch, Column};
+use arrow::buffer::BooleanBuffer;
 use backsight_lang::ast::{Path, Segment};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -66,14 +67,32 @@ impl Field {
 
 /// What a run wants from its source. A source must deliver `want`; the rest is advice it may use to read less.
 #[derive(Clone, Debug, Default)]
-pub struct Scan {
+pub struct Scan<'f> {
     /// The fields, one slot each: column `i` of every batch is `want[i]`.
     pub want: Vec<Field>,
     /// Sound prefilter: a record can only pass the query's filters if, for each entry, its bytes hold at least one of
-    /// the needles, or a backslash (an escape can hide a needle). Empty: no prefilter.
+    /// the needles, or a backslash (an escape can hide a needle). The case of letters does not count, and in a needle
+    /// `s` may stand for U+017F, `k` for U+212A, which are the same letters so compared. Empty: no prefilter.
     pub needles: Vec<Vec<Vec<u8>>>,
     /// Half-open time range in epoch milliseconds; rows outside may be left out, the run filters again.
     pub range: (Option<i64>, Option<i64>),
+    /// The query's first filters, for sources that can read some fields before others.
+    pub filter: Option<Filter<'f>>,
+}
+
+/// A test of rows by some of the fields. Rows that do not pass may be left out; the run filters again.
+#[derive(Clone, Copy)]
+pub struct Filter<'f> {
+    /// The fields it looks at, as places in [`Scan::want`].
+    pub fields: &'f [usize],
+    /// The rows of a batch that pass. Columns of other fields are not looked at, and may be null throughout.
+    pub keep: &'f (dyn Fn(&Batch) -> BooleanBuffer + Sync),
+}
+
+impl std::fmt::Debug for Filter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Filter").field("fields", &self.fields).finish_non_exhaustive()
+    }
 }
 
 /// Whether the receiver of batches wants more.
@@ -88,7 +107,7 @@ pub enum Flow {
 /// Rows to read: files, or a table in memory.
 pub trait Source: Sync {
     /// Starts a pass over the data. Cheap: reads no more than what is needed to hand out the first morsel.
-    fn open<'a>(&'a self, scan: &'a Scan, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error>;
+    fn open<'a>(&'a self, scan: &'a Scan<'a>, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error>;
 
     /// Bytes on disk, where known, for progress and `estimate`.
     fn size(&self) -> Option<u64> {

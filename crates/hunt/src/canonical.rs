@@ -26,7 +26,7 @@ impl Canonical {
 
 /// What is asked of the inner source, and how its columns are turned. Lives as long as the source, as a pass may.
 struct Inner {
-    scan: Scan,
+    scan: Scan<'static>,
     slots: Vec<Slot>,
 }
 
@@ -57,7 +57,7 @@ enum Slot {
 }
 
 impl Source for Canonical {
-    fn open<'a>(&'a self, scan: &'a Scan, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
+    fn open<'a>(&'a self, scan: &'a Scan<'a>, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
         let mut want: Vec<Field> = Vec::new();
         let mut ask = |field: &Field| match want.iter().position(|f| f == field) {
             Some(at) => at,
@@ -77,7 +77,7 @@ impl Source for Canonical {
         });
         let slots: Vec<Slot> = slots.collect();
         let needles = if spelled { scan.needles.clone() } else { Vec::new() };
-        let inner = self.opened.push(Inner { scan: Scan { want, needles, ..scan.clone() }, slots });
+        let inner = self.opened.push(Inner { scan: Scan { want, needles, range: scan.range, filter: None }, slots });
         let morsels = self.inner.open(&inner.scan, counters)?;
         Ok(Box::new(Turned { morsels, slots: &inner.slots, absent: &self.profile.absent }))
     }

@@ -74,14 +74,14 @@ impl Events {
 }
 
 impl Source for Events {
-    fn open<'a>(&'a self, scan: &'a Scan, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
+    fn open<'a>(&'a self, scan: &'a Scan<'a>, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
         Ok(Box::new(Queue { events: self, scan, counters, next: AtomicUsize::new(0) }))
     }
 }
 
 struct Queue<'a> {
     events: &'a Events,
-    scan: &'a Scan,
+    scan: &'a Scan<'a>,
     counters: &'a Counters,
     next: AtomicUsize,
 }

@@ -132,7 +132,7 @@ impl Files {
 }
 
 impl Source for Files {
-    fn open<'a>(&'a self, scan: &'a Scan, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
+    fn open<'a>(&'a self, scan: &'a Scan<'a>, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
         let state = Mutex::new(Handout { next: 0, queue: None });
         Ok(Box::new(Sequence { files: self, scan, counters, memory: Arc::default(), state }))
     }
@@ -145,7 +145,7 @@ impl Source for Files {
 /// The queue of one pass over all files.
 struct Sequence<'a> {
     files: &'a Files,
-    scan: &'a Scan,
+    scan: &'a Scan<'a>,
     counters: &'a Counters,
     memory: Arc<Memory>,
     state: Mutex<Handout<'a>>,

@@ -111,7 +111,7 @@ pub struct Pass<'a> {
     /// The file.
     pub input: Arc<Input>,
     /// What is wanted.
-    pub scan: &'a Scan,
+    pub scan: &'a Scan<'a>,
     /// Where to count and note.
     pub counters: &'a Counters,
     /// How to read.

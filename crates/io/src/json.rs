@@ -4,10 +4,16 @@
 //! a [`Reader`]: the bytes of a line that are wanted become views in the columns of a batch.
 
 mod bet;
+mod index;
 mod layout;
+mod layouts;
 mod reader;
 mod rows;
 mod simd;
+mod skim;
+#[cfg(test)]
+mod tests;
+mod walk;
 mod wanted;
 
 use crate::formats::{Chunk, Pass, Records, Splitter};
@@ -16,8 +22,9 @@ use crate::system;
 use backsight_engine::error::Error;
 use backsight_engine::source::Flow;
 use backsight_engine::value::column::Batch;
-use layout::Layout;
+use layouts::Layouts;
 use reader::Reader;
+use skim::Needles;
 use std::sync::{Arc, Mutex};
 use wanted::{Leaf, RESERVED, Tree, Want};
 
@@ -31,8 +38,25 @@ pub struct Plan {
     times: Vec<Leaf>,
     /// Whether reserved keys of records matter.
     reserved: bool,
+    /// The slot of `@timestamp`.
+    time_slot: Option<usize>,
+    /// All fields; those that are read first, if there is a filter; the others.
+    all: Fields,
+    early: Fields,
+    late: Fields,
+    /// What a line must hold to be read.
+    needles: Needles,
     /// Layouts of lines seen so far, for whoever reads the next chunk.
-    layouts: Mutex<Vec<Arc<Layout>>>,
+    layouts: Mutex<Layouts>,
+}
+
+/// Some of the slots.
+#[derive(Debug, Default)]
+struct Fields {
+    /// All but that of `@timestamp`.
+    slots: Vec<usize>,
+    /// That one too.
+    timed: bool,
 }
 
 impl Plan {
@@ -47,12 +71,34 @@ impl Plan {
             times.extend(system::times(pass.options).iter().flat_map(|path| tree.add(path)));
         }
         let reserved = tree.has_paths() || slots.iter().any(|s| matches!(s, Want::Message | Want::System(_)));
-        Plan { tree, slots, times, reserved, layouts: Mutex::default() }
+        let fields = |chosen: &dyn Fn(usize, &Want) -> bool| {
+            let chosen = || slots.iter().enumerate().filter(|(slot, want)| chosen(*slot, want));
+            Fields {
+                slots: chosen().filter(|(_, want)| !matches!(want, Want::Time)).map(|(slot, _)| slot).collect(),
+                timed: chosen().any(|(_, want)| matches!(want, Want::Time)),
+            }
+        };
+        // What the file says in place of its records costs nothing.
+        let first = |slot, want: &Want| {
+            pass.scan.filter.is_none_or(|f| f.fields.contains(&slot)) || matches!(want, Want::System(_))
+        };
+        Plan {
+            time_slot: slots.iter().position(|want| matches!(want, Want::Time)),
+            all: fields(&|_, _| true),
+            early: fields(&first),
+            late: fields(&|slot, want| !first(slot, want)),
+            needles: Needles::new(&pass.scan.needles),
+            layouts: Mutex::default(),
+            tree,
+            slots,
+            times,
+            reserved,
+        }
     }
 
-    /// True if somebody asks for `@timestamp`.
-    fn is_timed(&self) -> bool {
-        self.slots.iter().any(|s| matches!(s, Want::Time))
+    /// True if a slot is filled before the filter is asked.
+    fn is_early(&self, slot: usize) -> bool {
+        if self.time_slot == Some(slot) { self.early.timed } else { self.early.slots.contains(&slot) }
     }
 }
 

@@ -87,7 +87,7 @@ fn inside(cell: ValueRef<'_>, path: &[Segment]) -> Value {
 }
 
 impl Source for Held {
-    fn open<'a>(&'a self, scan: &'a Scan, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
+    fn open<'a>(&'a self, scan: &'a Scan<'a>, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
         Ok(Box::new(Pass { held: self, scan, counters, next: Mutex::new((0, 0)) }))
     }
 
@@ -98,7 +98,7 @@ impl Source for Held {
 
 struct Pass<'a> {
     held: &'a Held,
-    scan: &'a Scan,
+    scan: &'a Scan<'a>,
     counters: &'a Counters,
     /// The next batch, and the number of its first row.
     next: Mutex<(usize, u64)>,

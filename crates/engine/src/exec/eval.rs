@@ -4,6 +4,7 @@
 //! definition of the language in [`compare`].
 
 use super::Cx;
+use super::repeats::Repeats;
 use crate::func::{Args, Eval};
 use crate::plan::{Call, CompareOp, Expr, Matcher};
 use crate::value::column::{Batch, Column, Kinds};
@@ -153,7 +154,14 @@ fn text_members(array: &BinaryViewArray, set: &Set) -> BooleanBuffer {
             BooleanBuffer::collect_bool(array.len(), |i| array.views()[i] == *one || array.views()[i] == *two)
         }
         Some(views) => BooleanBuffer::collect_bool(array.len(), |i| views.contains(&array.views()[i])),
-        None => BooleanBuffer::collect_bool(array.len(), |i| array.is_valid(i) && set.has_text(array.value(i))),
+        None => {
+            // Length and first bytes stand in the view: they tell most texts apart without looking at them.
+            let starts = set.starts();
+            BooleanBuffer::collect_bool(array.len(), |i| {
+                let start = array.views()[i] as u64;
+                (starts.is_empty() || starts.contains(&start)) && array.is_valid(i) && set.has_text(array.value(i))
+            })
+        }
     };
     match array.nulls() {
         // A null's view reads as the empty text.
@@ -197,7 +205,10 @@ fn like(column: &Column, matcher: &Matcher, batch: &Batch, cx: &Cx<'_>) -> Boole
 fn texts(column: &Column, pass: impl Fn(&[u8]) -> bool) -> BooleanBuffer {
     match column {
         Column::Text(array, _) => {
-            BooleanBuffer::collect_bool(array.len(), |i| array.is_valid(i) && pass(array.value(i)))
+            let mut repeats = Repeats::new();
+            BooleanBuffer::collect_bool(array.len(), |i| {
+                array.is_valid(i) && repeats.get(array.views()[i], || pass(array.value(i)))
+            })
         }
         Column::Const(v, rows) => match v.as_ref().text() {
             Some(t) if pass(&t) => BooleanBuffer::new_set(*rows),

@@ -11,6 +11,7 @@ mod ordered;
 mod parse;
 mod past;
 mod relevant;
+mod repeats;
 mod rows;
 mod sort;
 mod spill;
@@ -21,7 +22,7 @@ use crate::error::Error;
 use crate::func::Clock;
 use crate::plan::tables::{Lookup, SetSource};
 use crate::plan::{Op, Plan, ScanPlan};
-use crate::source::{Catalog, Flow, Morsels, Scan, Source, Table};
+use crate::source::{Catalog, Filter, Flow, Morsels, Scan, Source, Table};
 use crate::value::Value;
 use crate::value::column::{Batch, Column, Positions};
 use crate::value::set::Set;
@@ -229,7 +230,15 @@ fn scan<'a>(plan: &'a Plan, catalog: &dyn Catalog, cx: &'a Cx<'a>) -> Result<(Ro
     };
     let range = plan.scan.range;
     let want = plan.scan.fields.iter().map(|(f, _)| f.clone()).collect();
-    let scan = Scan { want, needles: plan.scan.needles.clone(), range };
+    let slots = plan.first_slots();
+    let looked_at = plan.scan.fields.iter().enumerate().filter(|(_, (_, slot))| slots.contains(slot));
+    let looked_at: Vec<usize> = looked_at.map(|(i, _)| i).collect();
+    let passing = |batch: &Batch| {
+        let ops = plan.scan.first.iter().filter_map(|i| plan.ops.get(*i));
+        steps::passing(ops, &spread(batch.clone(), plan), cx)
+    };
+    let filter = (!looked_at.is_empty()).then_some(Filter { fields: &looked_at, keep: &passing });
+    let scan = Scan { want, needles: plan.scan.needles.clone(), range, filter };
     let morsels = source.open(&scan, &cx.ctl.counters)?;
     let shared = Shared { hasher: foldhash::fast::RandomState::default(), found: AtomicU64::new(0) };
     let worker = || -> Result<Sink<'a>, Error> {

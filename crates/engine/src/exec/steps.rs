@@ -33,19 +33,10 @@ fn map(op: &Op, next: Option<&Op>, batch: Batch, cx: &Cx<'_>) -> Batch {
         }
         Op::Range { time, start, end } => {
             let times = super::column(&batch, *time);
-            let mut missing = 0;
-            let keep: Vec<bool> = times
-                .iter()
-                .map(|t| match t.timestamp() {
-                    Some(t) => start.is_none_or(|s| s <= t) && end.is_none_or(|e| t < e),
-                    None => {
-                        missing += 1;
-                        false
-                    }
-                })
-                .collect();
+            let missing = times.iter().filter(|t| t.timestamp().is_none()).count() as u64;
+            let keep = in_range(&times, *start, *end);
             Counters::add(&cx.ctl.counters.no_timestamp, missing);
-            keep_rows(batch, &BooleanBuffer::from(keep), next)
+            keep_rows(batch, &keep, next)
         }
         Op::Edges(time) => {
             cx.edges.see(&super::column(&batch, *time));
@@ -86,6 +77,28 @@ fn map(op: &Op, next: Option<&Op>, batch: Batch, cx: &Cx<'_>) -> Batch {
         }
         Op::Group { .. } | Op::Sort { .. } | Op::Limit { .. } | Op::Dedup(_) | Op::Ordered(_) | Op::Nested(_) => batch,
     }
+}
+
+/// The rows whose time lies in a half-open range.
+fn in_range(times: &Column, start: Option<i64>, end: Option<i64>) -> BooleanBuffer {
+    let inside = |t: i64| start.is_none_or(|s| s <= t) && end.is_none_or(|e| t < e);
+    BooleanBuffer::collect_bool(times.len(), |i| times.get(i).timestamp().is_some_and(inside))
+}
+
+/// The rows that pass some filters and ranges; see [`crate::plan::ScanPlan::first`].
+pub(super) fn passing<'o>(ops: impl Iterator<Item = &'o Op>, batch: &Batch, cx: &Cx<'_>) -> BooleanBuffer {
+    let mut keep = BooleanBuffer::new_set(batch.rows);
+    for op in ops {
+        match op {
+            Op::Filter(condition) => keep = &keep & &mask(condition, batch, cx),
+            Op::Range { time, start, end } => keep = &keep & &in_range(&super::column(batch, *time), *start, *end),
+            _ => {}
+        }
+        if keep.count_set_bits() == 0 {
+            break;
+        }
+    }
+    keep
 }
 
 fn keep_rows(mut batch: Batch, keep: &BooleanBuffer, next: Option<&Op>) -> Batch {

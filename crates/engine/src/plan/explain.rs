@@ -35,6 +35,10 @@ impl Plan {
                 any.join(" or ")
             );
         }
+        let first: Vec<String> = self.first_fields().map(|field| field.name()).collect();
+        if !first.is_empty() && first.len() < self.scan.fields.len() {
+            let _ = writeln!(out, "{indent}        advice: {} first, the rest for records that pass", first.join(", "));
+        }
         for op in &self.ops {
             let _ = writeln!(out, "{indent}{}", names.op(op));
             if let Op::Nested(nested) = op {

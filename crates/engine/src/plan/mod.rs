@@ -55,6 +55,22 @@ impl Plan {
     pub fn columns(&self) -> Vec<&str> {
         self.shown.iter().map(|(name, _)| name.as_str()).collect()
     }
+
+    /// The fields that the ops of [`ScanPlan::first`] look at, in the order of the scan.
+    pub fn first_fields(&self) -> impl Iterator<Item = &Field> {
+        let slots = self.first_slots();
+        self.scan.fields.iter().filter(move |(_, slot)| slots.contains(slot)).map(|(field, _)| field)
+    }
+
+    /// Their slots.
+    pub(crate) fn first_slots(&self) -> Vec<Slot> {
+        let of = |op: &Op| match op {
+            Op::Filter(e) => e.slots(),
+            Op::Range { time, .. } => vec![*time],
+            _ => Vec::new(),
+        };
+        self.scan.first.iter().filter_map(|i| self.ops.get(*i)).flat_map(of).collect()
+    }
 }
 
 /// The first stage's input.
@@ -66,6 +82,8 @@ pub struct ScanPlan {
     pub slots: usize,
     /// See [`crate::source::Scan::needles`].
     pub needles: Vec<Vec<Vec<u8>>>,
+    /// Advice: filters and ranges, by their numbers among the ops, that look at nothing but fields of the scan.
+    pub first: Vec<usize>,
     /// The sources named by `source` commands, in order; empty for the default source.
     pub sources: Vec<SourceRef>,
     /// Where the query names each of them.

@@ -84,6 +84,13 @@ impl Set {
         self.views.as_deref()
     }
 
+    /// The lower halves of the texts' views, length and first bytes, where they are few; a text of the set has one of
+    /// them. Empty: nothing is said.
+    pub fn starts(&self) -> Vec<u64> {
+        let texts = self.texts.iter().take(if self.texts.len() <= 16 { 16 } else { 0 });
+        texts.map(|text| arrow::array::make_view(text, 0, 0) as u64).collect()
+    }
+
     /// True if `text` is the canonical text of a string or number of the set.
     pub fn has_text(&self, text: &[u8]) -> bool {
         self.texts.contains(text)

@@ -4,12 +4,14 @@
 //! line. Then every literal is compared where the quotes say it stands. Nothing is assumed: a line that matches has been
 //! looked at in all its bytes. The first line that does not match ends the loop and is read in the general way.
 
+use super::index::Escapes;
 use super::layout::{Bare, Layout, Pick};
-use super::rows::{Count, Rows, Times};
+use super::rows::{Count, Rows, SLASHED, Times};
 use super::simd::{Loop, Simd};
-use crate::rows::view;
+use crate::rows::{Cells, Side, view};
 use backsight_engine::value::Kind;
-use backsight_engine::value::json::{Cursor, Shape, number_kind};
+use backsight_engine::value::json::{Cursor, Shape, decode, number_kind};
+use std::borrow::Cow;
 
 /// Reads lines by a layout, from `at` on, until one does not match, the rows are enough, or the end of the data is near:
 /// blocks are read whole. Gives where it stopped.
@@ -17,24 +19,33 @@ pub(super) struct Bet<'b> {
     pub data: &'b [u8],
     pub at: usize,
     pub layout: &'b Layout,
-    /// Has [`room`] for the layout.
-    pub ends: &'b mut [u32],
     pub rows: &'b mut Rows,
     /// Rows after which to stop.
     pub enough: usize,
-    /// The slots that ask for `@timestamp`: whether there are any.
-    pub timed: bool,
+    /// What to take from each line.
+    pub take: Take<'b>,
     pub times: &'b mut Times,
     pub count: &'b mut Count,
 }
 
-/// Places that are written in one go, whether needed or not: a loop of unknown length costs more.
-const AT_ONCE: usize = 4;
-
-/// Length of the list of ends for a layout: its values, one more, and what is written in excess.
-pub(super) fn room(layout: &Layout) -> usize {
-    layout.values() + 1 + 64 + AT_ONCE
+/// Which cells are filled.
+#[derive(Clone, Copy)]
+pub(super) struct Take<'b> {
+    /// Slots, all but those that ask for `@timestamp`.
+    pub slots: &'b [usize],
+    /// There are slots that ask for `@timestamp`.
+    pub timed: bool,
+    /// Where the values of each row end is kept, for the other slots.
+    pub keep: bool,
 }
+
+/// Room for the ends of a line's values: those, the start of the line, and what is written in excess.
+pub(super) fn room(layout: &Layout) -> usize {
+    layout.values() + 1 + 64 + 64
+}
+
+/// The longest line that is matched; places in it have 16 bits.
+const MAX_LINE: usize = (1 << 16) - 128;
 
 /// A line that matches.
 struct Match {
@@ -42,6 +53,8 @@ struct Match {
     tail: usize,
     /// There are bytes beyond ASCII.
     high: bool,
+    /// There are backslashes.
+    slashed: bool,
 }
 
 impl Loop for Bet<'_> {
@@ -49,117 +62,172 @@ impl Loop for Bet<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) -> usize {
+        let values = self.layout.values();
         while self.rows.offsets.len() < self.enough {
-            let Some(found) = self.line(simd) else { break };
+            let Some(ends) = self.rows.ends.get_mut(self.rows.ends_used..) else { break };
+            let Some(found) = line(simd, self.data, self.at, self.layout, ends) else { break };
             self.row(&found);
+            if self.take.keep {
+                self.rows.origins.push(self.rows.ends_used as u32 | if found.slashed { SLASHED } else { 0 });
+                self.rows.ends_used += values + 1;
+            }
+            if found.slashed && self.rows.is_full() {
+                break;
+            }
         }
         self.at
     }
 }
 
-impl Bet<'_> {
-    /// Matches the line at `at`. The ends of its values are left in `ends`, as places of quotes, counted from `at`.
-    #[inline(always)]
-    fn line<S: Simd>(&mut self, simd: S) -> Option<Match> {
-        let (data, layout) = (self.data, self.layout);
-        // Entry 0 is the start of the line, entry k + 1 the end of value k.
-        let (mut offset, mut seen, mut known) = (0, 0, 1);
-        let mut high = 0;
-        let marks = loop {
-            let block = data.get(self.at + offset..)?.first_chunk::<64>()?;
-            let marks = simd.marks(block);
-            let mut ends = simd.deposit(layout.ends[seen], marks.quotes);
-            let count = ends.count_ones() as usize;
-            for place in self.ends.get_mut(known..known + AT_ONCE)? {
-                *place = offset as u32 + ends.trailing_zeros();
-                ends &= ends.wrapping_sub(1);
-            }
-            let mut more = known + AT_ONCE;
-            while ends != 0 {
-                *self.ends.get_mut(more)? = offset as u32 + ends.trailing_zeros();
-                ends &= ends - 1;
-                more += 1;
-            }
-            known += count;
-            seen += marks.quotes.count_ones() as usize;
-            if seen >= layout.quotes {
-                break marks;
-            }
-            // A line feed, most likely: the line has fewer quotes.
-            if marks.odd != 0 {
-                return None;
-            }
-            high |= marks.high;
-            offset += 64;
+/// Matches the line at `at`. The places of the ends of its values are left in `ends`, counted from `at`: entry 0 is the
+/// start of the line, entry k + 1 belongs to value k.
+#[inline(always)]
+fn line<S: Simd>(simd: S, data: &[u8], at: usize, layout: &Layout, ends: &mut [u16]) -> Option<Match> {
+    let (mut offset, mut seen, mut known) = (0, 0, 1);
+    let (mut high, mut slashes) = (0, 0);
+    let mut escapes = Escapes::default();
+    *ends.first_mut()? = 0;
+    let marks = loop {
+        let block = data.get(at + offset..)?.first_chunk::<64>()?;
+        simd.prefetch(data, at + offset);
+        let mut marks = simd.marks(block);
+        if !escapes.is_idle(marks.slashes) {
+            marks.quotes &= !escapes.next(marks.slashes);
+        }
+        let found = simd.deposit(layout.ends[seen], marks.quotes);
+        simd.places(found, offset as u16, ends.get_mut(known..)?.first_chunk_mut()?);
+        known += found.count_ones() as usize;
+        seen += marks.quotes.count_ones() as usize;
+        if seen >= layout.quotes {
+            break marks;
+        }
+        // A line feed, most likely: the line has fewer quotes.
+        if marks.control != 0 || offset > MAX_LINE {
+            return None;
+        }
+        high |= marks.high;
+        slashes |= marks.slashes;
+        offset += 64;
+    };
+    let last = usize::from(ends[known - 1]);
+    let before = (1u64 << (last - offset)) - 1;
+    if marks.control & before != 0 {
+        return None;
+    }
+    high |= marks.high & before;
+    slashes |= marks.slashes & before;
+    let values = layout.values();
+    if layout.bare_last {
+        let end = line_end(simd, data, at + last + 1, layout)?;
+        *ends.get_mut(values)? = u16::try_from(end - at).ok()?;
+    }
+
+    let ends = ends.get(..=values)?;
+    let mut differences = simd.none();
+    for check in &layout.checks {
+        let start = (at + usize::from(ends[check.value])).wrapping_add_signed(check.moved);
+        let text = data.get(start..)?.first_chunk()?;
+        differences = simd.differ(differences, text, &check.text, &check.mask);
+    }
+    if simd.any(differences)
+        || !layout.bare.iter().all(|bare| fits(&Values { data, at, ends, layout, slashed: false }, bare))
+    {
+        return None;
+    }
+    let back = layout.slots.last()?.back;
+    let tail = at + usize::from(ends[values]) - back;
+    if slashes != 0 && !escapes_are_sound(&data[at..tail], layout) {
+        return None;
+    }
+    Some(Match { tail, high: high != 0, slashed: slashes != 0 })
+}
+
+/// The end of the last value of a line that does not end in a quote: what stands before the last literal, which ends in
+/// the line feed. Between them and the last quote, before `from`, there must be no quote and nothing odd.
+#[inline(always)]
+fn line_end<S: Simd>(simd: S, data: &[u8], mut from: usize, layout: &Layout) -> Option<usize> {
+    let first = from;
+    loop {
+        let marks = simd.marks(data.get(from..)?.first_chunk()?);
+        let stop = (marks.control | marks.slashes | marks.quotes).trailing_zeros() as usize;
+        if stop < 64 {
+            let feed = from + stop + usize::from(layout.carriage_return);
+            let end = (feed + 1).checked_sub(layout.tail)?;
+            return (end >= first && data.get(feed) == Some(&b'\n')).then_some(end);
+        }
+        // No JSON scalar is as long as that, but an empty line of thousands of spaces may follow.
+        if marks.high != 0 {
+            return None;
+        }
+        from += 64;
+    }
+}
+
+/// Checks what follows each backslash of a line. That they all lie in strings is known: literals have none, and other
+/// values are checked.
+#[inline(never)]
+fn escapes_are_sound(mut text: &[u8], layout: &Layout) -> bool {
+    // Lists and maps with strings in them are handed out as they stand only if there is nothing to resolve in them.
+    if layout.picks.iter().chain([&layout.time]).any(|pick| matches!(pick, Pick::Span { .. })) {
+        return false;
+    }
+    while let Some(slash) = memchr::memchr(b'\\', text) {
+        text = &text[slash + 1..];
+        let length = match text {
+            [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 1,
+            [b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()) => 5,
+            _ => return false,
         };
-        let last = self.ends[known - 1] as usize;
-        let before = (1u64 << (last - offset)) - 1;
-        if marks.odd & before != 0 {
-            return None;
-        }
-        high |= marks.high & before;
-        let values = layout.values();
-        if layout.bare_last {
-            let end = self.line_end(simd, last)?;
-            self.ends[values] = (end - self.at) as u32;
-        }
-
-        let mut start = self.at;
-        let mut differs = 0;
-        for (k, (literal, slot)) in layout.literals.iter().zip(&layout.slots).enumerate() {
-            differs |= simd.differs(data.get(start..)?.first_chunk()?, &literal.head, literal.mask);
-            let end = self.at + self.ends[k + 1] as usize - slot.back;
-            if !literal.rest.is_empty() && data.get(start + 32..start + literal.len) != Some(&literal.rest) {
-                return None;
-            }
-            if end < start + literal.len {
-                return None;
-            }
-            start = end;
-        }
-        let tail = layout.literals.last()?;
-        differs |= simd.differs(data.get(start..)?.first_chunk()?, &tail.head, tail.mask);
-        if differs != 0 || data.get(start + tail.len) != Some(&b'\n') {
-            return None;
-        }
-        if !tail.rest.is_empty() && data[start + 32..start + tail.len] != *tail.rest {
-            return None;
-        }
-        if !layout.bare.iter().all(|bare| self.is_sound(bare)) {
-            return None;
-        }
-        Some(Match { tail: start, high: high != 0 })
+        text = &text[length..];
     }
+    true
+}
 
-    /// The end of the last value of a line that does not end in a quote: what stands before the last literal, which
-    /// stands before the line feed. Between them and the last quote, at `last`, there must be no quote and nothing odd.
-    #[inline(always)]
-    fn line_end<S: Simd>(&self, simd: S, last: usize) -> Option<usize> {
-        let mut from = self.at + last + 1;
-        loop {
-            let marks = simd.marks(self.data.get(from..)?.first_chunk()?);
-            let stop = (marks.odd | marks.quotes).trailing_zeros() as usize;
-            if stop < 64 {
-                let tail = self.layout.literals.last()?;
-                let carriage = usize::from(self.layout.carriage_return);
-                return (from + stop).checked_sub(tail.len - carriage);
-            }
-            // No JSON scalar is as long as that, but an empty line of thousands of spaces may follow.
-            if marks.high != 0 {
-                return None;
-            }
-            from += 64;
-        }
+/// Checks a value without quotes.
+#[inline(always)]
+fn fits(line: &Values<'_>, bare: &Bare) -> bool {
+    let (start, end) = (line.start(bare.value), line.end(bare.value));
+    let Some(text) = line.data.get(start..end) else { return false };
+    let digits = text.len() <= 18 && text.iter().all(u8::is_ascii_digit) && matches!(text, [b'1'..=b'9', ..] | [_]);
+    if digits { !bare.must_be_null } else { is_sound(text, bare) }
+}
+
+/// Checks a value without quotes that is not just digits: well-formed, and leading no path elsewhere.
+#[cold]
+fn is_sound(text: &[u8], bare: &Bare) -> bool {
+    let mut cursor = Cursor::new(text);
+    match cursor.value() {
+        Ok(raw) if raw.text.len() == text.len() => match raw.shape {
+            Shape::Null => !bare.must_not_be_null,
+            Shape::List { clean } | Shape::Map { clean } => clean && !bare.must_not_nest && !bare.must_be_null,
+            Shape::Bool | Shape::Number => !bare.must_be_null,
+            Shape::String { .. } => false,
+        },
+        _ => false,
     }
+}
 
+/// A line that matches a layout.
+pub(super) struct Values<'v> {
+    pub data: &'v [u8],
+    /// Where the line begins.
+    pub at: usize,
+    /// The places where its values end.
+    pub ends: &'v [u16],
+    pub layout: &'v Layout,
+    /// There are backslashes in it.
+    pub slashed: bool,
+}
+
+impl Values<'_> {
     #[inline(always)]
     fn start(&self, value: usize) -> usize {
-        self.at + self.ends[value] as usize + self.layout.slots[value].ahead
+        self.at + usize::from(self.ends[value]) + self.layout.slots[value].ahead
     }
 
     #[inline(always)]
     fn end(&self, value: usize) -> usize {
-        self.at + self.ends[value + 1] as usize - self.layout.slots[value].back
+        self.at + usize::from(self.ends[value + 1]) - self.layout.slots[value].back
     }
 
     /// Where a literal begins.
@@ -167,60 +235,60 @@ impl Bet<'_> {
         literal.checked_sub(1).map_or(self.at, |value| self.end(value))
     }
 
-    /// Checks a value without quotes.
-    #[inline(always)]
-    fn is_sound(&self, bare: &Bare) -> bool {
-        let text = &self.data[self.start(bare.value)..self.end(bare.value)];
-        let digits = text.len() <= 18 && text.iter().all(u8::is_ascii_digit) && matches!(text, [b'1'..=b'9', ..] | [_]);
-        if digits { !bare.must_be_null } else { is_sound(text, bare) }
+    /// The end of the line, without what ends it.
+    pub(super) fn line_end(&self) -> usize {
+        let feed = usize::from(self.layout.carriage_return) + 1;
+        self.literal(self.layout.values()) + self.layout.tail - feed
     }
 
-    /// Adds the row of a line that matches, and goes on to the next line.
+    /// Fills the cells of a slot.
     #[inline(always)]
-    fn row(&mut self, found: &Match) {
-        let data = self.data;
-        let tail = self.layout.literals.last().map_or(0, |tail| tail.len);
-        let end = found.tail + tail - usize::from(self.layout.carriage_return);
-        self.rows.offsets.push(self.at as u32);
-        self.count.records += 1;
-        if found.high && simdutf8::basic::from_utf8(&data[self.at..end]).is_err() {
-            self.count.not_utf8 += 1;
-        }
-        for (slot, pick) in self.layout.picks.iter().enumerate() {
-            match *pick {
-                Pick::Text(value) => {
-                    let start = self.start(value);
-                    let made = view(data, 0, start, self.end(value) - start);
-                    self.rows.cells[slot].push(made, Kind::String);
+    pub(super) fn fill(&self, slot: usize, cells: &mut [Cells], side: &mut Side) {
+        let cells = &mut cells[slot];
+        match self.layout.picks[slot] {
+            Pick::Text(value) if self.slashed => {
+                let text = &self.data[self.start(value)..self.end(value)];
+                match resolved(text) {
+                    Cow::Borrowed(_) => cells.push(view(self.data, 0, self.start(value), text.len()), Kind::String),
+                    Cow::Owned(text) => cells.push(side.keep(&text, 1), Kind::String),
                 }
-                Pick::Null => self.rows.cells[slot].push_null(),
-                Pick::Unsaid if self.rows.cells[slot].is_empty() => {}
-                other => match self.other(other, end) {
-                    Some((start, len, kind)) => self.rows.cells[slot].push(view(data, 0, start, len), kind),
-                    None => self.rows.cells[slot].push_null(),
-                },
             }
+            Pick::Text(value) => {
+                let start = self.start(value);
+                cells.push(view(self.data, 0, start, self.end(value) - start), Kind::String);
+            }
+            Pick::Null => cells.push_null(),
+            Pick::Unsaid if cells.is_empty() => {}
+            other => match self.other(other) {
+                Some((start, len, kind)) => cells.push(view(self.data, 0, start, len), kind),
+                None => cells.push_null(),
+            },
         }
-        if self.timed {
-            let time = self
-                .other(self.layout.time, end)
-                .and_then(|(start, len, kind)| self.times.read(kind, &data[start..start + len]));
-            self.count.no_timestamp += u64::from(time.is_none());
-            self.rows.times.push(time);
-        }
-        self.at = found.tail + tail + 1;
+    }
+
+    /// The time of the event.
+    #[inline(always)]
+    pub(super) fn time(&self, times: &mut Times) -> Option<i64> {
+        let (start, len, kind) = match self.layout.time {
+            Pick::Text(value) => {
+                let start = self.start(value);
+                (start, self.end(value) - start, Kind::String)
+            }
+            other => self.other(other)?,
+        };
+        let text = &self.data[start..start + len];
+        if self.slashed { times.read(kind, &resolved(text)) } else { times.read(kind, text) }
     }
 
     /// Start, length and kind of a cell; `None` for null.
-    #[inline]
-    fn other(&self, pick: Pick, line_end: usize) -> Option<(usize, usize, Kind)> {
+    fn other(&self, pick: Pick) -> Option<(usize, usize, Kind)> {
         match pick {
             Pick::Null | Pick::Unsaid => None,
             Pick::Text(value) => {
                 let start = self.start(value);
                 Some((start, self.end(value) - start, Kind::String))
             }
-            Pick::Line => Some((self.at, line_end - self.at, Kind::String)),
+            Pick::Line => Some((self.at, self.line_end() - self.at, Kind::String)),
             Pick::Bare(value) => {
                 let start = self.start(value);
                 let text = &self.data[start..self.end(value)];
@@ -241,17 +309,36 @@ impl Bet<'_> {
     }
 }
 
-/// Checks a value without quotes that is not just digits: well-formed, and leading no path elsewhere.
-#[cold]
-fn is_sound(text: &[u8], bare: &Bare) -> bool {
-    let mut cursor = Cursor::new(text);
-    match cursor.value() {
-        Ok(raw) if raw.text.len() == text.len() => match raw.shape {
-            Shape::Null => !bare.must_not_be_null,
-            Shape::List { clean } | Shape::Map { clean } => clean && !bare.must_not_nest && !bare.must_be_null,
-            Shape::Bool | Shape::Number => !bare.must_be_null,
-            Shape::String { .. } => false,
-        },
-        _ => false,
+/// The text of a string, given without quotes.
+fn resolved(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len());
+    decode(text, &mut out);
+    Cow::Owned(out)
+}
+
+impl Bet<'_> {
+    /// Adds the row of a line that matches, and goes on to the next line.
+    #[inline(always)]
+    fn row(&mut self, found: &Match) {
+        let (data, next) = (self.data, found.tail + self.layout.tail);
+        self.rows.offsets.push(self.at as u32);
+        self.count.records += 1;
+        if found.high && simdutf8::basic::from_utf8(&data[self.at..next]).is_err() {
+            self.count.not_utf8 += 1;
+        }
+        let ends = &self.rows.ends[self.rows.ends_used..];
+        let values = Values { data, at: self.at, ends, layout: self.layout, slashed: found.slashed };
+        for slot in self.take.slots {
+            values.fill(*slot, &mut self.rows.cells, &mut self.rows.side);
+        }
+        if self.take.timed {
+            let time = values.time(self.times);
+            self.count.no_timestamp += u64::from(time.is_none());
+            self.rows.times.push(time);
+        }
+        self.at = next;
     }
 }

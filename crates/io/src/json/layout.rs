@@ -9,25 +9,27 @@ use super::Plan;
 use super::wanted::{Leaf, MESSAGE, Tree, Want};
 use backsight_engine::value::json::{Cursor, Malformed, Shape};
 
-/// A stretch of a line that is the same in every line.
+/// Up to 32 bytes that are the same in every line: (part of) a literal.
 #[derive(Debug)]
-pub(super) struct Literal {
-    /// The first bytes.
-    pub head: [u8; 32],
-    /// Which of them count.
-    pub mask: u32,
-    /// Bytes in all.
-    pub len: usize,
-    /// Those behind the first 32.
-    pub rest: Box<[u8]>,
+pub(super) struct Check {
+    pub text: [u8; 32],
+    /// All bits set in the bytes that count.
+    pub mask: [u8; 32],
+    /// It stands at the end of this value, by its number plus one, or, for 0, at the start of the line,
+    pub value: usize,
+    /// moved by so many bytes.
+    pub moved: isize,
 }
 
-impl Literal {
-    fn new(text: &[u8]) -> Literal {
-        let mut head = [0; 32];
-        let n = text.len().min(32);
-        head[..n].copy_from_slice(&text[..n]);
-        Literal { head, mask: ((1u64 << n) - 1) as u32, len: text.len(), rest: text[n..].into() }
+impl Check {
+    /// The checks of a literal that stands behind so many values, `back` bytes before the place of the last one's end.
+    fn literal(text: &[u8], value: usize, back: usize) -> impl Iterator<Item = Check> {
+        text.chunks(32).enumerate().map(move |(i, part)| {
+            let (mut text, mut mask) = ([0; 32], [0; 32]);
+            text[..part.len()].copy_from_slice(part);
+            mask[..part.len()].fill(0xff);
+            Check { text, mask, value, moved: (32 * i) as isize - back as isize }
+        })
     }
 }
 
@@ -78,8 +80,10 @@ pub(super) enum Pick {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// One before each value, and one behind the last, a carriage return included.
-    pub literals: Vec<Literal>,
+    /// All literals: one before each value, and one behind the last, the end of the line included.
+    pub checks: Vec<Check>,
+    /// Bytes of the last literal.
+    pub tail: usize,
     pub slots: Vec<Slot>,
     /// Values without quotes.
     pub bare: Vec<Bare>,
@@ -104,7 +108,7 @@ const MAX_VALUES: usize = 1024;
 impl Layout {
     /// Learns the layout of a line, given without its end; `None` if there is nothing to be won with such lines.
     pub(super) fn learn(text: &[u8], carriage_return: bool, plan: &Plan) -> Option<Layout> {
-        if text.len() > MAX_LINE || text.iter().any(|b| *b == b'\\' || *b < b' ') {
+        if text.len() > MAX_LINE || text.iter().any(|b| *b < b' ') {
             return None;
         }
         let mut walk = Walk::new(text, &plan.tree);
@@ -120,9 +124,16 @@ impl Layout {
             return None;
         }
 
-        let quotes: Vec<usize> = (0..text.len()).filter(|i| text[*i] == b'"').collect();
+        let mut escaped = false;
+        let is_quote = |i: &usize| {
+            let quote = text[*i] == b'"' && !escaped;
+            escaped = text[*i] == b'\\' && !escaped;
+            quote
+        };
+        let quotes: Vec<usize> = (0..text.len()).filter(is_quote).collect();
         let mut layout = Layout {
-            literals: Vec::new(),
+            checks: Vec::new(),
+            tail: 0,
             slots: vec![Slot::default(); values.len()],
             bare: Vec::new(),
             quotes: quotes.len(),
@@ -134,9 +145,14 @@ impl Layout {
         };
         let mut is_end = vec![false; quotes.len() + 64];
         *is_end.get_mut(quotes.len().checked_sub(1)?)? = true;
-        let mut before = 0;
+        // The literal before a value starts at the end of the value before: so many bytes before the place of its end.
+        let (mut before, mut back) = (0, 0);
         for (k, value) in values.iter().enumerate() {
-            layout.literals.push(Literal::new(&text[before..value.start]));
+            if text[before..value.start].contains(&b'\\') {
+                return None;
+            }
+            layout.checks.extend(Check::literal(&text[before..value.start], k, back));
+            layout.slots[k].ahead = (value.start - before).checked_sub(back)?;
             let next = values.get(k + 1).map_or(text.len(), |v| v.start);
             // The quote that ends it: its own, or the first in the literal behind it.
             let end = quotes.partition_point(|q| *q < value.end);
@@ -149,19 +165,11 @@ impl Layout {
                 // Nothing but commas between two values of a list.
                 _ => return None,
             }
-            before = value.end;
+            (before, back) = (value.end, layout.slots[k].back);
         }
-        let mut tail = text[before..].to_vec();
-        if carriage_return {
-            tail.push(b'\r');
-        }
-        layout.literals.push(Literal::new(&tail));
-        // The literal before a value starts at the end of the value before.
-        let mut back = 0;
-        for (slot, literal) in layout.slots.iter_mut().zip(&layout.literals) {
-            slot.ahead = literal.len.checked_sub(back)?;
-            back = slot.back;
-        }
+        let tail = [&text[before..], if carriage_return { b"\r\n" } else { b"\n" }].concat();
+        layout.checks.extend(Check::literal(&tail, values.len(), back));
+        layout.tail = tail.len();
         let word = |from: usize| (0..64).fold(0, |bits, i| bits | u64::from(is_end[from + i]) << i);
         layout.ends = (0..quotes.len()).map(word).collect();
 

@@ -1,29 +1,42 @@
 //! Reads a chunk of lines.
+//!
+//! What is known of neighbouring lines is used first ([`super::bet`]); other lines are read by their tokens. Where the
+//! query has filters, lines without a literal they want are passed over ([`super::skim`]), and of the others the fields
+//! the filters look at are read first, the rest only for lines that pass.
 
-use super::Plan;
-use super::bet::{Bet, room};
-use super::layout::{Layout, Pick};
-use super::rows::{Count, Rows, Times};
+use super::bet::{Bet, Take, Values, room};
+use super::index::{Index, Indexing};
+use super::layout::Pick;
+use super::layouts::Layouts;
+use super::rows::{Count, ENDS, Rows, SLASHED, Times, UNKNOWN};
 use super::simd::{Level, dispatch};
+use super::skim::Skim;
 use super::wanted::{Hit, Hits, MESSAGE, Want};
+use super::{Plan, walk};
 use crate::formats::{Chunk, Pass};
 use crate::rows::{Cells, Side, view};
 use backsight_engine::error::Error;
-use backsight_engine::source::{BATCH_ROWS, Flow};
+use backsight_engine::source::{BATCH_ROWS, Filter, Flow};
 use backsight_engine::value::Kind;
-use backsight_engine::value::column::Batch;
+use backsight_engine::value::column::{Batch, Positions, selected};
 use backsight_engine::value::json::{self, Shape};
 use std::borrow::Cow;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-/// Bytes of rendered text after which a batch is handed out even if it has few rows.
-const SIDE_LIMIT: usize = 16 << 20;
+/// Lines after which it is judged whether passing over lines pays: less than so many of them, as a fraction, are read.
+const SKIM_TRIAL: u64 = 256;
+const SKIM_PAYS: u64 = 4;
+
+/// Reading some fields later pays if fewer than so many of the rows, as a fraction, need them.
+const LATE_PAYS: usize = 4;
 
 /// A chunk being read.
 pub(super) struct Reader<'r> {
     pass: &'r Pass<'r>,
     plan: &'r Plan,
     chunk: Chunk,
+    level: Level,
+    index: Index,
     hits: Hits,
     /// Hits in the record that `@message` of a record holds as text.
     inner_hits: Hits,
@@ -32,6 +45,8 @@ pub(super) struct Reader<'r> {
     rows: Rows,
     count: Count,
     layouts: Layouts,
+    /// The filter, as long as it pays to read what it looks at first.
+    filter: Option<Filter<'r>>,
 }
 
 /// Where the line being read lies in the chunk.
@@ -41,124 +56,233 @@ struct Line {
     end: usize,
 }
 
+/// What a line turned out to be.
+enum Read {
+    /// Nothing is in it.
+    Blank,
+    /// No JSON object.
+    Text,
+    /// A record; what is wanted is in the hits, and whether some is in those of its `@message`.
+    Record { message: Option<Hit>, has_inner: bool },
+}
+
 impl<'r> Reader<'r> {
     pub(super) fn new(pass: &'r Pass<'r>, plan: &'r Plan, chunk: Chunk) -> Reader<'r> {
         Reader {
             pass,
             chunk,
+            level: Level::best(),
+            index: Index::default(),
             hits: plan.tree.hits(),
             inner_hits: plan.tree.hits(),
             inner: Vec::new(),
             times: Times::default(),
-            rows: Rows::new(plan),
+            rows: Rows::new(plan, Vec::new()),
             count: Count::default(),
             layouts: Layouts::of(plan, pass.options.strict),
+            filter: pass.scan.filter.filter(|_| !plan.late.slots.is_empty() || plan.late.timed),
             plan,
         }
     }
 
     /// Reads all lines.
     pub(super) fn read(mut self, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
-        let flow = self.lines(out);
+        let flow = if self.plan.slots.is_empty() && !self.pass.options.strict && self.plan.needles.is_empty() {
+            self.count(out)
+        } else {
+            self.lines(out)
+        };
         self.count.add_to(self.pass.counters);
         self.layouts.give_back(self.plan);
         flow
     }
 
+    /// The offset of the first line.
+    fn begin(&self, data: &[u8]) -> usize {
+        if self.chunk.offset == 0 && data.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }
+    }
+
     fn lines(&mut self, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
         let data = self.chunk.data.clone();
         let data = data.as_slice();
-        let timed = self.plan.is_timed();
-        let mut at = if self.chunk.offset == 0 && data.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let needles = if self.pass.options.strict { &[] } else { self.plan.needles.get(data) };
+        let (mut skims, mut passed, mut read) = (!needles.is_empty(), 0, 0);
+        let mut at = self.begin(data);
         while at < data.len() {
+            if skims {
+                let before = passed;
+                at = dispatch(self.level, Skim { data, at, needles, passed: &mut passed });
+                self.count.records += passed - before;
+                if at >= data.len() {
+                    break;
+                }
+                read += 1;
+                skims = passed + read < SKIM_TRIAL || read * SKIM_PAYS < passed;
+            }
+            let enough = if skims { self.rows.offsets.len() + 1 } else { BATCH_ROWS };
             if self.layouts.worth_trying() {
-                at = self.bet(data, at, timed);
+                at = self.bet(data, at, enough);
             }
-            if self.rows.offsets.len() < BATCH_ROWS && at < data.len() {
-                let feed = memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |n| at + n);
-                let carriage_return = feed > at && data[feed - 1] == b'\r';
-                let line = Line { start: at, end: feed - usize::from(carriage_return) };
-                let is_json = self.line(data, line);
-                if is_json && self.layouts.wants_another() {
-                    self.layouts.learn(&data[line.start..line.end], carriage_return, self.plan);
-                }
-                at = feed + 1;
+            if self.rows.offsets.len() < enough && at < data.len() && !self.is_full() {
+                at = self.any_line(data, at);
             }
-            if self.rows.offsets.len() >= BATCH_ROWS || self.rows.side.len() > SIDE_LIMIT {
-                let batch = self.batch();
-                if out(batch)? == Flow::Enough {
-                    return Ok(Flow::Enough);
-                }
+            if self.is_full() && self.hand_out(data, out)? == Flow::Enough {
+                return Ok(Flow::Enough);
             }
         }
-        if self.rows.offsets.is_empty() {
-            return Ok(Flow::More);
-        }
-        let batch = self.batch();
-        out(batch)
+        if self.rows.offsets.is_empty() { Ok(Flow::More) } else { self.hand_out(data, out) }
     }
 
-    /// Reads lines by the layouts that are known, as far as they go.
-    fn bet(&mut self, data: &[u8], mut at: usize, timed: bool) -> usize {
-        let Layouts { known, ends, level, .. } = &mut self.layouts;
+    /// Counts the lines, where nothing else is asked for.
+    fn count(&mut self, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
+        let data = self.chunk.data.clone();
+        let data = data.as_slice();
+        let mut at = self.begin(data);
+        let mut passed = 0;
+        while at < data.len() {
+            at = dispatch(self.level, Skim { data, at, needles: &[], passed: &mut passed });
+            if at < data.len() {
+                at = self.any_line(data, at);
+            }
+        }
+        self.count.records += passed;
+        let rows = passed as usize + self.rows.offsets.len();
+        let offsets: Arc<[u32]> = (0..rows.min(BATCH_ROWS) as u32).collect();
+        for first in (0..rows).step_by(BATCH_ROWS) {
+            let rows = (rows - first).min(BATCH_ROWS);
+            // A line has a byte at least: so counted, the rows of a chunk stay before those of the next.
+            let positions = Positions {
+                base: self.pass.position(self.chunk.offset + first as u64),
+                offsets: if rows == offsets.len() { Arc::clone(&offsets) } else { offsets[..rows].into() },
+            };
+            if out(Batch { columns: Vec::new(), rows, positions })? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    /// True if a batch should be handed out.
+    fn is_full(&self) -> bool {
+        self.rows.offsets.len() >= BATCH_ROWS || self.rows.is_full()
+    }
+
+    /// What is taken from each line at first.
+    fn take(&self) -> Take<'r> {
+        match self.filter {
+            Some(_) => Take { slots: &self.plan.early.slots, timed: self.plan.early.timed, keep: true },
+            None => Take { slots: &self.plan.all.slots, timed: self.plan.all.timed, keep: false },
+        }
+    }
+
+    /// Reads lines by the layouts that are known, as far as they go, up to `enough` rows.
+    fn bet(&mut self, data: &[u8], mut at: usize, enough: usize) -> usize {
+        let take = self.take();
         let start = at;
         let mut tried = 0;
         // The last layout that matched comes first; any that matches starts a new round.
-        while tried < known.len() && self.rows.offsets.len() < BATCH_ROWS {
-            let layout = Arc::clone(&known[tried]);
-            ends.resize(room(&layout).max(ends.len()), 0);
-            for (slot, pick) in layout.picks.iter().enumerate() {
-                if *pick != Pick::Unsaid && matches!(self.plan.slots[slot], Want::System(_)) {
-                    self.rows.catch_up(slot, self.rows.offsets.len());
+        while let Some(layout) = self.layouts.get(tried)
+            && self.rows.offsets.len() < enough
+            && !self.is_full()
+        {
+            let needed = self.rows.ends_used + room(&layout);
+            if self.rows.ends.len() < needed {
+                let full = if take.keep { ENDS } else { 0 };
+                self.rows.ends.resize(needed.max(full + room(&layout)), 0);
+            }
+            for slot in take.slots {
+                if layout.picks[*slot] != Pick::Unsaid && matches!(self.plan.slots[*slot], Want::System(_)) {
+                    self.rows.catch_up(*slot, self.rows.offsets.len());
                 }
             }
+            let first = self.rows.offsets.len() as u32;
             let bet = Bet {
                 data,
                 at,
                 layout: &layout,
-                ends: &mut ends[..],
                 rows: &mut self.rows,
-                enough: BATCH_ROWS,
-                timed,
+                enough,
+                take,
                 times: &mut self.times,
                 count: &mut self.count,
             };
-            let stopped = dispatch(*level, bet);
+            let stopped = dispatch(self.level, bet);
             if stopped == at {
                 tried += 1;
                 continue;
             }
-            known[..=tried].rotate_right(1);
+            if take.keep {
+                self.rows.layouts.push((first, layout));
+            }
+            self.layouts.matched(tried, self.rows.offsets.len() as u32 - first);
             tried = usize::from(tried == 0);
             at = stopped;
         }
-        self.layouts.won((at - start) as u64);
+        self.layouts.tried(at > start);
         at
     }
 
-    /// Reads any line, whatever is in it. True if it is a JSON object.
-    fn line(&mut self, data: &[u8], line: Line) -> bool {
-        let text = &data[line.start..line.end];
-        if text.trim_ascii().is_empty() {
+    /// Reads the line at `at`, whatever is in it. Gives where the next one begins.
+    fn any_line(&mut self, data: &[u8], at: usize) -> usize {
+        let (line, feed, indexed) = self.bounds(data, at);
+        let read = self.open(data, line, indexed);
+        if let Read::Blank = read {
             self.count.blank += 1;
-            return false;
+            return feed + 1;
         }
         self.count.records += 1;
-        if !text.is_ascii() && simdutf8::basic::from_utf8(text).is_err() {
+        let text = &data[line.start..line.end];
+        let high = if indexed { self.index.high } else { !text.is_ascii() };
+        if high && simdutf8::basic::from_utf8(text).is_err() {
             self.count.not_utf8 += 1;
         }
         self.rows.offsets.push(line.start as u32);
-        if self.plan.tree.find(text, true, &mut self.hits).is_err() {
-            self.count.not_json += 1;
-            self.text_row(data, line);
-            return false;
+        let take = self.take();
+        if take.keep {
+            self.rows.origins.push(UNKNOWN);
+        }
+        self.count.not_json += u64::from(matches!(read, Read::Text));
+        self.fill(data, line, &read, take);
+        if matches!(read, Read::Record { .. }) && self.layouts.wants_another() {
+            self.layouts.learn(text, line.end < feed, self.plan);
+        }
+        feed + 1
+    }
+
+    /// The line at `at`, where the line feed behind it is, and whether its tokens are in the index.
+    fn bounds(&mut self, data: &[u8], at: usize) -> (Line, usize, bool) {
+        let indexed = dispatch(self.level, Indexing { data, at, index: &mut self.index });
+        let feed = match indexed {
+            true => at + self.index.len,
+            false => memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |n| at + n),
+        };
+        let carriage_return = feed > at && data[feed - 1] == b'\r';
+        (Line { start: at, end: feed - usize::from(carriage_return) }, feed, indexed)
+    }
+
+    /// Finds what is wanted in a line.
+    fn open(&mut self, data: &[u8], line: Line, indexed: bool) -> Read {
+        let text = &data[line.start..line.end];
+        let found = match indexed {
+            true => walk::find(&self.plan.tree, text, &self.index, &mut self.hits),
+            false => self.plan.tree.find(text, true, &mut self.hits),
+        };
+        if found.is_err() {
+            return if text.trim_ascii().is_empty() { Read::Blank } else { Read::Text };
         }
         let message = if self.plan.reserved { self.hits.get(MESSAGE) } else { None };
         let has_inner = message.is_some_and(|hit| self.open_message(text, hit));
-        for (slot, want) in self.plan.slots.iter().enumerate() {
+        Read::Record { message, has_inner }
+    }
+
+    /// Adds the cells of a line that was opened.
+    fn fill(&mut self, data: &[u8], line: Line, read: &Read, take: Take<'_>) {
+        let Read::Record { message, has_inner } = *read else { return self.text_row(data, line, take) };
+        let text = &data[line.start..line.end];
+        for slot in take.slots.iter().copied() {
             let cells = &mut self.rows.cells[slot];
             let side = &mut self.rows.side;
-            match want {
+            match &self.plan.slots[slot] {
                 Want::Path(leaves) => match self.hits.first(leaves) {
                     Some(hit) => push(cells, side, data, line.start, hit),
                     None => match self.inner_hits.first(leaves).filter(|_| has_inner) {
@@ -179,39 +303,38 @@ impl<'r> Reader<'r> {
                     None if cells.is_empty() => {}
                     None => cells.push_null(),
                 },
-                Want::Time => {
-                    let found = match self.hits.first(&self.plan.times) {
-                        Some(hit) => Some((text, hit)),
-                        None => self
-                            .inner_hits
-                            .first(&self.plan.times)
-                            .filter(|_| has_inner)
-                            .map(|hit| (&self.inner[..], hit)),
-                    };
-                    let time = found.and_then(|(text, hit)| {
-                        let (kind, text) = canonical(text, hit);
-                        self.times.read(kind, &text)
-                    });
-                    self.count.no_timestamp += u64::from(time.is_none());
-                    self.rows.times.push(time);
-                }
+                Want::Time => {}
             }
         }
-        true
+        if take.timed {
+            let inner = || self.inner_hits.first(&self.plan.times).filter(|_| has_inner);
+            let found = match self.hits.first(&self.plan.times) {
+                Some(hit) => Some((text, hit)),
+                None => inner().map(|hit| (&self.inner[..], hit)),
+            };
+            let time = found.and_then(|(text, hit)| {
+                let (kind, text) = canonical(text, hit);
+                self.times.read(kind, &text)
+            });
+            self.count.no_timestamp += u64::from(time.is_none());
+            self.rows.times.push(time);
+        }
     }
 
     /// A line that is no JSON object: nothing but `@message`.
-    fn text_row(&mut self, data: &[u8], line: Line) {
-        for (cells, want) in self.rows.cells.iter_mut().zip(&self.plan.slots) {
-            match want {
+    fn text_row(&mut self, data: &[u8], line: Line, take: Take<'_>) {
+        for slot in take.slots.iter().copied() {
+            let cells = &mut self.rows.cells[slot];
+            match &self.plan.slots[slot] {
                 Want::Message => cells.push(view(data, 0, line.start, line.end - line.start), Kind::String),
                 Want::System(_) if cells.is_empty() => {}
                 Want::System(_) | Want::Path(_) => cells.push_null(),
-                Want::Time => {
-                    self.count.no_timestamp += 1;
-                    self.rows.times.push(None);
-                }
+                Want::Time => {}
             }
+        }
+        if take.timed {
+            self.count.no_timestamp += 1;
+            self.rows.times.push(None);
         }
     }
 
@@ -227,77 +350,68 @@ impl<'r> Reader<'r> {
     }
 
     /// Hands out the rows so far as a batch.
-    fn batch(&mut self) -> Batch {
-        let rows = std::mem::replace(&mut self.rows, Rows::new(self.plan));
+    fn hand_out(&mut self, data: &[u8], out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
+        let ends = std::mem::take(&mut self.rows.ends);
+        let mut rows = std::mem::replace(&mut self.rows, Rows::new(self.plan, ends));
+        let Some(filter) = self.filter else { return out(rows.finish(self.plan, self.pass, &self.chunk)) };
+        let (origins, layouts) = (std::mem::take(&mut rows.origins), std::mem::take(&mut rows.layouts));
+        let batch = rows.finish(self.plan, self.pass, &self.chunk);
+        let kept = selected(&(filter.keep)(&batch));
+        if kept.is_empty() {
+            return Ok(Flow::More);
+        }
+        if kept.len() * LATE_PAYS > batch.rows {
+            self.filter = None;
+        }
+        let mut batch = batch.take(&kept);
+        let late = self.late(data, &batch.positions.offsets, &kept, &origins, &layouts);
+        for slot in self.plan.late.slots.iter().chain(&self.plan.time_slot).filter(|s| !self.plan.is_early(**s)) {
+            batch.columns[*slot] = late.columns[*slot].clone();
+        }
+        out(batch)
+    }
+
+    /// Reads the other fields of the rows that are kept; `offsets` are those of the kept ones.
+    fn late(
+        &mut self,
+        data: &[u8],
+        offsets: &[u32],
+        kept: &[u32],
+        origins: &[u32],
+        layouts: &[(u32, Arc<super::layout::Layout>)],
+    ) -> Batch {
+        let take = Take { slots: &self.plan.late.slots, timed: self.plan.late.timed, keep: false };
+        let mut run = 0;
+        // The places of ends of the rows are still in the memory for those of the next ones.
+        let ends = std::mem::take(&mut self.rows.ends);
+        for (row, offset) in kept.iter().zip(offsets) {
+            let at = *offset as usize;
+            self.rows.offsets.push(*offset);
+            match origins[*row as usize] {
+                UNKNOWN => {
+                    let (line, _, indexed) = self.bounds(data, at);
+                    let read = self.open(data, line, indexed);
+                    self.fill(data, line, &read, take);
+                }
+                origin => {
+                    while layouts.get(run + 1).is_some_and(|(first, _)| first <= row) {
+                        run += 1;
+                    }
+                    let (slashed, ends) = (origin & SLASHED != 0, &ends[(origin & !SLASHED) as usize..]);
+                    let values = Values { data, at, ends, layout: &layouts[run].1, slashed };
+                    for slot in take.slots {
+                        values.fill(*slot, &mut self.rows.cells, &mut self.rows.side);
+                    }
+                    if take.timed {
+                        let time = values.time(&mut self.times);
+                        self.count.no_timestamp += u64::from(time.is_none());
+                        self.rows.times.push(time);
+                    }
+                }
+            }
+        }
+        let rows = std::mem::replace(&mut self.rows, Rows::new(self.plan, ends));
         rows.finish(self.plan, self.pass, &self.chunk)
-    }
-}
-
-/// Layouts at hand, the last that matched first.
-struct Layouts {
-    known: Vec<Arc<Layout>>,
-    learned: bool,
-    ends: Vec<u32>,
-    level: Level,
-    /// Goes up when bets win and down when they lose. At zero lines are read in the general way for a while.
-    credit: u32,
-    /// Lines still to be read in the general way.
-    pause: u32,
-    /// Every line is to be read in the general way.
-    off: bool,
-}
-
-/// Layouts kept. Logs of many kinds of events have more, but then trying them all costs what one of them gains.
-const MAX_LAYOUTS: usize = 8;
-
-/// Credit at the start, and the most there is.
-const CREDIT: u32 = 64;
-
-/// Lines read in the general way once all credit is gone.
-const PAUSE: u32 = 2000;
-
-impl Layouts {
-    fn of(plan: &Plan, off: bool) -> Layouts {
-        let known = plan.layouts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Layouts { known, learned: false, ends: Vec::new(), level: Level::best(), credit: CREDIT, pause: 0, off }
-    }
-
-    /// Leaves what was learned to those who read the next chunks.
-    fn give_back(self, plan: &Plan) {
-        if self.learned {
-            *plan.layouts.lock().unwrap_or_else(PoisonError::into_inner) = self.known;
-        }
-    }
-
-    fn worth_trying(&mut self) -> bool {
-        self.pause = self.pause.saturating_sub(1);
-        self.pause == 0 && !self.off && !self.known.is_empty()
-    }
-
-    /// Takes note of a bet: so many bytes were read by it.
-    fn won(&mut self, bytes: u64) {
-        if bytes > 0 {
-            self.credit = (self.credit + 2).min(CREDIT);
-            return;
-        }
-        self.credit = self.credit.saturating_sub(1);
-        if self.credit == 0 {
-            self.pause = PAUSE;
-            self.credit = CREDIT / 4;
-        }
-    }
-
-    /// True if the line that was just read in the general way should be learned from.
-    fn wants_another(&self) -> bool {
-        self.pause == 0 && !self.off
-    }
-
-    fn learn(&mut self, text: &[u8], carriage_return: bool, plan: &Plan) {
-        if let Some(layout) = Layout::learn(text, carriage_return, plan) {
-            self.known.truncate(MAX_LAYOUTS - 1);
-            self.known.insert(0, Arc::new(layout));
-            self.learned = true;
-        }
     }
 }
 

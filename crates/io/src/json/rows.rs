@@ -1,6 +1,7 @@
 //! The batch being filled, and what is counted on the way.
 
 use super::Plan;
+use super::layout::Layout;
 use super::wanted::Want;
 use crate::formats::{Chunk, Pass};
 use crate::rows::{Cells, Side};
@@ -9,6 +10,7 @@ use arrow::array::Int64Array;
 use backsight_engine::source::Counters;
 use backsight_engine::value::column::{Batch, Column, Positions};
 use backsight_engine::value::{Kind, time};
+use std::sync::Arc;
 
 /// Rows so far.
 #[derive(Default)]
@@ -21,11 +23,36 @@ pub(super) struct Rows {
     pub side: Side,
     /// Where each row begins in the chunk.
     pub offsets: Vec<u32>,
+    /// Where the ends of values of lines read by a layout are kept, and how much of that is in use.
+    pub ends: Vec<u16>,
+    pub ends_used: usize,
+    /// One a row, if some cells are filled later: where its ends are; [`UNKNOWN`] for a row read in the general way.
+    pub origins: Vec<u32>,
+    /// From which row on which layout holds.
+    pub layouts: Vec<(u32, Arc<Layout>)>,
 }
 
+/// Bytes of rendered text after which a batch is handed out even if it has few rows.
+const SIDE_LIMIT: usize = 16 << 20;
+
+/// Places of ends that are kept for one batch.
+pub(super) const ENDS: usize = 1 << 18;
+
+/// A row read in the general way.
+pub(super) const UNKNOWN: u32 = u32::MAX;
+
+/// Set in the origin of a row whose line has backslashes.
+pub(super) const SLASHED: u32 = 1 << 30;
+
 impl Rows {
-    pub(super) fn new(plan: &Plan) -> Rows {
-        Rows { cells: plan.slots.iter().map(|_| Cells::default()).collect(), ..Rows::default() }
+    /// `ends`: memory to use.
+    pub(super) fn new(plan: &Plan, ends: Vec<u16>) -> Rows {
+        Rows { cells: plan.slots.iter().map(|_| Cells::default()).collect(), ends, ..Rows::default() }
+    }
+
+    /// True if a batch should be handed out, however few rows it has.
+    pub(super) fn is_full(&self) -> bool {
+        self.side.len() > SIDE_LIMIT || self.ends_used > ENDS
     }
 
     /// Gives a column nulls for the rows it has been silent about so far.
@@ -35,14 +62,17 @@ impl Rows {
         }
     }
 
-    /// The rows as a batch.
+    /// The rows as a batch. Slots that have not been filled are null.
     pub(super) fn finish(self, plan: &Plan, pass: &Pass<'_>, chunk: &Chunk) -> Batch {
         let positions = Positions { base: pass.position(chunk.offset), offsets: self.offsets.into() };
+        let rows = positions.offsets.len();
         let buffers = self.side.buffers(std::slice::from_ref(&chunk.data));
         let mut times = Some(self.times);
         let columns =
             self.cells.into_iter().zip(&plan.slots).zip(&pass.scan.want).map(|((cells, want), field)| match want {
+                Want::Path(_) | Want::Message if cells.is_empty() => Column::null(rows),
                 Want::Path(_) | Want::Message => cells.finish(&buffers),
+                Want::Time if times.as_ref().is_none_or(Vec::is_empty) => Column::null(rows),
                 Want::Time => Column::Time(Int64Array::from(times.take().unwrap_or_default())),
                 Want::System(_) => {
                     let usual = system::column(pass, field, &positions);
@@ -50,7 +80,7 @@ impl Rows {
                 }
             });
         let columns = columns.collect();
-        Batch { columns, rows: positions.offsets.len(), positions }
+        Batch { columns, rows, positions }
     }
 }
 

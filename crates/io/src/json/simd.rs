@@ -11,22 +11,99 @@ use std::sync::OnceLock;
 pub struct Marks {
     /// `"`
     pub quotes: u64,
-    /// `\` and control characters: what no line that is read by quotes alone may hold.
-    pub odd: u64,
+    /// `\`
+    pub slashes: u64,
+    /// Control characters.
+    pub control: u64,
     /// Bytes of 128 and more: not ASCII.
+    pub high: u64,
+}
+
+/// What the bytes of a block are in JSON, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Structure {
+    /// `"`
+    pub quotes: u64,
+    /// `\`
+    pub slashes: u64,
+    /// Control characters, white space among them.
+    pub control: u64,
+    /// Bytes of 128 and more: not ASCII.
+    pub high: u64,
+    /// `{`, `}`, `[`, `]`, `:` and `,`
+    pub operators: u64,
+    /// Space, tab, line feed and carriage return.
+    pub space: u64,
+    /// Line feeds.
+    pub feeds: u64,
+}
+
+/// What tells the ends of lines in a block, and which lines need a closer look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Borders {
+    /// Line feeds.
+    pub feeds: u64,
+    /// `{`
+    pub opens: u64,
+    /// `}`
+    pub closes: u64,
+    /// `\`
+    pub slashes: u64,
+    /// Bytes of 128 and more.
     pub high: u64,
 }
 
 /// The operations. A value of the type is proof that the processor has them.
 pub trait Simd: Copy {
+    /// Differences found so far.
+    type Differences: Copy;
+
+    /// Asks for the memory some blocks behind `at`, which will be looked at soon.
+    #[inline(always)]
+    fn prefetch(self, _data: &[u8], _at: usize) {}
+
     /// The marks of a block.
     fn marks(self, block: &[u8; 64]) -> Marks;
+
+    /// The structure of a block.
+    fn structure(self, block: &[u8; 64]) -> Structure;
+
+    /// The borders of lines in a block.
+    fn borders(self, block: &[u8; 64]) -> Borders;
+
+    /// The bytes of a block that are `byte` once the bits of `fold` are set in them.
+    fn equal(self, block: &[u8; 64], fold: u8, byte: u8) -> u64;
 
     /// The bits of `places` whose number, counted among the set bits of `places`, is a set bit of `numbers`.
     fn deposit(self, numbers: u64, places: u64) -> u64;
 
-    /// Not 0 if `a` and `b` differ in a byte whose bit in `mask` is set.
-    fn differs(self, a: &[u8; 32], b: &[u8; 32], mask: u32) -> u32;
+    /// Writes the number of each set bit, plus `base`, to `out`. What stands behind the last in `out` is lost.
+    fn places(self, bits: u64, base: u16, out: &mut [u16; 64]);
+
+    /// No differences.
+    fn none(self) -> Self::Differences;
+
+    /// Adds where `a` and `b` differ in bits set in `mask`.
+    fn differ(self, so_far: Self::Differences, a: &[u8; 32], b: &[u8; 32], mask: &[u8; 32]) -> Self::Differences;
+
+    /// True if there are differences.
+    fn any(self, differences: Self::Differences) -> bool;
+}
+
+/// Writes the places of set bits one by one; four in one go at first, for a loop of unknown length costs more.
+#[inline(always)]
+fn places_one_by_one(mut bits: u64, base: u16, out: &mut [u16; 64]) {
+    for place in &mut out[..4] {
+        *place = base.wrapping_add(bits.trailing_zeros() as u16);
+        bits &= bits.wrapping_sub(1);
+    }
+    for place in &mut out[4..] {
+        if bits == 0 {
+            break;
+        }
+        *place = base.wrapping_add(bits.trailing_zeros() as u16);
+        bits &= bits - 1;
+    }
 }
 
 /// Plain words: for other processors, and to compare the others with.
@@ -68,13 +145,49 @@ impl Words {
 }
 
 impl Simd for Words {
+    type Differences = u64;
+
     #[inline(always)]
     fn marks(self, block: &[u8; 64]) -> Marks {
         Marks {
             quotes: Words::each(block, |x| Words::equal(x, b'"')),
-            odd: Words::each(block, |x| Words::equal(x, b'\\') | Words::below(x, b' ')),
+            slashes: Words::each(block, |x| Words::equal(x, b'\\')),
+            control: Words::each(block, |x| Words::below(x, b' ')),
             high: Words::each(block, |x| x),
         }
+    }
+
+    #[inline(always)]
+    fn structure(self, block: &[u8; 64]) -> Structure {
+        let equal = |byte| Words::each(block, |x| Words::equal(x, byte));
+        let braces = |byte| Words::each(block, |x| Words::equal(x | (ONES * 0x20), byte));
+        let feeds = equal(b'\n');
+        Structure {
+            quotes: equal(b'"'),
+            slashes: equal(b'\\'),
+            control: Words::each(block, |x| Words::below(x, b' ')),
+            high: Words::each(block, |x| x),
+            operators: braces(b'{') | braces(b'}') | equal(b':') | equal(b','),
+            space: equal(b' ') | equal(b'\t') | equal(b'\r') | feeds,
+            feeds,
+        }
+    }
+
+    #[inline(always)]
+    fn borders(self, block: &[u8; 64]) -> Borders {
+        let equal = |byte| Words::each(block, |x| Words::equal(x, byte));
+        Borders {
+            feeds: equal(b'\n'),
+            opens: equal(b'{'),
+            closes: equal(b'}'),
+            slashes: equal(b'\\'),
+            high: Words::each(block, |x| x),
+        }
+    }
+
+    #[inline(always)]
+    fn equal(self, block: &[u8; 64], fold: u8, byte: u8) -> u64 {
+        Words::each(block, |x| Words::equal(x | (ONES * u64::from(fold)), byte))
     }
 
     #[inline(always)]
@@ -92,165 +205,30 @@ impl Simd for Words {
     }
 
     #[inline(always)]
-    fn differs(self, a: &[u8; 32], b: &[u8; 32], mask: u32) -> u32 {
-        a.iter().zip(b).enumerate().fold(0, |bits, (i, (a, b))| bits | u32::from(a != b) << i) & mask
+    fn places(self, bits: u64, base: u16, out: &mut [u16; 64]) {
+        places_one_by_one(bits, base, out);
+    }
+
+    #[inline(always)]
+    fn none(self) -> u64 {
+        0
+    }
+
+    #[inline(always)]
+    fn differ(self, so_far: u64, a: &[u8; 32], b: &[u8; 32], mask: &[u8; 32]) -> u64 {
+        let word = |x: &[u8]| u64::from_le_bytes(x.try_into().expect("chunks of eight"));
+        let words = a.chunks_exact(8).zip(b.chunks_exact(8)).zip(mask.chunks_exact(8));
+        words.fold(so_far, |all, ((a, b), mask)| all | (word(a) ^ word(b)) & word(mask))
+    }
+
+    #[inline(always)]
+    fn any(self, differences: u64) -> bool {
+        differences != 0
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::{Marks, Simd};
-    use std::arch::x86_64::*;
-
-    /// AVX2 with the bit operations of its time.
-    #[derive(Clone, Copy, Debug)]
-    pub struct Avx2(());
-
-    impl Avx2 {
-        pub fn detect() -> Option<Avx2> {
-            let all = is_x86_feature_detected!("avx2")
-                && is_x86_feature_detected!("bmi1")
-                && is_x86_feature_detected!("bmi2")
-                && is_x86_feature_detected!("lzcnt")
-                && is_x86_feature_detected!("popcnt");
-            all.then_some(Avx2(()))
-        }
-    }
-
-    #[inline(always)]
-    fn halves(block: &[u8; 64]) -> (__m256i, __m256i) {
-        let (low, high) = block.split_at(32);
-        // SAFETY: both halves have 32 bytes, an unaligned load needs nothing else; callers have AVX.
-        unsafe { (_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast())) }
-    }
-
-    /// One bit a byte, from the high bits of two halves.
-    #[inline(always)]
-    fn bits((low, high): (__m256i, __m256i)) -> u64 {
-        // SAFETY: callers have AVX2.
-        unsafe { u64::from(_mm256_movemask_epi8(low) as u32) | u64::from(_mm256_movemask_epi8(high) as u32) << 32 }
-    }
-
-    #[inline(always)]
-    fn both(halves: (__m256i, __m256i), f: impl Fn(__m256i) -> __m256i) -> u64 {
-        bits((f(halves.0), f(halves.1)))
-    }
-
-    #[inline(always)]
-    fn equal(x: __m256i, byte: u8) -> __m256i {
-        // SAFETY: callers have AVX2.
-        unsafe { _mm256_cmpeq_epi8(x, _mm256_set1_epi8(byte as i8)) }
-    }
-
-    /// At most `byte`, unsigned.
-    #[inline(always)]
-    fn at_most(x: __m256i, byte: u8) -> __m256i {
-        // SAFETY: callers have AVX2.
-        unsafe { _mm256_cmpeq_epi8(_mm256_min_epu8(x, _mm256_set1_epi8(byte as i8)), x) }
-    }
-
-    impl Simd for Avx2 {
-        #[inline(always)]
-        fn marks(self, block: &[u8; 64]) -> Marks {
-            let x = halves(block);
-            Marks {
-                quotes: both(x, |x| equal(x, b'"')),
-                // SAFETY: `self` is proof of AVX2.
-                odd: both(x, |x| unsafe { _mm256_or_si256(equal(x, b'\\'), at_most(x, 0x1f)) }),
-                high: bits(x),
-            }
-        }
-
-        #[inline(always)]
-        fn deposit(self, numbers: u64, places: u64) -> u64 {
-            // SAFETY: `self` is proof of BMI2.
-            unsafe { _pdep_u64(numbers, places) }
-        }
-
-        #[inline(always)]
-        fn differs(self, a: &[u8; 32], b: &[u8; 32], mask: u32) -> u32 {
-            // SAFETY: both are 32 bytes long, and `self` is proof of AVX2.
-            let equal = unsafe {
-                let (a, b) = (_mm256_loadu_si256(a.as_ptr().cast()), _mm256_loadu_si256(b.as_ptr().cast()));
-                _mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)) as u32
-            };
-            !equal & mask
-        }
-    }
-
-    /// AVX-512 on bytes.
-    #[derive(Clone, Copy, Debug)]
-    pub struct Avx512(());
-
-    impl Avx512 {
-        pub fn detect() -> Option<Avx512> {
-            let all = is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512vl");
-            (all && Avx2::detect().is_some()).then_some(Avx512(()))
-        }
-    }
-
-    #[inline(always)]
-    fn load(block: &[u8; 64]) -> __m512i {
-        // SAFETY: the block has 64 bytes, an unaligned load needs nothing else; callers have AVX-512.
-        unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
-    fn equal_bits(x: __m512i, byte: u8) -> u64 {
-        // SAFETY: callers have AVX-512 on bytes.
-        unsafe { _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(byte as i8)) }
-    }
-
-    #[inline(always)]
-    fn at_most_bits(x: __m512i, byte: u8) -> u64 {
-        // SAFETY: callers have AVX-512 on bytes.
-        unsafe { _mm512_cmple_epu8_mask(x, _mm512_set1_epi8(byte as i8)) }
-    }
-
-    #[inline(always)]
-    fn high_bits(x: __m512i) -> u64 {
-        // SAFETY: callers have AVX-512 on bytes.
-        unsafe { _mm512_movepi8_mask(x) }
-    }
-
-    impl Simd for Avx512 {
-        #[inline(always)]
-        fn marks(self, block: &[u8; 64]) -> Marks {
-            let x = load(block);
-            let odd = equal_bits(x, b'\\') | at_most_bits(x, 0x1f);
-            Marks { quotes: equal_bits(x, b'"'), odd, high: high_bits(x) }
-        }
-
-        #[inline(always)]
-        fn deposit(self, numbers: u64, places: u64) -> u64 {
-            // SAFETY: `self` is proof of BMI2.
-            unsafe { _pdep_u64(numbers, places) }
-        }
-
-        #[inline(always)]
-        fn differs(self, a: &[u8; 32], b: &[u8; 32], mask: u32) -> u32 {
-            // SAFETY: both are 32 bytes long, and `self` is proof of AVX-512 on short vectors of bytes.
-            unsafe {
-                let (a, b) = (_mm256_loadu_si256(a.as_ptr().cast()), _mm256_loadu_si256(b.as_ptr().cast()));
-                _mm256_mask_cmpneq_epi8_mask(mask, a, b)
-            }
-        }
-    }
-
-    /// Runs a loop compiled for AVX2.
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub fn with_avx2<L: super::Loop>(simd: Avx2, work: L) -> L::Output {
-        work.run(simd)
-    }
-
-    /// Runs a loop compiled for AVX-512.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub fn with_avx512<L: super::Loop>(simd: Avx512, work: L) -> L::Output {
-        work.run(simd)
-    }
-}
+mod x86;
 
 /// A loop over blocks, written once for all processors. `run` must be `#[inline(always)]` to be worth anything.
 pub trait Loop {
@@ -323,41 +301,82 @@ mod tests {
         }
     }
 
-    struct All<'b>(&'b [u8; 64], u64, u32);
+    /// Everything a level gives for a block.
+    struct All<'b> {
+        block: &'b [u8; 64],
+        other: &'b [u8; 32],
+        mask: &'b [u8; 32],
+        numbers: u64,
+    }
+
+    type Answers = (Marks, Structure, Borders, u64, u64, Vec<u16>, bool);
 
     impl Loop for All<'_> {
-        type Output = (Marks, u64, u32);
+        type Output = Answers;
 
         #[inline(always)]
-        fn run<S: Simd>(self, simd: S) -> Self::Output {
-            let (low, high) = self.0.split_at(32);
-            let (low, high) = (low.try_into().expect("32"), high.try_into().expect("32"));
-            let marks = simd.marks(self.0);
-            (marks, simd.deposit(self.1, marks.quotes), simd.differs(low, high, self.2))
+        fn run<S: Simd>(self, simd: S) -> Answers {
+            let All { block, other, mask, numbers } = self;
+            let marks = simd.marks(block);
+            let mut places = [0; 64];
+            simd.places(numbers, 100, &mut places);
+            let differences = simd.differ(simd.none(), block.first_chunk().expect("32 of 64"), other, mask);
+            (
+                marks,
+                simd.structure(block),
+                simd.borders(block),
+                simd.equal(block, 0x20, b'{'),
+                simd.deposit(numbers, marks.quotes),
+                places[..numbers.count_ones() as usize].to_vec(),
+                simd.any(differences),
+            )
         }
+    }
+
+    /// The same, by definition.
+    fn by_definition(all: &All<'_>) -> Answers {
+        let bits = |f: &dyn Fn(u8) -> bool| (0..64).fold(0u64, |bits, i| bits | u64::from(f(all.block[i])) << i);
+        let byte = |byte: u8| bits(&|b| b == byte);
+        let (quotes, slashes, high, feeds) = (byte(b'"'), byte(b'\\'), bits(&|b| b >= 128), byte(b'\n'));
+        let deposit = (0..64).filter(|i| quotes >> i & 1 == 1).enumerate();
+        let differs = (0..32).any(|i| (all.block[i] ^ all.other[i]) & all.mask[i] != 0);
+        (
+            Marks { quotes, slashes, control: bits(&|b| b < b' '), high },
+            Structure {
+                quotes,
+                slashes,
+                control: bits(&|b| b < b' '),
+                high,
+                operators: bits(&|b| b"{}[]:,".contains(&b)),
+                space: bits(&|b| b" \t\r\n".contains(&b)),
+                feeds,
+            },
+            Borders { feeds, opens: byte(b'{'), closes: byte(b'}'), slashes, high },
+            bits(&|b| b | 0x20 == b'{'),
+            deposit.fold(0u64, |out, (number, place)| out | (all.numbers >> number & 1) << place),
+            (0..64).filter(|i| all.numbers >> i & 1 == 1).map(|i| 100 + i).collect(),
+            differs,
+        )
     }
 
     #[test]
     fn every_level_agrees_with_the_definition() {
         let mut next = random();
-        let odd = b"\"\"\"\"\\\n\r\t {}\x1f\x20\x21\x7f\x80\xff";
+        let odd = b"\"\"\"\"\\\n\r\t {}[],:\x1f\x20\x21\x7f\x80\xff";
         for round in 0..3000 {
             let block: [u8; 64] = std::array::from_fn(|_| match next() {
                 n if round % 3 == 0 => n as u8,
                 n if round % 3 == 1 => odd[n as usize % odd.len()],
                 n => odd[(n as usize % 3) * 4],
             });
-            let (numbers, mask) = (next(), next() as u32);
-            let bits = |f: &dyn Fn(u8) -> bool| (0..64).fold(0u64, |bits, i| bits | u64::from(f(block[i])) << i);
-            let quotes = bits(&|b| b == b'"');
-            let deposit = (0..64).filter(|i| quotes >> i & 1 == 1).enumerate();
-            let expected = (
-                Marks { quotes, odd: bits(&|b| b == b'\\' || b < b' '), high: bits(&|b| b >= 128) },
-                deposit.fold(0u64, |out, (number, place)| out | (numbers >> number & 1) << place),
-                (0..32).fold(0u32, |out, i| out | u32::from(block[i] != block[32 + i]) << i) & mask,
-            );
+            let other: [u8; 32] =
+                std::array::from_fn(|i| if next().is_multiple_of(40) { next() as u8 } else { block[i] });
+            let mask: [u8; 32] = std::array::from_fn(|_| next() as u8);
+            let numbers = if round % 2 == 0 { next() } else { next() & next() & next() };
+            let all = || All { block: &block, other: &other, mask: &mask, numbers };
+            let expected = by_definition(&all());
             for level in Level::all() {
-                assert_eq!(dispatch(level, All(&block, numbers, mask)), expected, "{level:?} {block:?}");
+                assert_eq!(dispatch(level, all()), expected, "{level:?} {block:?}");
             }
         }
     }

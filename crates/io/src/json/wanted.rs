@@ -25,6 +25,8 @@ pub struct Tree {
 #[derive(Debug, Default)]
 struct Node {
     keys: Vec<(Box<[u8]>, u32)>,
+    /// Bit [`sieve`] of each key: most keys of a record are told not to be wanted by this alone.
+    sieve: u64,
     indexes: Vec<(u64, u32)>,
     leaf: Option<Leaf>,
 }
@@ -40,6 +42,12 @@ pub struct Hit {
     pub shape: Shape,
 }
 
+/// One bit, by the length of a key and its last byte.
+#[inline]
+fn sieve(key: &[u8]) -> u64 {
+    1 << ((key.len() * 7 + usize::from(key.last().copied().unwrap_or(0))) % 64)
+}
+
 /// What one record gave: a place for each leaf.
 #[derive(Debug, Default)]
 pub struct Hits {
@@ -53,6 +61,26 @@ impl Hits {
     /// The value of the first leaf that has one.
     pub fn first(&self, leaves: &[Leaf]) -> Option<Hit> {
         leaves.iter().find_map(|leaf| self.found[*leaf as usize])
+    }
+
+    /// Forgets everything: another record is to be read.
+    pub fn begin(&mut self) {
+        self.found.fill(None);
+        self.record = self.record.wrapping_add(1);
+    }
+
+    /// A node is met. Of equal keys the last wins: what an earlier one gave is forgotten.
+    #[inline]
+    pub fn meet(&mut self, tree: &Tree, node: u32) {
+        if std::mem::replace(&mut self.met[node as usize], self.record) == self.record {
+            tree.forget(node, self);
+        }
+    }
+
+    /// Sets the value of a leaf.
+    #[inline]
+    pub fn set(&mut self, leaf: Leaf, hit: Option<Hit>) {
+        self.found[leaf as usize] = hit;
     }
 
     /// The value of a leaf.
@@ -105,6 +133,7 @@ impl Tree {
             return *child;
         }
         keys.push((key.into(), new));
+        self.nodes[node as usize].sieve |= sieve(key);
         self.nodes.push(Node::default());
         new
     }
@@ -135,7 +164,11 @@ impl Tree {
     /// The node behind a key. The root is node 0.
     #[inline]
     pub fn by_key(&self, node: u32, key: &Quoted<'_>) -> Option<u32> {
-        self.nodes[node as usize].keys.iter().find(|(k, _)| key.is(k)).map(|(_, child)| *child)
+        let node = &self.nodes[node as usize];
+        if !key.escaped && node.sieve & sieve(key.inner) == 0 {
+            return None;
+        }
+        node.keys.iter().find(|(k, _)| key.is(k)).map(|(_, child)| *child)
     }
 
     /// The node behind a position of a list.
@@ -153,12 +186,16 @@ impl Tree {
         !self.nodes[node as usize].keys.is_empty()
     }
 
+    /// True if wanted paths lead to elements of this node by their position.
+    pub fn leads_on_by_index(&self, node: u32) -> bool {
+        !self.nodes[node as usize].indexes.is_empty()
+    }
+
     /// Finds everything in a record, checking all of it. `outer`: reserved keys count as such, not as data.
     ///
     /// Fails if the text is not one JSON object.
     pub fn find(&self, text: &[u8], outer: bool, hits: &mut Hits) -> Result<(), Malformed> {
-        hits.found.fill(None);
-        hits.record = hits.record.wrapping_add(1);
+        hits.begin();
         let mut cursor = Cursor::new(text);
         if cursor.peek() != Some(b'{') {
             return Err(Malformed { at: cursor.at() });
@@ -199,10 +236,7 @@ impl Tree {
 
     /// A value that leads to a wanted one, or is one.
     fn value(&self, cursor: &mut Cursor<'_>, at: u32, hits: &mut Hits) -> Result<(), Malformed> {
-        // Of equal keys the last wins: what an earlier one gave is forgotten.
-        if std::mem::replace(&mut hits.met[at as usize], hits.record) == hits.record {
-            self.forget(at, hits);
-        }
+        hits.meet(self, at);
         let node = &self.nodes[at as usize];
         let opening = cursor.peek();
         let enters = match opening {

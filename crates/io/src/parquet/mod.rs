@@ -6,6 +6,7 @@
 //! (`pages`, `thrift`), since a file may be damaged, or made to do damage.
 
 mod footer;
+mod late;
 mod pages;
 mod paths;
 mod plan;
@@ -120,7 +121,8 @@ impl ParquetFile {
         out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
     ) -> Result<Flow, Error> {
         let plan = plan::Plan::new(self, scan, times);
-        read::stretch(self, &plan, stretch, counters, out)
+        let first = late::First::new(self, &plan, scan, times);
+        read::stretch(self, &plan, first.as_ref(), stretch, counters, out)
     }
 
     /// True if the statistics say that a column has a value in every row.

@@ -6,7 +6,7 @@ use super::{Origin, ParquetFile, text, times, values};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_array};
 use arrow::buffer::NullBuffer;
 use backsight_engine::source::{Field, Scan};
-use backsight_engine::value::column::{Column, ColumnBuilder, TextBuilder};
+use backsight_engine::value::column::{Column, ColumnBuilder, OFFSET_BITS, Positions, TextBuilder};
 use backsight_engine::value::{Value, ValueRef};
 use backsight_lang::ast::Segment;
 use std::fmt::Write;
@@ -79,9 +79,10 @@ impl<'f> Plan<'f> {
         Plan { columns, origin: &file.origin, leaves, slots }
     }
 
-    /// The columns of a batch: one a slot. `first` is the number of its first row in the file, `decoded` holds the
-    /// leaves of the plan; `None` if there are none. Second: rows without a time, where one was wanted.
-    pub(super) fn columns(&self, decoded: Option<&RecordBatch>, first: u64, rows: usize) -> (Vec<Column>, usize) {
+    /// The columns of a batch: one a slot. `decoded` holds the leaves of the plan; `None` if there are none. Second: rows
+    /// without a time, where one was wanted.
+    pub(super) fn columns(&self, decoded: Option<&RecordBatch>, positions: &Positions) -> (Vec<Column>, usize) {
+        let rows = positions.offsets.len();
         let mut without_time = 0;
         let columns = self.slots.iter().map(|Slot { ways, usual }| {
             let said = self.first_of(ways, decoded, rows);
@@ -96,7 +97,7 @@ impl<'f> Plan<'f> {
             let other = match usual {
                 Usual::Time { .. } | Usual::Const(Value::Null) => return said,
                 Usual::Const(value) => Column::Const(value.clone(), rows),
-                Usual::Pointer => self.pointers(first, rows),
+                Usual::Pointer => self.pointers(positions),
                 Usual::Row => {
                     let arrays = decoded.map(|d| d.columns()).unwrap_or_default();
                     let parts = self.columns.iter().zip(arrays).map(|(n, a)| (n.name.as_str(), a, &n.shape));
@@ -148,11 +149,12 @@ impl<'f> Plan<'f> {
         }
     }
 
-    fn pointers(&self, first: u64, rows: usize) -> Column {
+    fn pointers(&self, positions: &Positions) -> Column {
+        let first = positions.base & ((1 << OFFSET_BITS) - 1);
         let mut out = TextBuilder::default();
         let mut text = self.origin.pointer.clone();
         let prefix = text.len();
-        for row in first..first + rows as u64 {
+        for row in positions.offsets.iter().map(|offset| first + u64::from(*offset)) {
             text.truncate(prefix);
             // Writing to a string cannot fail.
             let _ = write!(text, "{row}");

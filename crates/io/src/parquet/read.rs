@@ -1,10 +1,11 @@
 //! Reading a stretch of rows.
 
+use super::late::{First, Left};
 use super::pages::{Pages, count_values};
 use super::plan::Plan;
 use super::{Damage, ParquetFile, Stretch, guarded};
 use ::parquet::arrow::ProjectionMask;
-use ::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use ::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
 use ::parquet::file::metadata::RowGroupMetaData;
 use arrow::array::RecordBatch;
 use backsight_engine::error::Error;
@@ -19,12 +20,38 @@ pub(super) type Out<'a> = dyn FnMut(Batch) -> Result<Flow, Error> + 'a;
 pub(super) fn stretch(
     file: &ParquetFile,
     plan: &Plan<'_>,
+    first: Option<&First<'_>>,
     stretch: &Stretch,
     counters: &Counters,
     out: &mut Out<'_>,
 ) -> Result<Flow, Error> {
     let group = file.metadata.metadata().row_group(stretch.group);
-    count_bytes(group, plan, stretch, counters);
+    let bytes = share_of_bytes(file, plan, stretch);
+    if let Some(first) = first {
+        let left = first.read(file, plan, stretch);
+        match &left {
+            Left::Nothing => Counters::add(&counters.bytes, first.bytes(file, stretch)),
+            Left::Some(..) => Counters::add(&counters.bytes, bytes),
+            Left::All => {}
+        }
+        if !matches!(left, Left::All) {
+            Counters::add(&counters.records, stretch.rows);
+        }
+        match left {
+            Left::Nothing => return Ok(Flow::More),
+            Left::Some(batches, without_time) => {
+                Counters::add(&counters.no_timestamp, without_time as u64);
+                for batch in batches {
+                    if out(batch)? == Flow::Enough {
+                        return Ok(Flow::Enough);
+                    }
+                }
+                return Ok(Flow::More);
+            }
+            Left::All => {}
+        }
+    }
+    Counters::add(&counters.bytes, bytes);
     let mut rows = Rows::new(file, plan, stretch, counters);
     let done = if plan.leaves.contains(&true) { rows.decode(out) } else { rows.count(group, out) };
     match done {
@@ -72,44 +99,34 @@ impl<'a> Rows<'a> {
     }
 
     fn decode(&mut self, out: &mut Out<'_>) -> Result<Flow, Stop> {
-        let mut reader = guarded(|| self.open())?;
+        let mut reader = guarded(|| open(self.file, self.plan, self.stretch, None))?;
         loop {
-            let (plan, first, left) = (self.plan, self.stretch.first + self.done, self.stretch.rows - self.done);
+            let (plan, left) = (self.plan, self.stretch.rows - self.done);
             let decoded = guarded(|| {
                 let Some(batch) = reader.next() else { return Ok(None) };
                 let batch: RecordBatch = batch?;
                 let batch = if batch.num_rows() as u64 > left { batch.slice(0, left as usize) } else { batch };
-                let rows = batch.num_rows();
-                Ok(Some((plan.columns(Some(&batch), first, rows), rows)))
+                let positions = self.positions(batch.num_rows());
+                Ok(Some((plan.columns(Some(&batch), &positions), positions)))
             })?;
             match decoded {
-                None | Some((_, 0)) if left > 0 => return Err(Damage::new("the columns end too early").into()),
-                None => return Ok(Flow::More),
-                Some((_, 0)) => return Err(Damage::new("there are more than the footer says").into()),
-                Some((columns, rows)) => {
-                    if self.give(columns, rows, out)? == Flow::Enough {
+                Some((columns, positions)) if !positions.offsets.is_empty() => {
+                    if self.give(columns, positions, out)? == Flow::Enough {
                         return Ok(Flow::Enough);
                     }
                 }
+                _ if left > 0 => return Err(Damage::new("the columns end too early").into()),
+                None => return Ok(Flow::More),
+                Some(_) => return Err(Damage::new("there are more than the footer says").into()),
             }
         }
     }
 
-    fn open(&self) -> Result<ParquetRecordBatchReader, Damage> {
-        let (metadata, stretch) = (&self.file.metadata, self.stretch);
-        let group = metadata.metadata().row_group(stretch.group);
-        let chunks = group.columns().iter().zip(&self.plan.leaves).filter(|(_, read)| **read).map(|(chunk, _)| chunk);
-        let pages = Pages::check(&self.file.data, chunks)?;
-        let wanted = self.plan.leaves.iter().enumerate().filter(|(_, read)| **read).map(|(leaf, _)| leaf);
-        let mask = ProjectionMask::leaves(metadata.parquet_schema(), wanted);
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(pages, metadata.clone())
-            .with_row_groups(vec![stretch.group])
-            .with_projection(mask)
-            .with_batch_size(BATCH_ROWS);
-        if stretch.rows < group.num_rows() as u64 {
-            builder = builder.with_offset(stretch.skip as usize).with_limit(stretch.rows as usize);
-        }
-        Ok(builder.build()?)
+    /// Positions of the next rows.
+    fn positions(&self, rows: usize) -> Positions {
+        let offsets = if rows == BATCH_ROWS { Arc::clone(&self.offsets) } else { (0..rows as u32).collect() };
+        let base = (self.file.origin.number << OFFSET_BITS) + self.stretch.first + self.done;
+        Positions { base, offsets }
     }
 
     /// Hands out rows of which no column is wanted.
@@ -124,30 +141,57 @@ impl<'a> Rows<'a> {
         }
         while self.done < self.stretch.rows {
             let rows = (self.stretch.rows - self.done).min(BATCH_ROWS as u64) as usize;
-            let columns = self.plan.columns(None, self.stretch.first + self.done, rows);
-            if self.give(columns, rows, out)? == Flow::Enough {
+            let positions = self.positions(rows);
+            let columns = self.plan.columns(None, &positions);
+            if self.give(columns, positions, out)? == Flow::Enough {
                 return Ok(Flow::Enough);
             }
         }
         Ok(Flow::More)
     }
 
-    fn give(&mut self, columns: (Vec<Column>, usize), rows: usize, out: &mut Out<'_>) -> Result<Flow, Stop> {
-        let (columns, without_time) = columns;
-        let offsets = if rows == BATCH_ROWS { Arc::clone(&self.offsets) } else { self.offsets[..rows].into() };
-        let base = (self.file.origin.number << OFFSET_BITS) + self.stretch.first + self.done;
+    fn give(&mut self, columns: (Vec<Column>, usize), positions: Positions, out: &mut Out<'_>) -> Result<Flow, Stop> {
+        let ((columns, without_time), rows) = (columns, positions.offsets.len());
         Counters::add(&self.counters.records, rows as u64);
         Counters::add(&self.counters.no_timestamp, without_time as u64);
         self.done += rows as u64;
-        out(Batch { columns, rows, positions: Positions { base, offsets } }).map_err(Stop::Receiver)
+        out(Batch { columns, rows, positions }).map_err(Stop::Receiver)
     }
 }
 
-/// Counts as bytes of records the stretch's share of the columns that are read.
-fn count_bytes(group: &RowGroupMetaData, plan: &Plan<'_>, stretch: &Stretch, counters: &Counters) {
+/// Opens the columns of a plan; of the rows of the stretch those that are selected.
+pub(super) fn open(
+    file: &ParquetFile,
+    plan: &Plan<'_>,
+    stretch: &Stretch,
+    selection: Option<RowSelection>,
+) -> Result<ParquetRecordBatchReader, Damage> {
+    let metadata = &file.metadata;
+    let group = metadata.metadata().row_group(stretch.group);
+    let chunks = group.columns().iter().zip(&plan.leaves).filter(|(_, read)| **read).map(|(chunk, _)| chunk);
+    let pages = Pages::check(&file.data, chunks)?;
+    let wanted = plan.leaves.iter().enumerate().filter(|(_, read)| **read).map(|(leaf, _)| leaf);
+    let mask = ProjectionMask::leaves(metadata.parquet_schema(), wanted);
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(pages, metadata.clone())
+        .with_row_groups(vec![stretch.group])
+        .with_projection(mask)
+        .with_batch_size(BATCH_ROWS);
+    let builder = match selection {
+        Some(selection) => builder.with_row_selection(selection),
+        None if stretch.rows < group.num_rows() as u64 => {
+            builder.with_offset(stretch.skip as usize).with_limit(stretch.rows as usize)
+        }
+        None => builder,
+    };
+    Ok(builder.build()?)
+}
+
+/// The stretch's share of the bytes of the columns that are read.
+pub(super) fn share_of_bytes(file: &ParquetFile, plan: &Plan<'_>, stretch: &Stretch) -> u64 {
+    let group = file.metadata.metadata().row_group(stretch.group);
     let read = group.columns().iter().zip(&plan.leaves).filter(|(_, read)| **read).map(|(c, _)| c.uncompressed_size());
     let bytes = u128::from(read.fold(0, i64::saturating_add).unsigned_abs());
     let rows = u128::from(group.num_rows().unsigned_abs().max(1));
     let upto = |row: u64| (bytes * u128::from(row) / rows) as u64;
-    Counters::add(&counters.bytes, upto(stretch.skip + stretch.rows) - upto(stretch.skip));
+    upto(stretch.skip + stretch.rows) - upto(stretch.skip)
 }

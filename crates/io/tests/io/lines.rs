@@ -1,7 +1,9 @@
 //! Lines of JSON and of text: what each kind of line becomes.
 
-use super::{read_bytes, scan};
-use backsight_engine::source::Counters;
+use super::{read_bytes, read_scan, scan};
+use arrow::buffer::BooleanBuffer;
+use backsight_engine::source::{Counters, Filter};
+use backsight_engine::value::column::Batch;
 use backsight_io::Options;
 
 /// A line, what is wanted, and the cell that must come out (`kind:text`, null as nothing).
@@ -164,4 +166,78 @@ fn the_time_may_be_another_field() {
     let options = Options { timestamp_field, ..Options::default() };
     let line = br#"{"timestamp":0,"detail":{"when":"2024-05-01"}}"#;
     assert_eq!(read_bytes(line, &["@timestamp"], options).rows, [["Time:2024-05-01 00:00:00.000"]]);
+}
+
+/// Lines of a few layouts, in runs and mixed, with values of all kinds.
+fn lines_alike(seed: u64, count: usize) -> String {
+    let mut state = seed;
+    let mut next = move |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let mut out = String::new();
+    let mut layout = 0;
+    for _ in 0..count {
+        if next(20) == 0 {
+            layout = next(5);
+        }
+        let mut text = || match next(12) {
+            0 => r#"a \"quoted\" and \\ escaped text \u00e9"#.to_owned(),
+            1 => "\\n".repeat(next(40) as usize),
+            2 => "é".repeat(next(50) as usize),
+            3 => String::new(),
+            n => "status 404 and needle ".repeat(next(n) as usize),
+        };
+        let (a, b, c) = (text(), text(), text());
+        let mut bare = || ["0", "7", "403", "-1.5e3", "true", "null", "[]", "[1,2]", "{}"][next(9) as usize];
+        let (x, y) = (bare(), bare());
+        let line = match layout {
+            0 => format!(r#"{{"a":"{a}","b":"{b}","x":{x},"c":"{c}"}}"#),
+            1 => format!(r#"{{"a": "{a}", "n": {{"b": "{b}", "x": {x}}}, "y": {y}}}"#),
+            2 => format!(r#"{{"x":{x},"y":{y},"timestamp":"2024-05-0{}T00:00:00Z","a":"{a}"}}"#, 1 + next(9)),
+            3 => format!(r#"{{"list":["{b}",{x}],"a":"{a}","a.b":"{c}"}}"#),
+            _ => format!(r#"{{"y":{y},"c":"{c}","\u0061":"{a}","b":"{b}"}} "#),
+        };
+        out += &line;
+        out.push_str(if next(30) == 0 { "\r\n" } else { "\n" });
+    }
+    out
+}
+
+/// Reading by layouts, fields of a filter first, and not reading lines without a needle, against reading every line in
+/// the general way, which is what `strict` does.
+#[test]
+fn fast_ways_of_reading_give_what_the_plain_one_gives() {
+    let want = ["a", "@timestamp", "x", "n.b", "list", "@message", "c", "a.b", "@ptr", "y"];
+    let passes = |batch: &Batch| {
+        BooleanBuffer::collect_bool(batch.rows, |row| {
+            batch.columns[0].get(row).text().is_some_and(|text| memchr::memmem::find(&text, b"needle").is_some())
+        })
+    };
+    for seed in 0..6 {
+        let content = lines_alike(seed, 3000);
+        let plain = read_scan(content.as_bytes(), &scan(&want), Options { strict: true, ..Options::default() });
+        for morsel in [1 << 10, 4 << 20] {
+            let options = || Options { morsel, ..Options::default() };
+            let fast = read_scan(content.as_bytes(), &scan(&want), options());
+            assert_eq!(fast.positions, plain.positions);
+            for (row, (fast, plain)) in fast.rows.iter().zip(&plain.rows).enumerate() {
+                assert_eq!(fast, plain, "seed {seed}, row {row}");
+            }
+            let counted = read_scan(content.as_bytes(), &scan(&[]), options());
+            assert_eq!((counted.rows.len(), counted.records()), (plain.rows.len(), plain.records()));
+
+            let kept: Vec<usize> = (0..plain.rows.len()).filter(|row| plain.rows[*row][0].contains("needle")).collect();
+            let filter = Some(Filter { fields: &[0], keep: &passes });
+            for needles in [vec![], vec![vec![b"needle".to_vec()]]] {
+                let some = read_scan(content.as_bytes(), &super::Scan { filter, needles, ..scan(&want) }, options());
+                // What does not pass may be there all the same.
+                let passing = (0..some.rows.len()).filter(|row| some.rows[*row][0].contains("needle"));
+                let found: Vec<_> = passing.map(|row| (some.positions[row], &some.rows[row])).collect();
+                let expected: Vec<_> = kept.iter().map(|row| (plain.positions[*row], &plain.rows[*row])).collect();
+                assert!(found == expected, "seed {seed}");
+                assert_eq!(some.records(), plain.records());
+            }
+        }
+    }
 }

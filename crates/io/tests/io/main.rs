@@ -54,7 +54,7 @@ fn field(name: &str) -> Field {
     Field::named(&Path { segments, span: Span::default() })
 }
 
-fn scan(want: &[&str]) -> Scan {
+fn scan(want: &[&str]) -> Scan<'static> {
     Scan { want: want.iter().map(|name| field(name)).collect(), ..Scan::default() }
 }
 
@@ -93,9 +93,14 @@ fn read(files: &Files, scan: &Scan) -> Pass {
 
 /// Reads one file with this content.
 fn read_bytes(content: &[u8], want: &[&str], options: Options) -> Pass {
+    read_scan(content, &scan(want), options)
+}
+
+/// Reads one file with this content, with all that a scan may ask for.
+fn read_scan(content: &[u8], scan: &Scan, options: Options) -> Pass {
     let dir = tempfile::tempdir().expect("a directory");
     let path: PathBuf = dir.path().join("log");
     std::fs::write(&path, content).expect("written");
     let options = Options { log: Some("log".into()), ..options };
-    read(&backsight_io::open(&[path], options).expect("a file"), &scan(want))
+    read(&backsight_io::open(&[path], options).expect("a file"), scan)
 }
