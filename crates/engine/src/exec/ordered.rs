@@ -90,13 +90,15 @@ pub(super) fn ordered(op: &Ordered, mut rows: Batch, cx: &Cx<'_>) -> Batch {
         Ordered::Burst { keys, time, within, value, op, bound, trace } => {
             bursts(&rows, keys, *time, *within, value, *op, bound, *trace, cx)
         }
-        Ordered::Sequence { keys, time, within, steps, trace } => sequences(&rows, keys, *time, *within, steps, *trace, cx),
+        Ordered::Sequence { keys, time, within, steps, trace } => {
+            sequences(&rows, keys, *time, *within, steps, *trace, cx)
+        }
     }
 }
 
 /// What is gone through until the run is to stop at once; what comes of it is then no answer.
 pub(super) fn stoppable<T>(all: impl IntoIterator<Item = T>, cx: &Cx<'_>) -> impl Iterator<Item = T> {
-    all.into_iter().take_while(|_| !cx.ctl.aborted())
+    all.into_iter().take_while(move |_| !cx.ctl.aborted())
 }
 
 /// The texts of a row's keys; `None` where one is null.
