@@ -248,3 +248,62 @@ fn a_run_stops_soon_whatever_it_is_at() {
     }
     assert!(stopped > 0, "nothing was interrupted");
 }
+
+/// `BACKSIGHT_ROWS=20000000 BACKSIGHT_LIMIT=256` (rows, MiB) is the full size; without it, this test only says so.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_peak_is_within_the_limit() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
+    let Some(rows) = number("BACKSIGHT_ROWS") else {
+        println!("skipped: set BACKSIGHT_ROWS");
+        return;
+    };
+    let limit = number("BACKSIGHT_LIMIT").unwrap_or(256);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("rows.ndjson");
+    let mut file = io::BufWriter::new(std::fs::File::create(&path).expect("a temporary file"));
+    for i in 0..rows {
+        let n = i.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+        writeln!(file, r#"{{"k":"key-{i:08}-{:06}","x":{}}}"#, n % 999_983, n % 1000).expect("disk");
+    }
+    file.flush().expect("disk");
+    let queries = ["stats count(*) as n by k", "stats count_distinct(k)", "fields k, x | sort x, k", "fields x, k"];
+    for query in queries {
+        let (free, free_peak) = peak(query, &path, 1 << 20);
+        let (bound, bound_peak) = peak(query, &path, limit);
+        println!("{query}: {free_peak} MiB without a limit, {bound_peak} MiB with {limit} MiB");
+        assert!(free == bound, "{query}: the answers differ");
+        assert!(bound_peak <= limit + 64, "{query}: {bound_peak} MiB");
+    }
+}
+
+/// A hash of what the binary prints, and the most anonymous memory it had, in MiB.
+#[cfg(target_os = "linux")]
+fn peak(query: &str, path: &std::path::Path, limit: u64) -> (u64, u64) {
+    use std::hash::{DefaultHasher, Hasher};
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("backsight"))
+        .args(["query", "--quiet", "--format", "csv", "--memory-limit", &format!("{limit}M"), query])
+        .arg(path)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut out = child.stdout.take().expect("a pipe");
+    let reader = std::thread::spawn(move || {
+        let (mut hasher, mut buffer) = (DefaultHasher::new(), vec![0; 1 << 16]);
+        // Chunks come as they will: the hash must not depend on where they end.
+        while let Ok(n @ 1..) = out.read(&mut buffer) {
+            buffer[..n].iter().for_each(|b| hasher.write_u8(*b));
+        }
+        hasher.finish()
+    });
+    let mut most = 0;
+    let status = format!("/proc/{}/status", child.id());
+    while child.try_wait().expect("a child").is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|l| l.strip_prefix("RssAnon:")).unwrap_or_default();
+        most = most.max(line.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(child.wait().expect("a child").success(), "{query}");
+    (reader.join().expect("no panic"), most >> 10)
+}

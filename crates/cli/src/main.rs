@@ -1,5 +1,6 @@
 //! The command line of Backsight: arguments in, one function per command, an exit status out.
 
+mod alloc;
 mod args;
 mod around;
 mod batch;
@@ -30,6 +31,9 @@ use clap::{CommandFactory, Parser};
 use query::Failure;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: alloc::OrExit = alloc::OrExit;
 
 fn main() -> ExitCode {
     let mut cli = Cli::parse();

@@ -2,7 +2,7 @@
 
 use super::cells::texts;
 use super::tally::Tally;
-use super::{Accumulator, Aggregate, Input, Put, Restore, Settings, same_type};
+use super::{Accumulator, Aggregate, Input, Put, Restore, Settings, Stop, same_type};
 use crate::error::Error;
 use crate::func::{Status, Type};
 use crate::value::Value;
@@ -65,6 +65,10 @@ impl Accumulator for Distinct {
 
     fn bytes(&self) -> usize {
         self.tally.bytes()
+    }
+
+    fn stop_with(&mut self, stop: &Stop) {
+        self.tally.stop_with(stop);
     }
 
     fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use super::cells::texts;
 use super::tally::{Item, Tally};
-use super::{Accumulator, Aggregate, Input, Put, Restore, quantile, same_type};
+use super::{Accumulator, Aggregate, Input, Put, Restore, Stop, quantile, same_type};
 use crate::error::Error;
 use crate::func::{Status, Type};
 use crate::value::column::Column;
@@ -60,6 +60,10 @@ impl Accumulator for Histogram {
 
     fn bytes(&self) -> usize {
         self.tally.bytes()
+    }
+
+    fn stop_with(&mut self, stop: &Stop) {
+        self.tally.stop_with(stop);
     }
 
     fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use super::cells::texts;
 use super::tally::{Item, Tally, Weight};
-use super::{Accumulator, Aggregate, Input, Put, Restore, same_type, unreadable};
+use super::{Accumulator, Aggregate, Input, Put, Restore, Stop, same_type, unreadable};
 use crate::error::Error;
 use crate::func::{Status, Type};
 use crate::value::column::Column;
@@ -84,6 +84,10 @@ impl Accumulator for Values {
         self.tally.bytes()
     }
 
+    fn stop_with(&mut self, stop: &Stop) {
+        self.tally.stop_with(stop);
+    }
+
     fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error> {
         self.tally.save(put, |_, item, key, value| item.with_text(|t| write(t, 0, key, value)))
     }
@@ -163,6 +167,10 @@ impl Accumulator for Top {
 
     fn bytes(&self) -> usize {
         self.tally.bytes()
+    }
+
+    fn stop_with(&mut self, stop: &Stop) {
+        self.tally.stop_with(stop);
     }
 
     fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error> {

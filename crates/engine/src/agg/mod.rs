@@ -28,6 +28,8 @@ use crate::value::Value;
 use crate::value::column::{Column, Positions};
 use backsight_lang::ast::Duration;
 use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Everything known about an aggregate.
 pub struct Aggregate {
@@ -97,6 +99,9 @@ pub trait Accumulator: Send + Any {
     /// Bytes of memory held, roughly.
     fn bytes(&self) -> usize;
 
+    /// Once the flag is set, work that takes long may be left undone: nobody wants the result.
+    fn stop_with(&mut self, _stop: &Stop) {}
+
     /// Gives all of the state to `put`, to be kept elsewhere: a group, a key within the group, and what belongs to it.
     /// [`Accumulator::restore`] says what must happen to it. The state is not used afterwards.
     fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error>;
@@ -104,6 +109,9 @@ pub trait Accumulator: Send + Any {
     /// Of an accumulator without groups: what makes results of saved states.
     fn restore(self: Box<Self>) -> Box<dyn Restore>;
 }
+
+/// Set when the run is to stop at once.
+pub type Stop = Arc<AtomicBool>;
 
 /// Takes the parts of a saved state: group, key within the group, value.
 pub type Put<'a> = dyn FnMut(u32, &[u8], &[u8]) -> Result<(), Error> + 'a;

@@ -2,7 +2,7 @@
 
 use super::cells::texts;
 use super::tally::{Item, Tally};
-use super::{Accumulator, Aggregate, Input, Put, Restore, Settings, same_type, unreadable};
+use super::{Accumulator, Aggregate, Input, Put, Restore, Settings, Stop, same_type, unreadable};
 use crate::error::Error;
 use crate::func::{Status, Type};
 use crate::value::column::Column;
@@ -97,6 +97,10 @@ impl Accumulator for Quantile {
 
     fn bytes(&self) -> usize {
         self.tally.bytes()
+    }
+
+    fn stop_with(&mut self, stop: &Stop) {
+        self.tally.stop_with(stop);
     }
 
     fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Ctl {
     pool: rayon::ThreadPool,
     cancel: AtomicBool,
-    abort: AtomicBool,
+    abort: Arc<AtomicBool>,
     memory: Arc<Memory>,
     /// What was seen so far.
     pub counters: Counters,
@@ -25,7 +25,7 @@ impl Ctl {
     pub fn new(threads: usize) -> Result<Ctl, String> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| e.to_string())?;
         let memory = Arc::new(Memory::unlimited(pool.current_num_threads()));
-        let (cancel, abort) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (cancel, abort) = (AtomicBool::new(false), Arc::default());
         Ok(Ctl { pool, cancel, abort, memory, counters: Counters::default() })
     }
 
@@ -65,6 +65,11 @@ impl Ctl {
     /// Whether the run should stop at once.
     pub(crate) fn aborted(&self) -> bool {
         self.abort.load(Ordering::Relaxed)
+    }
+
+    /// The flag that [`Ctl::abort`] sets.
+    pub(crate) fn stop(&self) -> &Arc<AtomicBool> {
+        &self.abort
     }
 
     /// An error if the run should stop at once.

@@ -133,7 +133,7 @@ impl<'a> GroupTable<'a> {
             found: Part::default(),
             hashes: Vec::new(),
             kinds: keys.iter().map(|_| GroupKinds::Same(None)).collect(),
-            states: calls.iter().map(|c| (c.aggregate.new)(&c.settings)).collect(),
+            states: calls.iter().map(|call| fresh(call, ctl)).collect(),
             scratch: Vec::new(),
             pending: Vec::new(),
             groups: Vec::new(),
@@ -262,6 +262,13 @@ impl<'a> GroupTable<'a> {
     }
 }
 
+/// The state of an aggregate without groups.
+fn fresh(call: &AggCall, ctl: &Ctl) -> Box<dyn Accumulator> {
+    let mut state = (call.aggregate.new)(&call.settings);
+    state.stop_with(ctl.stop());
+    state
+}
+
 /// The states of one aggregate in several tables, each with where its groups are in the merged one.
 type States = Vec<(Box<dyn Accumulator>, Vec<u32>)>;
 
@@ -330,7 +337,7 @@ fn merge_parts(tables: Vec<GroupTable<'_>>, ctl: &Ctl) -> Result<Groups, Error> 
         .zip(states)
         .map(|(call, workers)| {
             ctl.check()?;
-            let mut state = (call.aggregate.new)(&call.settings);
+            let mut state = fresh(call, ctl);
             state.merge(workers, n);
             Ok(state)
         })

@@ -78,6 +78,7 @@ pub fn run(
     let cx = context(plan, catalog, clock, ctl)?;
     let mut outcome = Outcome::default();
     for batch in rows(plan, &cx)?.stream() {
+        ctl.check()?;
         let batch = batch?;
         let columns = plan.shown.iter().map(|(_, slot)| column(&batch, *slot)).collect();
         outcome.rows += batch.rows as u64;

@@ -26,7 +26,7 @@ pub(super) fn combine<'a>(op: &'a Nested, left: Rows<'a>, cx: &'a Cx<'a>) -> Res
             both(left, right, ctl)
         }
         Combine::Paste { columns, replaced, max } => {
-            let right = concat(right.hold("the right side of `appendcols`", ctl)?.batches);
+            let right = concat(right.hold("the right side of `appendcols`", ctl)?.batches, ctl)?;
             let mut first = 0;
             let paste = move |batch: Batch| {
                 let here = first;
@@ -40,7 +40,7 @@ pub(super) fn combine<'a>(op: &'a Nested, left: Rows<'a>, cx: &'a Cx<'a>) -> Res
             match right {
                 // The index, and the rows once more as one batch.
                 Rows::Held(right) if ctl.memory().fits(2 * right.cost()) => {
-                    Ok(Rows::Stream(Box::new(join.in_memory(left.stream(), right, ctl))))
+                    Ok(Rows::Stream(Box::new(join.in_memory(left.stream(), right, ctl)?)))
                 }
                 right => join.outside_memory(left.stream(), right.stream(), ctl),
             }
@@ -113,10 +113,10 @@ struct Join<'a> {
 
 impl<'a> Join<'a> {
     /// Looks up each row of the left in an index of the right.
-    fn in_memory(self, left: Stream<'a>, right: Held, ctl: &'a Ctl) -> impl Iterator<Item = Result<Batch, Error>> + 'a {
+    fn in_memory(self, left: Stream<'a>, right: Held, ctl: &'a Ctl) -> Result<Pairs<'a>, Error> {
         let mut share = ctl.memory().share();
         share.set(2 * right.cost());
-        let right = concat(right.batches);
+        let right = concat(right.batches, ctl)?;
         let mut keys = Keys::new();
         let mut partners: Vec<Vec<u32>> = Vec::new();
         let column = [super::column(&right, self.key.1)];
@@ -130,7 +130,7 @@ impl<'a> Join<'a> {
             }
         }
         let index = Index { join: self, right, keys, partners, first: 0, _share: share };
-        Pairs { left, index, pending: Vec::new().into_iter() }
+        Ok(Pairs { left, index, pending: Vec::new().into_iter(), ctl })
     }
 
     /// Sorts both sides by key, and the pairs by their places.
@@ -262,6 +262,7 @@ struct Pairs<'a> {
     left: Stream<'a>,
     index: Index<'a>,
     pending: std::vec::IntoIter<Batch>,
+    ctl: &'a Ctl,
 }
 
 impl Iterator for Pairs<'_> {
@@ -272,7 +273,7 @@ impl Iterator for Pairs<'_> {
             if let Some(batch) = self.pending.next() {
                 return Some(Ok(batch));
             }
-            match self.left.next()? {
+            match self.left.next()?.and_then(|batch| self.ctl.check().map(|()| batch)) {
                 Ok(batch) => self.pending = self.index.pairs(&batch).into_iter(),
                 Err(e) => return Some(Err(e)),
             }

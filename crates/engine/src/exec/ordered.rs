@@ -19,18 +19,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 pub(super) fn ordered(op: &Ordered, mut rows: Batch, cx: &Cx<'_>) -> Batch {
     match op {
         Ordered::Accum { keys, input, output } => {
-            let sums = past::accum(&rows, keys, *input);
+            let sums = past::accum(&rows, keys, *input, cx);
             put(&mut rows, *output, sums);
             rows
         }
         Ordered::Autoregress { keys, input, outputs } => {
             let outputs: Vec<(Slot, Column)> =
-                outputs.iter().map(|(lag, slot)| (*slot, past::earlier(&rows, keys, *input, *lag))).collect();
+                outputs.iter().map(|(lag, slot)| (*slot, past::earlier(&rows, keys, *input, *lag, cx))).collect();
             outputs.into_iter().for_each(|(slot, column)| put(&mut rows, slot, column));
             rows
         }
         Ordered::Baseline { keys, input, outputs } => {
-            let columns = past::baseline(&rows, keys, *input);
+            let columns = past::baseline(&rows, keys, *input, cx);
             outputs.iter().zip(columns).for_each(|(slot, column)| put(&mut rows, *slot, column));
             rows
         }
@@ -40,7 +40,7 @@ pub(super) fn ordered(op: &Ordered, mut rows: Batch, cx: &Cx<'_>) -> Batch {
                 let column = super::column(&rows, *from);
                 let mut last = ValueRef::Null;
                 let mut out = ColumnBuilder::default();
-                for v in column.iter() {
+                for v in stoppable(column.iter(), cx) {
                     if !v.is_null() {
                         last = v;
                     }
@@ -51,7 +51,7 @@ pub(super) fn ordered(op: &Ordered, mut rows: Batch, cx: &Cx<'_>) -> Batch {
             rows
         }
         Ordered::Sessionize { keys, time, gap, output } => {
-            let ids = sessions(&rows, keys, *time, *gap);
+            let ids = sessions(&rows, keys, *time, *gap, cx);
             put(&mut rows, *output, ids);
             rows
         }
@@ -88,10 +88,17 @@ pub(super) fn ordered(op: &Ordered, mut rows: Batch, cx: &Cx<'_>) -> Batch {
             relevant::relevant(&rows, *holds, fields, *message, without)
         }
         Ordered::Burst { keys, time, within, value, op, bound, trace } => {
-            bursts(&rows, keys, *time, *within, value, *op, bound, *trace)
+            bursts(&rows, keys, *time, *within, value, *op, bound, *trace, cx)
         }
-        Ordered::Sequence { keys, time, within, steps, trace } => sequences(&rows, keys, *time, *within, steps, *trace),
+        Ordered::Sequence { keys, time, within, steps, trace } => {
+            sequences(&rows, keys, *time, *within, steps, *trace, cx)
+        }
     }
+}
+
+/// What is gone through until the run is to stop at once; what comes of it is then no answer.
+pub(super) fn stoppable<T>(all: impl IntoIterator<Item = T>, cx: &Cx<'_>) -> impl Iterator<Item = T> {
+    all.into_iter().take_while(move |_| !cx.ctl.aborted())
 }
 
 /// The texts of a row's keys; `None` where one is null.
@@ -100,11 +107,11 @@ fn identity(columns: &[Column], i: usize) -> Option<Vec<Vec<u8>>> {
 }
 
 /// The rows of each identity in ascending time, rows without time or identity left out; identities by their texts.
-fn by_identity(rows: &Batch, keys: &[Slot], time: Slot) -> BTreeMap<Vec<Vec<u8>>, Vec<(i64, usize)>> {
+fn by_identity(rows: &Batch, keys: &[Slot], time: Slot, cx: &Cx<'_>) -> BTreeMap<Vec<Vec<u8>>, Vec<(i64, usize)>> {
     let columns: Vec<Column> = keys.iter().map(|s| super::column(rows, *s)).collect();
     let times = super::column(rows, time);
     let mut groups: BTreeMap<Vec<Vec<u8>>, Vec<(i64, usize)>> = BTreeMap::new();
-    for i in 0..rows.rows {
+    for i in stoppable(0..rows.rows, cx) {
         if let (Some(key), Some(t)) = (identity(&columns, i), times.get(i).timestamp()) {
             groups.entry(key).or_default().push((t, i));
         }
@@ -113,10 +120,10 @@ fn by_identity(rows: &Batch, keys: &[Slot], time: Slot) -> BTreeMap<Vec<Vec<u8>>
     groups
 }
 
-fn sessions(rows: &Batch, keys: &[Slot], time: Slot, gap: i64) -> Column {
+fn sessions(rows: &Batch, keys: &[Slot], time: Slot, gap: i64, cx: &Cx<'_>) -> Column {
     // Sessions are numbered by their start, ties by identity, so they are found first and numbered then.
     let mut found: Vec<(i64, Vec<Vec<u8>>, Vec<usize>)> = Vec::new();
-    for (key, events) in by_identity(rows, keys, time) {
+    for (key, events) in stoppable(by_identity(rows, keys, time, cx), cx) {
         let mut last = None;
         for (t, i) in events {
             match (last, found.last_mut()) {
@@ -297,13 +304,14 @@ fn bursts(
     op: CompareOp,
     bound: &Value,
     trace: Option<Slot>,
+    cx: &Cx<'_>,
 ) -> Batch {
     let traces = trace.map(|s| super::column(rows, s));
     let args: Vec<Column> = value.args.iter().map(|s| super::column(rows, *s)).collect();
     let times = value.time.map(|s| super::column(rows, s));
     let counts_rows = value.settings.star && value.aggregate.name == "count";
     let mut found = Vec::new();
-    for (key, events) in by_identity(rows, keys, time) {
+    for (key, events) in stoppable(by_identity(rows, keys, time, cx), cx) {
         // The open burst: start, end, index of its first event, peak.
         let mut open: Option<(i64, i64, usize, Value)> = None;
         let mut from = 0;
@@ -382,12 +390,13 @@ fn sequences(
     within: i64,
     steps: &[(Slot, u64)],
     trace: Option<Slot>,
+    cx: &Cx<'_>,
 ) -> Batch {
     let traces = trace.map(|s| super::column(rows, s));
     let conditions: Vec<(Column, u64)> = steps.iter().map(|(s, n)| (super::column(rows, *s), (*n).max(1))).collect();
     let matches = |step: usize, row: usize| compare::truth(conditions[step].0.get(row));
     let mut found = Vec::new();
-    for (key, events) in by_identity(rows, keys, time) {
+    for (key, events) in stoppable(by_identity(rows, keys, time, cx), cx) {
         let mut at = 0;
         'start: while at < events.len() {
             if !matches(0, events[at].1) {

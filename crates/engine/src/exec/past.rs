@@ -2,6 +2,7 @@
 
 use super::Cx;
 use super::eval::arithmetic;
+use super::ordered::stoppable;
 use super::steps::put;
 use crate::plan::Slot;
 use crate::value::column::{Batch, Column, ColumnBuilder};
@@ -45,7 +46,7 @@ impl Seen {
 }
 
 /// The rows of each key, in their order; rows with a null among the keys belong to none. Without keys, all are one's.
-fn of_keys(rows: &Batch, keys: &[Slot]) -> Vec<Vec<usize>> {
+fn of_keys(rows: &Batch, keys: &[Slot], cx: &Cx<'_>) -> Vec<Vec<usize>> {
     if keys.is_empty() {
         return vec![(0..rows.rows).collect()];
     }
@@ -53,7 +54,7 @@ fn of_keys(rows: &Batch, keys: &[Slot]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut numbers: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut key = Vec::new();
-    'row: for i in 0..rows.rows {
+    'row: for i in stoppable(0..rows.rows, cx) {
         key.clear();
         for column in &columns {
             let Some(text) = column.get(i).text() else { continue 'row };
@@ -72,12 +73,12 @@ fn of_keys(rows: &Batch, keys: &[Slot]) -> Vec<Vec<usize>> {
 }
 
 /// Running sums.
-pub(super) fn accum(rows: &Batch, keys: &[Slot], input: Slot) -> Column {
+pub(super) fn accum(rows: &Batch, keys: &[Slot], input: Slot, cx: &Cx<'_>) -> Column {
     let column = super::column(rows, input);
     let mut sums = vec![Value::Null; rows.rows];
-    for group in of_keys(rows, keys) {
+    for group in stoppable(of_keys(rows, keys, cx), cx) {
         let mut sum = Value::Null;
-        for i in group {
+        for i in stoppable(group, cx) {
             // A time counts as its number.
             let v = column.get(i);
             let v = v.timestamp().map_or(v, ValueRef::Int);
@@ -92,10 +93,10 @@ pub(super) fn accum(rows: &Batch, keys: &[Slot], input: Slot) -> Column {
 }
 
 /// The cells `lag` rows of the same key before.
-pub(super) fn earlier(rows: &Batch, keys: &[Slot], input: Slot, lag: usize) -> Column {
+pub(super) fn earlier(rows: &Batch, keys: &[Slot], input: Slot, lag: usize, cx: &Cx<'_>) -> Column {
     let column = super::column(rows, input);
     let mut before: Vec<Option<usize>> = vec![None; rows.rows];
-    for group in of_keys(rows, keys) {
+    for group in stoppable(of_keys(rows, keys, cx), cx) {
         for (later, i) in group.iter().skip(lag).zip(&group) {
             before[*later] = Some(*i);
         }
@@ -106,15 +107,15 @@ pub(super) fn earlier(rows: &Batch, keys: &[Slot], input: Slot, lag: usize) -> C
 }
 
 /// Of the numbers in earlier rows of the key: the median, the median distance from it, and how many there are.
-pub(super) fn baseline(rows: &Batch, keys: &[Slot], input: Slot) -> [Column; 3] {
+pub(super) fn baseline(rows: &Batch, keys: &[Slot], input: Slot, cx: &Cx<'_>) -> [Column; 3] {
     let column = super::column(rows, input);
     let mut cells = [(); 3].map(|()| vec![Value::Null; rows.rows]);
-    for group in of_keys(rows, keys) {
+    for group in stoppable(of_keys(rows, keys, cx), cx) {
         let mut sorted: Vec<usize> = group.iter().copied().filter(|i| column.get(*i).number().is_some()).collect();
         sorted.sort_by(|a, b| compare::total(column.get(*a), column.get(*b)).then_with(|| a.cmp(b)));
         let ranks: HashMap<usize, usize> = sorted.iter().enumerate().map(|(rank, i)| (*i, rank)).collect();
         let mut past = Ranks::new(sorted.len());
-        for i in group {
+        for i in stoppable(group, cx) {
             let median = past.median().map(|rank| column.get(sorted[rank]));
             cells[0][i] = median.map_or(Value::Null, ValueRef::to_value);
             cells[1][i] = median.map_or(Value::Null, |m| {
@@ -214,7 +215,7 @@ pub(super) fn new_values(
     let bound = after.map(|when| when.resolve(cx.clock.now, cx.edges.edges()));
     if let Some((keys, output)) = known {
         let mut counts = vec![Value::Null; rows.rows];
-        for group in of_keys(&rows, keys) {
+        for group in stoppable(of_keys(&rows, keys, cx), cx) {
             let mut times: Vec<i64> = group.iter().filter_map(|i| firsts.get(*i).timestamp()).collect();
             times.sort_unstable();
             for i in group {

@@ -11,7 +11,8 @@ use crate::error::Error;
 use crate::plan::SortKey;
 use crate::source::BATCH_ROWS;
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
-use crate::value::order;
+use crate::value::{ValueRef, order};
+use arrow::array::Array;
 use rayon::prelude::*;
 use std::cmp::Ordering;
 
@@ -94,8 +95,18 @@ pub(super) fn sort_rows<'a>(
     limit: Option<u64>,
     ctl: &'a Ctl,
 ) -> Result<Rows<'a>, Error> {
-    match rows {
-        Rows::Held(held) => {
+    match (rows, limit) {
+        // Most rows are out at the first look: no key is made for them, and nothing is sorted but the best.
+        (Rows::Held(held), Some(n)) if n < FEW => {
+            let at_once = held.batches.len().div_ceil(4 * ctl.threads()).max(1);
+            let best = |batches: &[Batch]| {
+                let mut top = Top::new(keys, n, ctl);
+                batches.iter().try_for_each(|batch| ctl.check().and_then(|()| top.push(batch))).map(|()| top)
+            };
+            let tops = ctl.install(|| held.batches.par_chunks(at_once).map(best).collect::<Result<_, _>>())?;
+            Top::finish(tops, limit, ctl)
+        }
+        (Rows::Held(held), _) => {
             // The copy that is made of the rows comes on top.
             let extra = held.batches.iter().map(|b| sorting(b, keys)).sum::<usize>();
             if ctl.memory().fits(extra) {
@@ -108,18 +119,19 @@ pub(super) fn sort_rows<'a>(
             }
             sorted(vec![sorter], limit, ctl)
         }
-        Rows::Stream(stream) => match limit {
-            Some(n) => {
-                let mut top = Top::new(keys, n, ctl);
-                for batch in stream {
-                    top.push(&batch?)?;
-                }
-                Top::finish(vec![top], limit, ctl)
+        (Rows::Stream(stream), Some(n)) => {
+            let mut top = Top::new(keys, n, ctl);
+            for batch in stream {
+                top.push(&batch?)?;
             }
-            None => gathered(stream, keys, ctl),
-        },
+            Top::finish(vec![top], limit, ctl)
+        }
+        (Rows::Stream(stream), None) => gathered(stream, keys, ctl),
     }
 }
+
+/// Up to so many rows, the best are picked one by one.
+const FEW: u64 = 10_000;
 
 /// The batches of a stream, sorted; without keys, in the order they come.
 pub(super) fn gathered<'a>(stream: Stream<'_>, keys: &'a [SortKey], ctl: &'a Ctl) -> Result<Rows<'a>, Error> {
@@ -244,7 +256,7 @@ fn gather(batches: &[Batch], rows: &[Row], ctl: &Ctl) -> Result<Vec<Batch>, Erro
                 for row in rows {
                     match batches[row.batch as usize].columns.get(slot) {
                         Some(c) => out.push(c.get(row.row as usize)),
-                        None => out.push(crate::value::ValueRef::Null),
+                        None => out.push(ValueRef::Null),
                     }
                 }
                 out.finish()
@@ -269,6 +281,8 @@ pub(super) struct Top<'a> {
     batches: Vec<Batch>,
     /// The largest key that can still be among the first `n`.
     bound: Option<Vec<u8>>,
+    /// Its first value, if that is a computed integer.
+    bound_int: Option<i64>,
     share: Share,
     /// Bytes of the candidates: keys, and batches.
     bytes: (usize, usize),
@@ -285,6 +299,7 @@ impl<'a> Top<'a> {
             rows: Vec::new(),
             batches: Vec::new(),
             bound: None,
+            bound_int: None,
             share: ctl.memory().share(),
             bytes: (0, 0),
             sorter: None,
@@ -300,7 +315,9 @@ impl<'a> Top<'a> {
         let columns: Vec<(Column, SortKey)> = self.keys.iter().map(|k| (super::column(batch, k.slot), *k)).collect();
         let mut kept = Vec::new();
         let mut key = Vec::new();
-        'row: for i in 0..batch.rows {
+        let possible = self.possible(columns.first(), batch.rows);
+        'row: for i in possible.unwrap_or_else(|| (0..batch.rows as u32).collect()) {
+            let i = i as usize;
             key.clear();
             for (column, k) in &columns {
                 order::push(column.get(i), k.descending, k.by_text, &mut key);
@@ -334,6 +351,20 @@ impl<'a> Top<'a> {
         if self.sorter.is_some() || !self.fits() { self.spill() } else { Ok(()) }
     }
 
+    /// The rows that the first key does not rule out, where that is a matter of comparing integers.
+    fn possible(&self, first: Option<&(Column, SortKey)>, rows: usize) -> Option<Vec<u32>> {
+        let (Some((Column::Int(array), key)), Some(bound)) = (first, self.bound_int) else { return None };
+        if array.null_count() > 0 {
+            return None;
+        }
+        let values = &array.values()[..rows];
+        let numbered = values.iter().zip(0u32..);
+        Some(match key.descending {
+            true => numbered.filter(|(v, _)| **v >= bound).map(|(_, i)| i).collect(),
+            false => numbered.filter(|(v, _)| **v <= bound).map(|(_, i)| i).collect(),
+        })
+    }
+
     /// Whether the candidates, and the copy made of them in the end, have room.
     fn fits(&mut self) -> bool {
         self.share.set(self.bytes.0 + 2 * self.bytes.1)
@@ -361,7 +392,14 @@ impl<'a> Top<'a> {
         }
         self.rows.select_nth_unstable(self.n - 1);
         self.rows.truncate(self.n);
-        self.bound = self.rows.iter().map(|r| &r.0).max().cloned();
+        let last = self.rows.iter().max();
+        self.bound = last.map(|(key, ..)| key.clone());
+        self.bound_int = last.zip(self.keys.first()).and_then(|((_, batch, row), key)| {
+            match super::column(&self.batches[*batch as usize], key.slot).get(*row as usize) {
+                ValueRef::Int(n) => Some(n),
+                _ => None,
+            }
+        });
         self.bytes.0 = self.rows.iter().map(|r| r.0.len() + size_of_val(r)).sum();
         self.rows.sort_unstable_by_key(|(_, batch, row)| (*batch, *row));
         let mut kept: Vec<Vec<u32>> = vec![Vec::new(); self.batches.len()];

@@ -12,6 +12,7 @@ use crate::source::Counters;
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
 use crate::value::{Kind, ValueRef, json};
 use arrow::buffer::BooleanBuffer;
+use rayon::prelude::*;
 
 /// Applies row-wise ops to a batch, in order.
 pub(super) fn maps(ops: &[Op], mut batch: Batch, cx: &Cx<'_>) -> Batch {
@@ -168,20 +169,35 @@ pub(super) fn whole<'a>(op: &'a Op, next: Option<&'a Op>, rows: Rows<'a>, cx: &'
         Op::Nested(op) => super::nested::combine(op, rows, cx),
         Op::Ordered(op) => {
             let held = rows.hold("a command that looks at all rows in their order", ctl)?;
-            Ok(Rows::held(vec![super::ordered::ordered(op, concat(held.batches), cx)], ctl))
+            let rows = super::ordered::ordered(op, concat(held.batches, ctl)?, cx);
+            // What was stopped half way is no answer.
+            ctl.check()?;
+            Ok(Rows::held(vec![rows], ctl))
         }
         _ => rows.map(move |batch| map(op, next, batch, cx), ctl),
     }
 }
 
 /// All rows in one batch, numbered from 0.
-pub(super) fn concat(batches: Vec<Batch>) -> Batch {
-    let width = batches.iter().map(|b| b.columns.len()).max().unwrap_or(0);
+pub(super) fn concat(mut batches: Vec<Batch>, ctl: &Ctl) -> Result<Batch, Error> {
     let rows = batches.iter().map(|b| b.rows).sum();
-    let columns = (0..width)
-        .map(|slot| Column::concat(&batches.iter().map(|b| super::column(b, slot)).collect::<Vec<_>>()))
-        .collect();
-    Batch { columns, rows, positions: Positions::sequence(0, rows) }
+    let positions = Positions::sequence(0, rows);
+    if batches.len() == 1
+        && let Some(one) = batches.pop()
+    {
+        return Ok(Batch { positions, ..one });
+    }
+    let width = batches.iter().map(|b| b.columns.len()).max().unwrap_or(0);
+    let column = |slot: usize| {
+        let mut cells = ColumnBuilder::default();
+        for batch in &batches {
+            ctl.check()?;
+            cells.extend(&super::column(batch, slot));
+        }
+        Ok(cells.finish())
+    };
+    let columns = ctl.install(|| (0..width).into_par_iter().map(column).collect::<Result<_, Error>>())?;
+    Ok(Batch { columns, rows, positions })
 }
 
 /// The first rows.

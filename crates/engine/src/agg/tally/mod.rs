@@ -10,7 +10,7 @@ mod arena;
 mod key;
 mod part;
 
-use super::Put;
+use super::{Put, Stop};
 use crate::error::Error;
 use crate::value::column::Column;
 use crate::value::{Kind, Value};
@@ -18,6 +18,8 @@ use arena::Arena;
 use key::{Key, Room};
 use part::{Part, Table};
 use rayon::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What is remembered of each text.
 pub(super) trait Weight: Copy + Default + Send + Sync + 'static {
@@ -43,11 +45,12 @@ const PARTS: usize = 64;
 pub(super) struct Tally<W> {
     parts: Vec<Part<W>>,
     table: Table,
+    stop: Stop,
 }
 
 impl<W: Weight> Default for Tally<W> {
     fn default() -> Self {
-        Tally { parts: (0..PARTS).map(|_| Part::default()).collect(), table: Table::default() }
+        Tally { parts: (0..PARTS).map(|_| Part::default()).collect(), table: Table::default(), stop: Stop::default() }
     }
 }
 
@@ -64,6 +67,11 @@ impl<W: Weight> Tally<W> {
         self.parts[part_of(hash)].add(key, hash, text, weight, &mut self.table);
     }
 
+    /// Leaves long work undone once the flag is set.
+    pub(super) fn stop_with(&mut self, stop: &Stop) {
+        self.stop = Arc::clone(stop);
+    }
+
     /// Adds other tallies: group `g` of `others[k].0` is group `others[k].1[g]` of this one.
     pub(super) fn merge(&mut self, others: impl Iterator<Item = (Tally<W>, Vec<u32>)>) {
         let mut arriving: Vec<Vec<Part<W>>> = (0..PARTS).map(|_| Vec::new()).collect();
@@ -72,8 +80,11 @@ impl<W: Weight> Tally<W> {
             let parts = if same { other.parts } else { regroup(other.parts, &map) };
             arriving.iter_mut().zip(parts).for_each(|(list, part)| list.push(part));
         }
+        let stop = &self.stop;
         self.parts.par_iter_mut().zip(arriving).for_each_init(Table::default, |table, (part, others)| {
-            part.absorb(others, table);
+            if !stop.load(Ordering::Relaxed) {
+                part.absorb(others, table);
+            }
         });
     }
 
@@ -111,7 +122,7 @@ impl<W: Weight> Tally<W> {
             }
             arenas.push(part.into_arena());
         }
-        Grouped { arenas, starts, entries }
+        Grouped { arenas, starts, entries, stop: self.stop }
     }
 
     /// Bytes of memory held.
@@ -140,7 +151,12 @@ impl<W: Weight> Tally<W> {
 
     /// Leaves every text in once.
     fn settle(&mut self) {
-        self.parts.par_iter_mut().for_each_init(Table::default, |table, part| part.settle(table));
+        let stop = &self.stop;
+        self.parts.par_iter_mut().for_each_init(Table::default, |table, part| {
+            if !stop.load(Ordering::Relaxed) {
+                part.settle(table);
+            }
+        });
     }
 }
 
@@ -175,12 +191,16 @@ pub(super) struct Grouped<W> {
     /// Where each group's entries start, and the end of the last.
     starts: Vec<usize>,
     entries: Vec<(Key, W)>,
+    stop: Stop,
 }
 
 impl<W: Weight> Grouped<W> {
     /// A column with one cell per group, computed in parallel from the group's texts, which come in no order.
     pub(super) fn column(&self, cell: impl Fn(Vec<Item<'_, W>>) -> Value + Sync) -> Column {
         let groups = self.starts.par_windows(2).map(|ends| {
+            if self.stop.load(Ordering::Relaxed) {
+                return Value::Null;
+            }
             let items = self.entries[ends[0]..ends[1]].iter().map(|(key, weight)| Item {
                 key,
                 arena: &self.arenas[part_of(key.hash())],

@@ -4,7 +4,7 @@
 //! A record's key is the group's key, two bytes of the number of the aggregate (from 1), and the key the aggregate gives
 //! to the part of its state. Number 0 has the kinds of the key's cells.
 
-use super::{GroupKinds, GroupTable, LAST, Part, cell_at, cell_size};
+use super::{GroupKinds, GroupTable, LAST, Part, cell_at, cell_size, fresh};
 use crate::agg::Restore;
 use crate::error::Error;
 use crate::exec::ctl::Ctl;
@@ -37,7 +37,7 @@ impl<'a> GroupTable<'a> {
                 key.extend_from_slice(part);
                 sorter.push(&key, value)
             })?;
-            *state = (self.calls[i].aggregate.new)(&self.calls[i].settings);
+            *state = fresh(&self.calls[i], self.ctl);
         }
         (self.table, self.found, self.hashes) = (HashTable::new(), Part::default(), Vec::new());
         self.kinds = self.keys.iter().map(|_| GroupKinds::Same(None)).collect();
