@@ -6,7 +6,8 @@ use super::check::{Ended, diff};
 use backsight_engine::error::Error;
 use backsight_engine::plan::{CompileSettings, SourceRef};
 use backsight_engine::source::{Catalog, Flow, Source};
-use backsight_engine::{Ctl, compile_over, run};
+use backsight_engine::value::column::Batch;
+use backsight_engine::{Ctl, compile, compile_over, run, run_all};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub struct Setup {
     form: Form,
     /// What can be kept in temporary files is.
     spill: bool,
+    /// The query runs twice, beside others, in one pass.
+    among: bool,
 }
 
 /// How the input of a case lies on the disk.
@@ -42,8 +45,15 @@ enum Form {
     Parquet,
 }
 
-const PLAIN: Setup =
-    Setup { name: "1 thread, plain", threads: 1, morsel: 4 << 20, pushdown: true, form: Form::Plain, spill: false };
+const PLAIN: Setup = Setup {
+    name: "1 thread, plain",
+    threads: 1,
+    morsel: 4 << 20,
+    pushdown: true,
+    form: Form::Plain,
+    spill: false,
+    among: false,
+};
 
 /// All ways to run a case. The first is what blessing writes down.
 pub const SETUPS: &[Setup] = &[
@@ -56,6 +66,8 @@ pub const SETUPS: &[Setup] = &[
     Setup { name: "8 threads, morsels of 64 MiB", threads: 8, morsel: 64 << 20, ..PLAIN },
     Setup { name: "1 thread, spilling", spill: true, ..PLAIN },
     Setup { name: "2 threads, morsels of 64 bytes, spilling", threads: 2, morsel: 64, spill: true, ..PLAIN },
+    Setup { name: "1 thread, among other queries", among: true, ..PLAIN },
+    Setup { name: "2 threads, morsels of 64 bytes, among other queries", threads: 2, morsel: 64, among: true, ..PLAIN },
     Setup { name: "2 threads, Parquet", threads: 2, form: Form::Parquet, ..PLAIN },
 ];
 
@@ -91,16 +103,33 @@ fn answer(case: &Case, setup: &Setup, catalog: Paths) -> Result<Answer, Error> {
     let compiled = compile_over(&case.query, &settings, &catalog, &ctl)?;
     let columns: Vec<String> = compiled.plan.columns().iter().map(|c| c.to_string()).collect();
     let mut rows = Vec::new();
+    if setup.among {
+        let others = ["stats count(*) by @logStream", "filter strlen(@message) > 100 | limit 1"];
+        let others = others.map(|text| compile(text, &settings).expect("a query").plan);
+        let plans = [&others[0], &compiled.plan, &others[1], &compiled.plan];
+        let mut again = Vec::new();
+        run_all(&plans, &catalog, &settings.clock, &ctl, &mut |number, batch| {
+            match number {
+                1 => add(&batch, &mut rows),
+                3 => add(&batch, &mut again),
+                _ => {}
+            }
+            Ok(Flow::More)
+        })?;
+        assert_eq!(rows, again, "the same query in the same pass has the same answer");
+        return Ok(Answer { columns, rows });
+    }
     let outcome = run(&compiled.plan, &catalog, &settings.clock, &ctl, &mut |batch| {
-        for row in 0..batch.rows {
-            let text =
-                |cell: Option<std::borrow::Cow<'_, [u8]>>| String::from_utf8_lossy(&cell.unwrap_or_default()).into();
-            rows.push(batch.columns.iter().map(|column| text(column.get(row).text())).collect::<Vec<String>>());
-        }
+        add(&batch, &mut rows);
         Ok(Flow::More)
     })?;
     assert_eq!(outcome.rows, rows.len() as u64, "the outcome counts the rows that were given");
     Ok(Answer { columns, rows })
+}
+
+fn add(batch: &Batch, rows: &mut Vec<Vec<String>>) {
+    let text = |cell: Option<std::borrow::Cow<'_, [u8]>>| String::from_utf8_lossy(&cell.unwrap_or_default()).into();
+    rows.extend((0..batch.rows).map(|row| batch.columns.iter().map(|c| text(c.get(row).text())).collect()));
 }
 
 /// The files of a case as the default source; a `source` command names files beside them.

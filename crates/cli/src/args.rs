@@ -3,7 +3,9 @@
 use crate::chart::Choice;
 use crate::config::Sources;
 use crate::output::Format;
+use crate::report::Form;
 use crate::zone::Zone;
+use backsight_hunt::rule::Level;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,7 +25,7 @@ pub(crate) struct Cli {
 const EXIT_STATUS: &str = "\
 Exit status:
   0    answered
-  1    `lint`, `fmt --check`, `rule test` or `rule lint` found something
+  1    `lint`, `fmt --check`, `rule test`, `rule lint` or `hunt --fail-on` found something
   2    the query or the arguments are wrong, or no input could be read
   3    answered, but part of the input was damaged
   4    a limit or the disk stopped it
@@ -84,6 +86,8 @@ pub(crate) enum Command {
     Fmt(FmtArgs),
     /// Report problems in query files
     Lint(LintArgs),
+    /// Look for attacks: run the detection rules over a folder of exports
+    Hunt(HuntArgs),
     /// The detection rules: list, show, test, lint
     Rule(RuleArgs),
     /// The commands of the language
@@ -280,6 +284,42 @@ pub(crate) struct LintArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct HuntArgs {
+    /// Files, directories, globs, or `-` for standard input
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<OsString>,
+    /// Rules to run: files and folders instead of the built-in ones; ids, aliases, tags and log sources choose among them
+    #[arg(long, value_name = "RULES")]
+    pub(crate) rules: Vec<String>,
+    /// Leave out findings below this level
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pub(crate) level: Option<Level>,
+    /// Give a list or table that rules look things up in, such as `tor_exits`, `bad_ips`, `allow_ips`
+    #[arg(long, value_name = "NAME=FILE", value_parser = name_and_value)]
+    pub(crate) lookup: Vec<(String, String)>,
+    /// A file that adds log sources and places of fields
+    #[arg(long, value_name = "FILE")]
+    pub(crate) profile: Vec<PathBuf>,
+    /// Form of the report [default: text, with -o by the file's extension]
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) report: Option<Form>,
+    /// Write the report to a file, which appears only when it is whole
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace an existing report
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Exit with status 1 if there is a finding of this level or worse
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pub(crate) fail_on: Option<Level>,
+    /// Say which rules ran on what, and why others did not
+    #[arg(long)]
+    pub(crate) explain: bool,
+    #[command(flatten)]
+    pub(crate) reading: ReadArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RuleArgs {
     #[command(subcommand)]
     pub(crate) action: RuleAction,
@@ -351,6 +391,10 @@ pub(crate) struct ListArgs {
     /// Format of the list [default: table on a terminal, csv on a pipe]
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    Level::of(text).ok_or_else(|| "expected informational, low, medium, high or critical".into())
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {

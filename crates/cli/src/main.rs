@@ -11,6 +11,7 @@ mod draw;
 mod escape;
 mod exit;
 mod files;
+mod hunt;
 mod machine;
 mod output;
 mod progress;
@@ -18,6 +19,7 @@ mod queries;
 mod query;
 mod reference;
 mod repl;
+mod report;
 mod rules;
 mod run;
 mod summary;
@@ -58,6 +60,7 @@ fn dispatch(command: Option<Command>, common: &Common) -> Result<u8, Failure> {
         Some(Command::Run(args)) => batch::run(&args, common),
         Some(Command::Fmt(args)) => files::fmt(&args),
         Some(Command::Lint(args)) => files::lint(&args, look().color),
+        Some(Command::Hunt(args)) => Ok(hunt::hunt(&args, common)?),
         Some(Command::Rule(args)) => Ok(rules::rule(&args, common)?),
         Some(Command::Commands(args)) => Ok(reference::commands(&args, look()).map(|()| exit::ANSWERED)?),
         Some(Command::Functions(args)) => Ok(reference::functions(&args, look()).map(|()| exit::ANSWERED)?),

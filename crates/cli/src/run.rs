@@ -147,6 +147,14 @@ impl Input {
         }
     }
 
+    /// The files of the command line.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where none were named.
+    pub(crate) fn source(&self) -> Result<Arc<backsight_io::Files>, Error> {
+        self.files.clone().ok_or_else(|| nothing("none given"))
+    }
+
     /// What was left out while looking for files, and why.
     pub(crate) fn notes(&self) -> Vec<Note> {
         let mut notes = self.named.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -41,10 +41,11 @@ pub fn findings(
 ) -> Result<Vec<Finding>, String> {
     let mut overrides = turned.clone();
     overrides.extend(test.params.iter().map(|(k, v)| (k.clone(), v.clone())));
-    let mut lists = Lists(test.lists.clone());
+    let mut entries = test.lists.clone();
     rule.lookups.iter().for_each(|name| {
-        lists.0.entry(name.clone()).or_default();
+        entries.entry(name.clone()).or_default();
     });
+    let lists = Lists::of(&entries);
     let text = query::hunting(rule, &overrides, &|name| lists.0.contains_key(name))?;
     let tables: Vec<String> = lists.0.keys().cloned().collect();
     let plan = query::plan(&text, Clock::default(), &tables).map_err(|e| e.to_string())?;

@@ -8,10 +8,13 @@
 pub mod canonical;
 pub mod check;
 pub mod finding;
+pub mod gaps;
 pub mod lint;
 pub mod memory;
+pub mod pass;
 pub mod profile;
 pub mod query;
+pub mod report;
 pub mod rule;
 
 /// The built-in rules and their tests: name below `queries/`, text.

@@ -2,9 +2,9 @@
 
 use backsight_engine::error::Error;
 use backsight_engine::source::{BATCH_ROWS, Counters, Field, Flow, Morsel, Morsels, Scan, Source, Table};
-use backsight_engine::value::column::{Batch, Column, ColumnBuilder, Positions};
+use backsight_engine::value::column::{Batch, Column, Positions};
 use backsight_engine::value::json::Route;
-use backsight_engine::value::{Kind, Value, ValueRef, time};
+use backsight_engine::value::{Kind, Value, time};
 use backsight_lang::ast::Segment;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -108,19 +108,40 @@ impl Morsel for Rows<'_> {
     }
 }
 
-/// Lists by name, as tables of one column.
+/// Lists that rules look things up in, by name.
 #[derive(Clone, Debug, Default)]
-pub struct Lists(pub BTreeMap<String, Vec<String>>);
+pub struct Lists(pub BTreeMap<String, Table>);
 
 impl Lists {
+    /// Lists of entries, as tests give them. One whose first entry holds a comma is a table under that heading.
+    pub fn of(entries: &BTreeMap<String, Vec<String>>) -> Lists {
+        let table = |(name, entries): (&String, &Vec<String>)| (name.clone(), table(name, entries));
+        Lists(entries.iter().map(table).collect())
+    }
+
     /// The table of a list.
     ///
     /// # Errors
     /// [`Error::Input`] where there is none of that name.
     pub fn table(&self, name: &str) -> Result<Table, Error> {
         let missing = || Error::Input { file: name.to_owned(), offset: None, why: "no such list".to_owned() };
-        let entries = self.0.get(name).ok_or_else(missing)?;
-        let cells: ColumnBuilder = entries.iter().map(|e| ValueRef::string(e)).collect();
-        Ok(Table { columns: vec![(name.to_owned(), cells.finish())], rows: entries.len() })
+        self.0.get(name).cloned().ok_or_else(missing)
     }
+}
+
+/// The table of a list's entries.
+pub fn table(name: &str, entries: &[String]) -> Table {
+    let (names, rows): (Vec<&str>, &[String]) = match entries.split_first() {
+        Some((head, rest)) if head.contains(',') => (head.split(',').map(str::trim).collect(), rest),
+        _ => (vec![name], entries),
+    };
+    let column = |at: usize| {
+        let cell = |entry: &String| match names.len() {
+            1 => Value::string(entry.trim()),
+            _ => entry.split(',').nth(at).map_or(Value::Null, |c| Value::string(c.trim())),
+        };
+        rows.iter().map(cell).collect::<Column>()
+    };
+    let columns = names.iter().enumerate().map(|(at, name)| ((*name).to_owned(), column(at))).collect();
+    Table { columns, rows: rows.len() }
 }

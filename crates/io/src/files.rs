@@ -42,7 +42,7 @@ impl Input {
         (self.number << OFFSET_BITS) + offset
     }
 
-    fn stored(&self) -> Result<Arc<Stored>, Error> {
+    pub(crate) fn stored(&self) -> Result<Arc<Stored>, Error> {
         let fail = |e| io_error(&self.shown, e);
         if let Origin::File(_) = self.origin {
             return Ok(Arc::new(Stored::open(&self.path).map_err(fail)?));
@@ -71,11 +71,11 @@ pub struct Detected {
 /// The files behind some paths.
 #[derive(Debug)]
 pub struct Files {
-    inputs: Vec<Arc<Input>>,
-    notes: Vec<Note>,
-    options: Options,
+    pub(crate) inputs: Vec<Arc<Input>>,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) options: Options,
     /// The format all files are read as, if it was given.
-    format: Option<&'static Format>,
+    pub(crate) format: Option<&'static Format>,
 }
 
 /// Finds the files behind `paths`: files, directories, patterns, and `-` for standard input.

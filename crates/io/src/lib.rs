@@ -31,6 +31,7 @@ pub mod bytes;
 pub mod codec;
 mod columnar;
 pub mod discover;
+mod fetch;
 pub mod files;
 pub mod formats;
 pub mod json;

@@ -2,6 +2,7 @@
 
 pub(crate) mod bars;
 pub(crate) mod series;
+pub(crate) mod svg;
 pub(crate) mod terminal;
 
 use crate::output::Look;

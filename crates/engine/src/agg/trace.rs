@@ -48,9 +48,9 @@ impl Trace {
         group.take(cell);
         let time = |t: i64| (t != NEVER).then_some(t);
         Trace {
-            span: time(group.first).map(|first| (first, group.last)),
+            span: time(group.first.0).map(|first| (first, group.last())),
             events: group.events,
-            first: group.kept[..group.n as usize].iter().map(|(t, p)| (time(*t), *p)).collect(),
+            first: group.kept().map(|(t, p)| (time(t), p)).collect(),
         }
     }
 
@@ -90,55 +90,105 @@ impl Trace {
 const NEVER: i64 = i64::MAX;
 
 #[derive(Serialize, Deserialize)]
+/// A group often has a single event, so that what more need lies elsewhere.
 struct Group {
-    first: i64,
-    last: i64,
     events: u64,
-    kept: [(i64, u64); KEPT],
+    /// Time and position of the first.
+    first: (i64, u64),
+    more: Option<Box<More>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct More {
+    /// The latest time; smaller than any if none is known.
+    last: i64,
+    /// The events behind the first, `n` of them.
+    kept: [(i64, u64); KEPT - 1],
     n: u8,
 }
 
 impl Default for Group {
     fn default() -> Group {
-        Group { first: NEVER, last: i64::MIN, events: 0, kept: [(NEVER, u64::MAX); KEPT], n: 0 }
+        Group { events: 0, first: LAST, more: None }
     }
+}
+
+/// Behind every event.
+const LAST: (i64, u64) = (NEVER, u64::MAX);
+
+/// The time as the latest so far.
+fn latest(time: i64) -> i64 {
+    if time == NEVER { i64::MIN } else { time }
 }
 
 impl Group {
     #[inline]
     fn event(&mut self, time: i64, position: u64) {
         self.events += 1;
-        if time != NEVER {
-            self.first = self.first.min(time);
-            self.last = self.last.max(time);
+        if self.events == 1 {
+            self.first = (time, position);
+            return;
         }
+        let more = self.more();
+        more.last = more.last.max(latest(time));
         // Most events come after those kept.
-        if (time, position) < self.kept[KEPT - 1] {
+        if (time, position) < more.kept[KEPT - 2] {
             self.keep((time, position));
         }
     }
 
-    fn keep(&mut self, event: (i64, u64)) {
-        let n = self.n as usize;
-        let at = self.kept[..n].partition_point(|e| *e < event);
-        // Rows made of one record share its position: it is kept once.
-        if at == KEPT || self.kept[at] == event {
+    fn more(&mut self) -> &mut More {
+        let last = latest(self.first.0);
+        self.more.get_or_insert_with(|| Box::new(More { last, kept: [LAST; KEPT - 1], n: 0 }))
+    }
+
+    /// Keeps an event if it is one of the first. Rows made of one record share its position: it is kept once.
+    fn keep(&mut self, mut event: (i64, u64)) {
+        if event == self.first || event == LAST {
             return;
         }
-        self.kept.copy_within(at..KEPT - 1, at + 1);
-        self.kept[at] = event;
-        self.n = (n + 1).min(KEPT) as u8;
+        if self.first == LAST {
+            self.first = event;
+            return;
+        }
+        if event < self.first {
+            std::mem::swap(&mut event, &mut self.first);
+        }
+        let more = self.more();
+        let n = more.n as usize;
+        let at = more.kept[..n].partition_point(|e| *e < event);
+        if at == KEPT - 1 || more.kept[at] == event {
+            return;
+        }
+        more.kept.copy_within(at..KEPT - 2, at + 1);
+        more.kept[at] = event;
+        more.n = (n + 1).min(KEPT - 1) as u8;
+    }
+
+    fn kept(&self) -> impl Iterator<Item = (i64, u64)> {
+        let more = self.more.iter().flat_map(|m| m.kept[..m.n as usize].iter().copied());
+        (self.first != LAST).then_some(self.first).into_iter().chain(more)
+    }
+
+    fn last(&self) -> i64 {
+        self.more.as_ref().map_or(latest(self.first.0), |m| m.last)
+    }
+
+    /// Takes in the number of some events and their latest time; the first of them are kept one by one.
+    fn add(&mut self, events: u64, last: i64, kept: impl IntoIterator<Item = (i64, u64)>) {
+        kept.into_iter().for_each(|event| self.keep(event));
+        self.events += events;
+        if last > self.last() {
+            self.more().last = last;
+        }
     }
 
     fn take(&mut self, cell: &[u8]) {
         let mut words = cell.chunks_exact(8).map(|w| i64::from_le_bytes(w.try_into().expect("eight bytes")));
-        let (Some(first), Some(last), Some(events)) = (words.next(), words.next(), words.next()) else { return };
-        self.first = self.first.min(first);
-        self.last = self.last.max(last);
-        self.events += events as u64;
-        while let (Some(time), Some(position)) = (words.next(), words.next()) {
-            self.keep((time, position as u64));
-        }
+        let (Some(last), Some(events)) = (words.next(), words.next()) else { return };
+        let kept: Vec<(i64, u64)> =
+            std::iter::from_fn(|| Some((words.next()?, words.next()? as u64))).take(KEPT).collect();
+        self.add(events as u64, last, kept);
     }
 }
 
@@ -163,22 +213,22 @@ impl State for Group {
     }
 
     fn merge(&mut self, other: Group, (): &()) {
-        self.first = self.first.min(other.first);
-        self.last = self.last.max(other.last);
-        self.events += other.events;
-        other.kept[..other.n as usize].iter().for_each(|e| self.keep(*e));
+        self.add(other.events, other.last(), other.kept());
     }
 
     fn finish(self, (): &()) -> Value {
-        let mut cell = Vec::with_capacity(24 + 16 * self.n as usize);
-        cell.extend_from_slice(&self.first.to_le_bytes());
-        cell.extend_from_slice(&self.last.to_le_bytes());
+        let mut cell = Vec::with_capacity(16 + 16 * KEPT);
+        cell.extend_from_slice(&self.last().to_le_bytes());
         cell.extend_from_slice(&self.events.to_le_bytes());
-        for (time, position) in &self.kept[..self.n as usize] {
+        for (time, position) in self.kept() {
             cell.extend_from_slice(&time.to_le_bytes());
             cell.extend_from_slice(&position.to_le_bytes());
         }
         Value::Text(Kind::String, cell.into())
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.more.as_ref().map_or(0, |_| size_of::<More>())
     }
 }
 

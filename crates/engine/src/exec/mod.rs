@@ -5,6 +5,7 @@ pub mod ctl;
 mod dedup;
 mod eval;
 mod group;
+mod many;
 pub mod memory;
 mod nested;
 mod ordered;
@@ -13,10 +14,13 @@ mod past;
 mod relevant;
 mod repeats;
 mod rows;
+mod shared;
 mod sort;
 mod spill;
 mod steps;
 mod tables;
+
+pub use many::run_all;
 
 use crate::error::Error;
 use crate::func::Clock;
@@ -192,6 +196,7 @@ impl<'a> Sink<'a> {
 }
 
 /// What workers share.
+#[derive(Default)]
 struct Shared {
     hasher: foldhash::fast::RandomState,
     /// Rows found so far, for `limit any`.

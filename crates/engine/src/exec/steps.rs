@@ -26,7 +26,7 @@ pub(super) fn maps(ops: &[Op], mut batch: Batch, cx: &Cx<'_>) -> Batch {
 }
 
 /// Applies one row-wise op; `next` may be the drop of columns that then need not be carried along.
-fn map(op: &Op, next: Option<&Op>, batch: Batch, cx: &Cx<'_>) -> Batch {
+pub(super) fn map(op: &Op, next: Option<&Op>, batch: Batch, cx: &Cx<'_>) -> Batch {
     match op {
         Op::Filter(condition) => {
             let keep = mask(condition, &batch, cx);

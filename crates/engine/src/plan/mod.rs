@@ -387,6 +387,38 @@ impl Expr {
         }
     }
 
+    /// The same expression with other expressions for its slots.
+    pub fn map_slots(&self, f: &mut dyn FnMut(Slot) -> Expr) -> Expr {
+        if let Expr::Slot(slot) = self {
+            return f(*slot);
+        }
+        let mut again = |e: &Expr| Box::new(e.map_slots(f));
+        match self {
+            Expr::Slot(_) | Expr::Literal(_) => self.clone(),
+            Expr::Member(e, segments) => Expr::Member(again(e), segments.clone()),
+            Expr::Call(call) => {
+                Expr::Call(Call { args: call.args.iter().map(|e| *again(e)).collect(), ..call.clone() })
+            }
+            Expr::Arithmetic(op, a, b) => Expr::Arithmetic(*op, again(a), again(b)),
+            Expr::Negate(e) => Expr::Negate(again(e)),
+            Expr::Compare(op, a, b) => Expr::Compare(*op, again(a), again(b)),
+            Expr::And(all) => Expr::And(all.iter().map(|e| *again(e)).collect()),
+            Expr::Or(all) => Expr::Or(all.iter().map(|e| *again(e)).collect()),
+            Expr::Not(e) => Expr::Not(again(e)),
+            Expr::Like(e, matcher) => {
+                let input = again(e);
+                let matcher = match matcher {
+                    Matcher::SubstringOf(m) => Matcher::SubstringOf(again(m)),
+                    Matcher::RegexOf(m) => Matcher::RegexOf(again(m)),
+                    same => same.clone(),
+                };
+                Expr::Like(input, matcher)
+            }
+            Expr::In(e, set) => Expr::In(again(e), Arc::clone(set)),
+            Expr::InQuery(e, n) => Expr::InQuery(again(e), *n),
+        }
+    }
+
     /// The slots read.
     pub fn slots(&self) -> Vec<Slot> {
         let mut slots = Vec::new();

@@ -100,7 +100,8 @@ impl Lowering<'_> {
         let mut extend = Vec::new();
         for result in results {
             // An earlier item of the same `stats` is known by its number until now.
-            let result = relocate(result, &slots[keys..]);
+            let items = &slots[keys..];
+            let result = result.map_slots(&mut |s| Expr::Slot(if s >= COMPUTED { items[s - COMPUTED] } else { s }));
             if let Expr::Slot(slot) = result {
                 slots.push(slot);
             } else {
@@ -233,36 +234,6 @@ impl Lowering<'_> {
             self.report(Diagnostic::error(code, arg.span, message));
         }
         number
-    }
-}
-
-/// Turns references to earlier items into their slots.
-fn relocate(e: Expr, items: &[Slot]) -> Expr {
-    let again = |e: Box<Expr>| Box::new(relocate(*e, items));
-    match e {
-        Expr::Slot(s) if s >= COMPUTED => Expr::Slot(items[s - COMPUTED]),
-        Expr::Slot(_) | Expr::Literal(_) => e,
-        Expr::Member(e, segments) => Expr::Member(again(e), segments),
-        Expr::Call(mut call) => {
-            call.args = call.args.into_iter().map(|e| relocate(e, items)).collect();
-            Expr::Call(call)
-        }
-        Expr::Arithmetic(op, a, b) => Expr::Arithmetic(op, again(a), again(b)),
-        Expr::Negate(e) => Expr::Negate(again(e)),
-        Expr::Compare(op, a, b) => Expr::Compare(op, again(a), again(b)),
-        Expr::And(all) => Expr::And(all.into_iter().map(|e| relocate(e, items)).collect()),
-        Expr::Or(all) => Expr::Or(all.into_iter().map(|e| relocate(e, items)).collect()),
-        Expr::Not(e) => Expr::Not(again(e)),
-        Expr::Like(e, matcher) => Expr::Like(
-            again(e),
-            match matcher {
-                super::Matcher::SubstringOf(m) => super::Matcher::SubstringOf(again(m)),
-                super::Matcher::RegexOf(m) => super::Matcher::RegexOf(again(m)),
-                same => same,
-            },
-        ),
-        Expr::In(e, set) => Expr::In(again(e), set),
-        Expr::InQuery(e, n) => Expr::InQuery(again(e), n),
     }
 }
 

@@ -1,0 +1,178 @@
+//! Logging gaps: what could not be found out because the logs do not say it, and what to log instead.
+
+use crate::pass::{Group, Outcome, STEP, State};
+use crate::report::instant;
+use crate::rule::Rule;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Something the logs do not say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// `GAP-001` and on.
+    pub id: &'static str,
+    /// The log source.
+    pub source: String,
+    /// What is missing.
+    pub message: String,
+    /// What to do about it.
+    pub advice: String,
+    /// Rules that are blind because of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
+}
+
+/// What an API Gateway access log format calls the canonical fields.
+const CONTEXT: &[(&str, &str)] = &[
+    ("ip", "$context.identity.sourceIp"),
+    ("status", "$context.status"),
+    ("method", "$context.httpMethod"),
+    ("path", "$context.path"),
+    ("route", "$context.resourcePath (REST) or $context.routeKey (HTTP)"),
+    ("userAgent", "$context.identity.userAgent"),
+    ("user", "$context.authorizer.principalId, or $context.authorizer.claims.sub with Cognito"),
+    ("userArn", "$context.identity.userArn"),
+    ("apiKeyId", "$context.identity.apiKeyId"),
+    ("apiId", "$context.apiId"),
+    ("stage", "$context.stage"),
+    ("domainName", "$context.domainName"),
+    ("host", "$context.domainName"),
+    ("latencyMs", "$context.responseLatency"),
+    ("integrationLatencyMs", "$context.integrationLatency"),
+    ("integrationStatus", "$context.integrationStatus"),
+    ("responseLength", "$context.responseLength"),
+    ("errorType", "$context.error.responseType"),
+    ("errorMessage", "$context.error.message"),
+    ("authorizerStatus", "$context.authorizer.integrationStatus"),
+    ("wafAction", "$context.wafResponseCode"),
+    ("certSubject", "$context.identity.clientCert.subjectDN"),
+    ("certIssuer", "$context.identity.clientCert.issuerDN"),
+    ("certNotAfter", "$context.identity.clientCert.validity.notAfter"),
+    ("vpceId", "$context.identity.vpceId"),
+    ("vpcId", "$context.identity.vpcId"),
+    ("requestId", "$context.requestId"),
+];
+
+/// What no API Gateway log format can say, and where it stands instead.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("tlsVersion", "the TLS version is in ALB and CloudFront logs, not in those of API Gateway"),
+    ("origin", "log the Origin header: WAF logs have it, or let an authorizer print it"),
+    ("referer", "the Referer header is in ALB, CloudFront and WAF logs"),
+    (
+        "query",
+        "the query string is in ALB, CloudFront and WAF logs; API Gateway logs it only as part of $context.path of some APIs",
+    ),
+    ("country", "give a table of networks: --lookup geo=FILE"),
+    ("asn", "give a table of networks: --lookup asn=FILE"),
+];
+
+/// All gaps of a hunt, in the order of their ids.
+pub fn gaps(outcome: &Outcome, groups: &[Group], rules: &[Rule]) -> Vec<Gap> {
+    let mut out = missing_fields(outcome, rules);
+    for (group, survey) in groups.iter().zip(&outcome.surveys) {
+        let Some(profile) = &group.profile else { continue };
+        let none = |field: &str| survey.present.get(field) == Some(&0);
+        if profile.name == "access" && survey.records > 0 && none("user") {
+            out.push(Gap {
+                id: "GAP-002",
+                source: profile.name.clone(),
+                message: format!("none of {} records says who the caller was", survey.records),
+                advice: "log the identity of the authorizer: $context.authorizer.principalId, or \
+                         $context.authorizer.claims.sub with Cognito"
+                    .into(),
+                rules: Vec::new(),
+            });
+        }
+        out.extend(silences(&profile.name, &survey.counts));
+    }
+    out.sort_by(|a, b| (a.id, &a.source, &a.message).cmp(&(b.id, &b.source, &b.message)));
+    out.dedup();
+    out
+}
+
+/// Fields that rules need and no record has.
+fn missing_fields(outcome: &Outcome, rules: &[Rule]) -> Vec<Gap> {
+    let mut by_field: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for ran in &outcome.ran {
+        if let State::NoField(fields) = &ran.state {
+            let rule = &rules[ran.rule];
+            for field in fields {
+                by_field.entry((&rule.logsource.category, field)).or_default().push(rule.short().to_owned());
+            }
+        }
+    }
+    let gap = |((source, field), rules): ((&str, &str), Vec<String>)| {
+        let find = |table: &[(&str, &str)]| table.iter().find(|(f, _)| *f == field).map(|(_, text)| (*text).to_owned());
+        let context =
+            if source == "access" { find(CONTEXT).map(|entry| format!("add {entry} to the log format")) } else { None };
+        let advice = context.or_else(|| find(ELSEWHERE)).unwrap_or_else(|| "log this field".to_owned());
+        let message = format!("no record has `{field}`");
+        Gap { id: "GAP-001", source: source.to_owned(), message, advice, rules }
+    };
+    by_field.into_iter().map(gap).collect()
+}
+
+/// Steps with records that a log must have before its silence means something.
+const STEADY: usize = 24;
+/// Times the usual pause that is a silence,
+const UNUSUAL: i64 = 5;
+/// but no less than this many steps.
+const SHORTEST: i64 = 6;
+/// Silences told of each source.
+const MOST: usize = 5;
+
+/// Long pauses of a log that is usually busy: logging was turned off, or the log was tampered with.
+fn silences(source: &str, counts: &[(i64, u64)]) -> Vec<Gap> {
+    if counts.len() < STEADY {
+        return Vec::new();
+    }
+    let mut pauses: Vec<(i64, i64)> = counts.windows(2).map(|w| (w[1].0 - w[0].0, w[0].0)).collect();
+    let mut lengths: Vec<i64> = pauses.iter().map(|p| p.0).collect();
+    lengths.sort_unstable();
+    let usual = lengths[lengths.len() / 2];
+    // Only a log that is busy most of the time is expected to go on.
+    let busy = counts.len() as i64 * STEP * 2 >= counts[counts.len() - 1].0 - counts[0].0;
+    let bound = (usual * UNUSUAL).max(SHORTEST * STEP);
+    if !busy {
+        return Vec::new();
+    }
+    pauses.retain(|(length, _)| *length > bound);
+    pauses.sort_by_key(|(length, from)| (std::cmp::Reverse(*length), *from));
+    let id = if source == "cloudtrail" { "GAP-006" } else { "GAP-003" };
+    let gap = |(length, from): (i64, i64)| Gap {
+        id,
+        source: source.to_owned(),
+        message: format!(
+            "no records from {} to {}, {} times the usual pause",
+            instant(from + STEP),
+            instant(from + length),
+            length / usual.max(1)
+        ),
+        advice:
+            "look for changes of logging at that time (StopLogging, UpdateStage, DeleteLogGroup), and for files that \
+                 were not exported"
+                .into(),
+        rules: Vec::new(),
+    };
+    pauses.into_iter().take(MOST).map(gap).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_of_a_busy_log() {
+        let steady: Vec<(i64, u64)> = (0..100).map(|i| (i * STEP, 10)).collect();
+        assert_eq!(silences("access", &steady), []);
+        let quiet: Vec<(i64, u64)> = steady.iter().copied().filter(|(t, _)| !(40..52).contains(&(t / STEP))).collect();
+        let found = silences("access", &quiet);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            found[0].message,
+            "no records from 1970-01-01T03:20:00Z to 1970-01-01T04:20:00Z, 13 times the usual pause"
+        );
+        let rare: Vec<(i64, u64)> = (0..100).map(|i| (i * 50 * STEP, 1)).collect();
+        assert_eq!(silences("access", &rare), []);
+    }
+}

@@ -1,0 +1,87 @@
+//! Single records by their positions: the events behind a finding, read where they stand.
+
+use crate::Files;
+use backsight_engine::error::Error;
+use backsight_engine::source::{Counters, Field, Flow, Scan, Source};
+use backsight_engine::value::column::OFFSET_BITS;
+use backsight_engine::value::json::Cursor;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Files {
+    /// The files that `keep` lets pass, as a source of their own; positions stay what they are.
+    pub fn only(&self, keep: impl Fn(&crate::Input) -> bool) -> Files {
+        Files {
+            inputs: self.inputs.iter().filter(|input| keep(input)).cloned().collect(),
+            notes: Vec::new(),
+            options: self.options.clone(),
+            format: self.format,
+        }
+    }
+
+    /// The file of a position, and the offset in it.
+    pub fn place(&self, position: u64) -> Option<(&crate::Input, u64)> {
+        let number = position >> OFFSET_BITS;
+        let input = self.inputs.iter().find(|input| input.number == number)?;
+        Some((input, position & ((1 << OFFSET_BITS) - 1)))
+    }
+
+    /// The texts (`@message`) of the records at some positions. Files that lie plain on the disk are read at the place;
+    /// others up to the last record wanted of them.
+    ///
+    /// # Errors
+    /// What reading reports; a record that is not there any more is left out.
+    pub fn events(&self, positions: &BTreeSet<u64>) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
+        let mut found = BTreeMap::new();
+        let mut left: BTreeSet<u64> = BTreeSet::new();
+        for position in positions {
+            match self.place(*position).and_then(|(input, offset)| self.at_place(input, offset)) {
+                Some(text) => {
+                    found.insert(*position, text);
+                }
+                None => {
+                    left.insert(*position);
+                }
+            }
+        }
+        if left.is_empty() {
+            return Ok(found);
+        }
+        for input in &self.inputs {
+            let from = input.position(0);
+            let mut here: BTreeSet<u64> = left.range(from..from + (1 << OFFSET_BITS)).copied().collect();
+            if here.is_empty() {
+                continue;
+            }
+            let one = self.only(|other| other.number == input.number);
+            let scan = Scan { want: vec![Field::Message], ..Scan::default() };
+            let counters = Counters::default();
+            let morsels = one.open(&scan, &counters)?;
+            while let Some(morsel) = morsels.next().filter(|_| !here.is_empty()) {
+                morsel.read(&mut |batch| {
+                    for row in 0..batch.rows {
+                        let position = batch.positions.get(row);
+                        if here.remove(&position) {
+                            let text = batch.columns[0].get(row).text().map(|t| t.into_owned());
+                            found.insert(position, text.unwrap_or_default());
+                        }
+                    }
+                    Ok(if here.is_empty() { Flow::Enough } else { Flow::More })
+                })?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// A JSON object that stands plain in its file at an offset.
+    fn at_place(&self, input: &crate::Input, offset: u64) -> Option<Vec<u8>> {
+        self.detect(input).ok().filter(|d| d.codec.is_none() && d.format.name != "parquet")?;
+        let stored = input.stored().ok()?;
+        let rest = stored.bytes().get(usize::try_from(offset).ok()?..)?;
+        if rest.first() != Some(&b'{') {
+            return None;
+        }
+        let mut cursor = Cursor::new(rest);
+        cursor.value().ok()?;
+        Some(rest[..cursor.at()].to_vec())
+    }
+}

@@ -1,0 +1,103 @@
+//! Hunts through the binary: the same findings whatever the form of the logs, and reports that hostile logs cannot break.
+
+use std::io::Write;
+use std::path::Path;
+
+/// What an attacker and an honest client leave in an access log, and a stopped trail.
+fn logs(folder: &Path) {
+    let mut access = String::new();
+    for i in 0..40 {
+        access.push_str(&format!(
+            "{{\"ip\":\"203.0.113.9\",\"status\":\"401\",\"path\":\"/v1/login\",\"time\":\"2026-01-05T10:00:{i:02}Z\",\"user\":\"-\"}}\n"
+        ));
+        access.push_str(&format!(
+            "{{\"ip\":\"198.51.100.{i}\",\"status\":\"200\",\"path\":\"/v1/orders\",\"time\":\"2026-01-05T10:01:{i:02}Z\",\"user\":\"ann\"}}\n"
+        ));
+    }
+    access.push_str(
+        "{\"ip\":\"203.0.113.9\",\"status\":\"200\",\"path\":\"/v1/login\",\"time\":\"2026-01-05T10:02:00Z\",\"user\":\"</script><script>alert(1)</script>\\u001b[2J\"}\n",
+    );
+    std::fs::write(folder.join("access.ndjson"), access).expect("written");
+    let trail = "{\"eventSource\":\"cloudtrail.amazonaws.com\",\"eventName\":\"StopLogging\",\"eventTime\":\"2026-01-05T11:00:00Z\",\"awsRegion\":\"eu-west-1\",\"userIdentity\":{\"arn\":\"<img src=x onerror=alert(1)>\"}}\n";
+    std::fs::write(folder.join("trail.json"), trail).expect("written");
+    std::fs::write(folder.join("broken.json.gz"), [0x1f, 0x8b, 8, 0, 1]).expect("written");
+}
+
+fn hunt(folder: &Path, args: &[&str]) -> (i32, String, String) {
+    let mut command = assert_cmd::Command::cargo_bin("backsight").expect("the binary is built");
+    // A few rules are enough, and start quickly.
+    let rules = ["--rules", "API-002", "--rules", "API-003", "--rules", "CT-012", "--rules", "WAF-002"];
+    let some: &[&str] = if args.contains(&"--rules") { &[] } else { &rules };
+    let output = command.current_dir(folder).arg("hunt").args(args).args(some).output().expect("the binary runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+/// What is said about every finding, but for where its evidence lies.
+fn findings(jsonl: &str) -> Vec<String> {
+    let line = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).expect("a finding");
+        let events: Vec<&serde_json::Value> =
+            row["evidence"].as_array().expect("evidence").iter().map(|e| &e["event"]).collect();
+        format!("{} {} {} {} {events:?}", row["rule"]["alias"], row["level"], row["entity"]["value"], row["count"])
+    };
+    jsonl.lines().map(line).collect()
+}
+
+#[test]
+fn the_same_findings_from_every_form() {
+    let (plain, packed) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    logs(plain.path());
+    std::fs::remove_file(plain.path().join("broken.json.gz")).expect("removed");
+    for name in ["access.ndjson", "trail.json"] {
+        let text = std::fs::read(plain.path().join(name)).expect("was written");
+        let file = std::fs::File::create(packed.path().join(format!("{name}.gz"))).expect("created");
+        let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        gzip.write_all(&text).and_then(|()| gzip.finish().map(drop)).expect("written");
+    }
+    let (status, expected, said) = hunt(plain.path(), &["access.ndjson", "trail.json", "--report", "jsonl"]);
+    assert_eq!(status, 0, "{said}");
+    let found = findings(&expected);
+    for rule in ["API-002", "API-003", "CT-012"] {
+        assert!(found.iter().any(|f| f.contains(rule)), "{rule} in {found:#?}");
+    }
+    let (_, again, _) = hunt(plain.path(), &["trail.json", "access.ndjson", "--report", "jsonl", "--threads", "1"]);
+    assert_eq!(expected, again, "order of paths and number of threads do not show");
+    let (_, gzipped, _) = hunt(packed.path(), &[".", "--report", "jsonl", "--threads", "3"]);
+    assert_eq!(found, findings(&gzipped));
+}
+
+#[test]
+fn statuses_and_reports() {
+    let folder = tempfile::tempdir().expect("a folder");
+    logs(folder.path());
+    let (status, text, said) = hunt(folder.path(), &[".", "--explain"]);
+    assert_eq!(status, 3, "part of the input is damaged: {said}");
+    assert!(text.contains("API-003") && said.contains("broken.json.gz") && said.contains("skipped"), "{text}{said}");
+    assert!(!text.contains('\u{1b}'), "nothing of a log reaches the terminal as a command");
+    assert_eq!(hunt(folder.path(), &[".", "--lenient"]).0, 0);
+    assert_eq!(hunt(folder.path(), &[".", "--fail-on", "critical"]).0, 1);
+    assert_eq!(hunt(folder.path(), &[".", "--rules", "WAF-002", "--fail-on", "low", "--lenient"]).0, 0);
+    assert_eq!(hunt(folder.path(), &[".", "--rules", "NO-001"]).0, 2);
+    let (status, none, _) =
+        hunt(folder.path(), &[".", "--param", "API-002.threshold=41", "--rules", "API-002", "--lenient"]);
+    assert!(status == 0 && none.contains("none"), "{none}");
+    let (_, html, _) = hunt(folder.path(), &[".", "--report", "html"]);
+    assert_eq!(html.matches("<script>").count(), 1, "only our own");
+    assert!(!html.contains("<img") && html.contains("&lt;img src=x onerror=alert(1)&gt;"), "log values are text");
+    assert!(!html.contains('\u{1b}') && !html.contains("://"), "nothing to run, nothing to fetch");
+    let (_, sarif, _) = hunt(folder.path(), &[".", "--report", "sarif"]);
+    let sarif: serde_json::Value = serde_json::from_str(&sarif).expect("JSON");
+    assert_eq!(sarif["version"], "2.1.0");
+    assert!(sarif["runs"][0]["results"].as_array().is_some_and(|r| r.len() >= 3));
+    let (_, json, _) = hunt(folder.path(), &[".", "--report", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let event = report["findings"][0]["evidence"][0]["event"].as_str().expect("an event");
+    assert!(event.starts_with('{') && event.ends_with('}'), "{event}");
+    let (_, csv, _) = hunt(folder.path(), &[".", "--report", "csv"]);
+    assert!(csv.starts_with("message,datetime,timestamp_desc,"), "{csv}");
+    for form in ["md", "jsonl", "timesketch"] {
+        let (_, text, said) = hunt(folder.path(), &[".", "--report", form]);
+        assert!(text.contains("API-003"), "{form}: {text}{said}");
+    }
+}
