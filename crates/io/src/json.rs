@@ -16,6 +16,7 @@ use crate::system;
 use backsight_engine::error::Error;
 use backsight_engine::source::Flow;
 use backsight_engine::value::column::Batch;
+use backsight_engine::value::json::Quoted;
 use layout::Layout;
 use reader::Reader;
 use std::sync::{Arc, Mutex};
@@ -54,6 +55,11 @@ impl Plan {
     fn is_timed(&self) -> bool {
         self.slots.iter().any(|s| matches!(s, Want::Time))
     }
+}
+
+/// True for the keys by which a record gives system fields itself.
+pub(crate) fn is_reserved(key: &Quoted<'_>) -> bool {
+    Tree::reserved(key).is_some()
 }
 
 /// Opens a file of JSON lines.

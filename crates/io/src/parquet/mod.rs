@@ -5,6 +5,7 @@
 //! columns (`values`, `text`). Decoding is the `parquet` crate's; before it sees a column its pages are looked over
 //! (`pages`, `thrift`), since a file may be damaged, or made to do damage.
 
+pub(crate) mod archive;
 mod footer;
 mod pages;
 mod paths;
@@ -20,6 +21,7 @@ mod values;
 pub mod testing;
 
 pub use footer::sniff;
+pub(crate) use text::uuid;
 
 use ::parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use ::parquet::errors::ParquetError;
@@ -61,6 +63,7 @@ pub struct ParquetFile {
     /// As the file states it.
     schema: Arc<SchemaDescriptor>,
     columns: Vec<Node>,
+    archive: Option<archive::Archive>,
 }
 
 /// Rows that are read in one go: (part of) a row group.
@@ -85,7 +88,11 @@ impl ParquetFile {
             Ok((metadata, columns, footer.schema))
         });
         match opened {
-            Ok((metadata, columns, schema)) => Ok(ParquetFile { data, origin, metadata, schema, columns }),
+            Ok((metadata, columns, schema)) => {
+                let mut file = ParquetFile { data, origin, metadata, schema, columns, archive: None };
+                file.archive = archive::Archive::of(&file);
+                Ok(file)
+            }
             Err(Damage { offset, why }) => Err(Error::Input { file: origin.file, offset, why }),
         }
     }
@@ -139,7 +146,7 @@ impl ParquetFile {
 
 /// Why something cannot be read.
 #[derive(Debug)]
-struct Damage {
+pub(crate) struct Damage {
     offset: Option<u64>,
     why: String,
 }
