@@ -193,8 +193,11 @@ fn write_input(case: &Case, folder: &Path, form: Form) -> Vec<PathBuf> {
 /// Converts files to an archive beside them.
 fn archive(paths: Vec<PathBuf>, folder: &Path) -> PathBuf {
     let target = folder.join("archive");
-    let settings =
-        backsight_io::archive::Settings { target: target.clone(), threads: 2, ..backsight_io::archive::Settings::default() };
+    let settings = backsight_io::archive::Settings {
+        target: target.clone(),
+        threads: 2,
+        ..backsight_io::archive::Settings::default()
+    };
     let files = backsight_io::open(&paths, backsight_io::Options::default()).expect("the files are there");
     let ctl = Ctl::new(1).expect("threads");
     backsight_io::archive::convert(&files, &settings, &ctl).expect("an archive");

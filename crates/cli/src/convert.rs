@@ -28,7 +28,8 @@ fn verify(args: &ConvertArgs, common: &Common) -> Result<u8, Failure> {
     tell(&check.wrong);
     if !common.quiet {
         let Check { files, records, inputs, wrong } = &check;
-        let found = if wrong.is_empty() { "all as in the manifest".to_owned() } else { format!("{} wrong", wrong.len()) };
+        let found =
+            if wrong.is_empty() { "all as in the manifest".to_owned() } else { format!("{} wrong", wrong.len()) };
         terminal::say(&format!(
             "{}: {files} files with {records} records, {inputs} inputs compared: {found}\n",
             escape::visible(&archive.display().to_string())
@@ -40,8 +41,7 @@ fn verify(args: &ConvertArgs, common: &Common) -> Result<u8, Failure> {
 fn restore(args: &ConvertArgs, target: &Path, common: &Common) -> Result<u8, Failure> {
     let ctl = run::control(&args.reading)?;
     let archive = one(args)?;
-    let made =
-        cancel::cancelling(&ctl, || archive::restore(&archive, target, args.force, &Faults::default(), &ctl))?;
+    let made = cancel::cancelling(&ctl, || archive::restore(&archive, target, args.force, &Faults::default(), &ctl))?;
     tell(&made.wrong);
     if !common.quiet {
         let Restored { files, records, bytes, .. } = &made;

@@ -22,8 +22,6 @@
 //! A chunk of records is taken apart ([`tap`], [`block`]), gathered into row groups ([`gather`]), made into columns
 //! ([`schema`], [`columns`]) and written ([`encode`], [`output`]), all by [`convert`].
 
-pub(crate) use encode::FACTS;
-
 mod block;
 mod columns;
 mod convert;
@@ -39,10 +37,11 @@ mod slot;
 mod tap;
 
 pub use convert::{Converted, Settings, convert};
+pub(crate) use encode::{FACTS, FILTER_BYTES, PAGE_ROWS};
 pub use gather::Partition;
 pub use manifest::{FileEntry, InputEntry, Loss, MANIFEST, Manifest};
 pub use output::Faults;
 pub(crate) use rebuild::{Columns, Rebuilder, Rebuilt, integer};
 pub use restore::{Check, Restored, restore, verify};
-pub(crate) use schema::System;
+pub(crate) use schema::{System, uuid};
 pub use tap::Tap;

@@ -65,6 +65,7 @@ impl<'a> Queue<'a> for Stretches<'a> {
 impl Morsel for Piece<'_> {
     fn read(self: Box<Self>, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
         Counters::add(&self.pass.counters.input_bytes, self.share);
+        Counters::add(&self.pass.counters.columnar_bytes, self.share);
         if let Some(archive) = self.file.archive() {
             return self.file.read_archive(archive, &self.stretch, &self.pass, out);
         }

@@ -229,7 +229,7 @@ fn scan<'a>(plan: &'a Plan, catalog: &dyn Catalog, cx: &'a Cx<'a>) -> Result<(Ro
     };
     let range = plan.scan.range;
     let want = plan.scan.fields.iter().map(|(f, _)| f.clone()).collect();
-    let scan = Scan { want, needles: plan.scan.needles.clone(), range };
+    let scan = Scan { want, needles: plan.scan.needles.clone(), equals: plan.scan.equals.clone(), range };
     let morsels = source.open(&scan, &cx.ctl.counters)?;
     let shared = Shared { hasher: foldhash::fast::RandomState::default(), found: AtomicU64::new(0) };
     let worker = || -> Result<Sink<'a>, Error> {

@@ -35,6 +35,17 @@ impl Plan {
                 any.join(" or ")
             );
         }
+        for (field, texts) in &self.scan.equals {
+            let any: Vec<String> = texts.iter().map(|t| format!("{:?}", String::from_utf8_lossy(t))).collect();
+            let (field, any) = (field.name(), any.join(" or "));
+            let _ = writeln!(
+                out,
+                "{indent}        advice: of Parquet, only what statistics and bloom filters allow to hold {field} = {any}"
+            );
+        }
+        if self.ops.iter().any(|op| matches!(op, Op::Range { .. })) {
+            let _ = writeln!(out, "{indent}        advice: of Parquet, only row groups of that time");
+        }
         for op in &self.ops {
             let _ = writeln!(out, "{indent}{}", names.op(op));
             if let Op::Nested(nested) = op {

@@ -250,6 +250,7 @@ impl<'a> Lowering<'a> {
         super::rewrite::drop_unread(&mut plan);
         if self.settings.pushdown {
             plan.scan.needles = needles::of(&plan);
+            plan.scan.equals = needles::equals(&plan);
         }
         plan
     }

@@ -66,6 +66,8 @@ pub struct ScanPlan {
     pub slots: usize,
     /// See [`crate::source::Scan::needles`].
     pub needles: Vec<Vec<Vec<u8>>>,
+    /// See [`crate::source::Scan::equals`].
+    pub equals: Vec<(Field, Vec<Vec<u8>>)>,
     /// The sources named by `source` commands, in order; empty for the default source.
     pub sources: Vec<SourceRef>,
     /// Where the query names each of them.

@@ -158,7 +158,9 @@ impl<'a> Parser<'a> {
             origin: said.origin,
         };
         if self.utf8 || simdutf8::basic::from_utf8(&data[start..end]).is_ok() {
-            row.layout = self.known(&data[..end], start, body, message).or_else(|| self.learn(&data[..end], start, body, message));
+            row.layout = self
+                .known(&data[..end], start, body, message)
+                .or_else(|| self.learn(&data[..end], start, body, message));
         }
         if row.layout.is_none() {
             row.before = 0;
@@ -171,8 +173,7 @@ impl<'a> Parser<'a> {
         for at in 0..self.recent.len() {
             let number = self.recent[at];
             let layout = &self.block.layouts[number as usize];
-            let fits = layout.before == (body > start)
-                && layout.find(text, body, &mut self.block.slots);
+            let fits = layout.before == (body > start) && layout.find(text, body, &mut self.block.slots);
             if !fits {
                 continue;
             }

@@ -218,7 +218,9 @@ impl<'s> Rows<'s> {
             let (array, kind) = builder.finish(rows, buffers);
             out.push(array);
             kinds.extend(kind);
-            debug_assert!(field.ty != Type::Mixed || self.schema.arrow.field_with_name(&format!("{KIND}{}", field.name)).is_ok());
+            debug_assert!(
+                field.ty != Type::Mixed || self.schema.arrow.field_with_name(&format!("{KIND}{}", field.name)).is_ok()
+            );
         }
         out.extend(kinds);
         out

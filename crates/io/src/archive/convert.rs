@@ -137,7 +137,8 @@ fn settled(target: &Target, files: &Files) -> Result<Vec<Part>, Error> {
                 })
             })
             && part.files.iter().all(|file| {
-                sha256_of(&target.work().join(&file.path)).is_ok_and(|(sum, bytes)| sum == file.sha256 && bytes == file.bytes)
+                sha256_of(&target.work().join(&file.path))
+                    .is_ok_and(|(sum, bytes)| sum == file.sha256 && bytes == file.bytes)
             });
         if !same {
             break;
@@ -188,7 +189,12 @@ fn manifest(files: &Files, settings: &Settings, parts: Vec<Part>, ctl: &Ctl) -> 
     for input in files.inputs() {
         if input.size == Some(0) && !is_input(&input.shown, &inputs) {
             let empty = hex(&Sha256::new().finalize());
-            inputs.push(InputEntry { sha256_stored: Some(empty.clone()), sha256: empty, first: records, ..entry(input, "") });
+            inputs.push(InputEntry {
+                sha256_stored: Some(empty.clone()),
+                sha256: empty,
+                first: records,
+                ..entry(input, "")
+            });
         }
     }
     skipped.extend(notes.iter().filter(|note| !is_input(&note.file, &inputs)).map(loss));
@@ -317,7 +323,12 @@ impl std::fmt::Debug for Listener<'_> {
 }
 
 impl Tap for Listener<'_> {
-    fn tap<'a>(&'a self, pass: &Pass<'a>, format: &'static str, records: Box<dyn Records + 'a>) -> Box<dyn Records + 'a> {
+    fn tap<'a>(
+        &'a self,
+        pass: &Pass<'a>,
+        format: &'static str,
+        records: Box<dyn Records + 'a>,
+    ) -> Box<dyn Records + 'a> {
         Box::new(Tapped { pass: pass.clone(), format, records, layouts: self.layouts, take: self.take })
     }
 }
@@ -475,7 +486,10 @@ impl<'s> Pipeline<'s> {
         };
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         writing.early.insert(number, done);
-        while let Some(done) = { let next = writing.next; writing.early.remove(&next) } {
+        while let Some(done) = {
+            let next = writing.next;
+            writing.early.remove(&next)
+        } {
             writing.next += 1;
             writing.write(done, self.settings)?;
         }
@@ -519,7 +533,9 @@ impl Writing {
         let Some(file) = self.open.remove(place) else { return Ok(()) };
         let number = self.begun.get(place).copied().unwrap_or_default();
         let (rows, first) = (file.rows, file.first);
-        let facts = serde_json::json!({ "version": VERSION, "format": place.format, "partitions": file.partitions });
+        let facts = serde_json::json!({
+            "version": VERSION, "format": place.format, "partitions": file.partitions, "filters": file.filters,
+        });
         let facts = facts.to_string();
         let written = file.finish(facts).map_err(|e| encode::error(&settings.target, e))?;
         self.closed.push(FileEntry {
@@ -540,7 +556,10 @@ fn name(place: &Place, n: u32) -> String {
     format!("{folder}{format}-{part:05}-{version:02}{n:02}.parquet")
 }
 
-fn next<'m>(morsels: &'m dyn Morsels, tickets: &Mutex<u64>) -> Option<(u64, Box<dyn backsight_engine::source::Morsel + 'm>)> {
+fn next<'m>(
+    morsels: &'m dyn Morsels,
+    tickets: &Mutex<u64>,
+) -> Option<(u64, Box<dyn backsight_engine::source::Morsel + 'm>)> {
     let mut ticket = tickets.lock().unwrap_or_else(PoisonError::into_inner);
     let morsel = morsels.next()?;
     *ticket += 1;

@@ -5,11 +5,13 @@ use super::output::{Output, Written, io_error};
 use super::schema::{Field, Schema, System, Type};
 use ::parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
 use ::parquet::basic::{Compression, Encoding, ZstdLevel};
+use ::parquet::bloom_filter::Sbbf;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::ColumnPath;
+use arrow::array::{Array, ArrayRef, AsArray};
 use backsight_engine::error::Error;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,6 +41,8 @@ pub(crate) struct Group {
     /// Number of its first record in the archive.
     pub first: u64,
     partitions: Partitions,
+    /// Of each column of ids, its number and the filters of its pages.
+    filters: Vec<(usize, Vec<u8>)>,
 }
 
 /// By number of the input: fields that its folders give.
@@ -57,6 +61,9 @@ impl Encoder {
         let arrays = columns::build(&self.schema, runs);
         let writers = self.factory.create_column_writers(0)?;
         let mut chunks = Vec::with_capacity(arrays.len());
+        let ids = self.schema.ids();
+        let filters = ids.into_iter().map(|column| Ok((column, filters(&arrays[column])?)));
+        let filters = filters.collect::<Result<Vec<_>, ParquetError>>()?;
         // An array is let go as soon as it is encoded.
         for ((mut writer, array), field) in writers.into_iter().zip(arrays).zip(self.schema.arrow.fields()) {
             for leaf in compute_leaves(field, &array)? {
@@ -65,8 +72,28 @@ impl Encoder {
             chunks.push(writer.close()?);
         }
         let first = runs.first().map_or(0, |run| run.seq + run.rows.start as u64);
-        Ok(Group { chunks, rows: columns::rows(runs) as u64, first, partitions })
+        Ok(Group { chunks, rows: columns::rows(runs) as u64, first, partitions, filters })
     }
+}
+
+/// Bytes of the filter of a page.
+pub(crate) const FILTER_BYTES: usize = PAGE_ROWS;
+
+/// Bloom filters of stretches of [`PAGE_ROWS`] rows, one behind the other. The filter of the row group says that an id
+/// may be in there; these say where, so that a handful of pages is read for one record.
+fn filters(array: &ArrayRef) -> Result<Vec<u8>, ParquetError> {
+    let mut out = Vec::new();
+    for first in (0..array.len()).step_by(PAGE_ROWS) {
+        let rows = array.slice(first, PAGE_ROWS.min(array.len() - first));
+        let mut filter = Sbbf::new_with_num_of_bytes(FILTER_BYTES);
+        if let Some(ids) = rows.as_fixed_size_binary_opt() {
+            ids.iter().flatten().for_each(|id| filter.insert(id));
+        } else if let Some(ids) = rows.as_binary_view_opt() {
+            ids.iter().flatten().for_each(|id| filter.insert(id));
+        }
+        filter.write_bitset(&mut out)?;
+    }
+    Ok(out)
 }
 
 fn properties(schema: &Schema) -> WriterProperties {
@@ -120,13 +147,16 @@ pub(crate) struct File {
     pub first: u64,
     /// Of the inputs it holds records of.
     pub partitions: Partitions,
+    /// Row group, column, and offset of the filters of pages.
+    pub filters: Vec<(usize, usize, u64)>,
+    groups: usize,
 }
 
 impl File {
     pub(crate) fn new(output: Output, encoder: &Encoder, first: u64) -> Result<File, ParquetError> {
         let root = encoder.schema.parquet.root_schema_ptr();
         let writer = SerializedFileWriter::new(output, root, encoder.properties.clone())?;
-        Ok(File { writer, rows: 0, first, partitions: Partitions::new() })
+        Ok(File { writer, rows: 0, first, partitions: Partitions::new(), filters: Vec::new(), groups: 0 })
     }
 
     /// Bytes so far.
@@ -142,6 +172,11 @@ impl File {
             chunk.append_to_row_group(&mut writer)?;
         }
         writer.close()?;
+        for (column, filters) in group.filters {
+            self.filters.push((self.groups, column, self.bytes()));
+            self.writer.write_all(&filters)?;
+        }
+        self.groups += 1;
         Ok(())
     }
 

@@ -171,7 +171,15 @@ mod tests {
     #[test]
     fn other_records_are_not_taken() {
         let layout = Layout::parse(b"{\"a\":\x01}\x02\n").expect("a layout");
-        for text in ["{\"a\":1}", "{\"a\":1}\n\n", "{\"b\":1}\n", "{\"a\":01}\n", "{\"a\":\"\t\"}\n", "{\"a\":1,}\n", "{\"a\":}\n"] {
+        for text in [
+            "{\"a\":1}",
+            "{\"a\":1}\n\n",
+            "{\"b\":1}\n",
+            "{\"a\":01}\n",
+            "{\"a\":\"\t\"}\n",
+            "{\"a\":1,}\n",
+            "{\"a\":}\n",
+        ] {
             assert!(!layout.find(text.as_bytes(), 0, &mut Vec::new()), "{text:?}");
         }
     }

@@ -60,7 +60,9 @@ impl Target {
     /// # Errors
     /// [`Error::Input`] where something is there already and may not be replaced, or another run writes it.
     pub(crate) fn claim(path: &Path, force: bool, resume: bool, faults: Faults) -> Result<Target, Error> {
-        let Some(name) = path.file_name() else { return Err(refused(path, "is not the name of a file or a directory")) };
+        let Some(name) = path.file_name() else {
+            return Err(refused(path, "is not the name of a file or a directory"));
+        };
         let parent = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
@@ -75,7 +77,8 @@ impl Target {
         faults.step().map_err(|e| io_error(path, e))?;
         let locked = lock_file(&lock).map_err(|e| io_error(path, e))?;
         let Some(locked) = locked else { return Err(refused(path, "another run is writing it")) };
-        let target = Target { path: path.into(), work, lock, _locked: locked, force, faults, keep: resume, done: false };
+        let target =
+            Target { path: path.into(), work, lock, _locked: locked, force, faults, keep: resume, done: false };
         if !force && target.exists() {
             return Err(refused(path, "exists already; --force replaces it"));
         }

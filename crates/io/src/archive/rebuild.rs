@@ -163,9 +163,9 @@ fn spell(array: &ArrayRef, json: bool, kinds: Option<&ArrayRef>, row: usize, out
         DataType::BinaryView => {
             let text = array.as_binary_view().value(row);
             let bare = json
-                || kinds.and_then(|k| k.as_primitive_opt::<Int32Type>()).is_some_and(|kinds| {
-                    kinds.is_valid(row) && kinds.value(row) != Kind::String as i32
-                });
+                || kinds
+                    .and_then(|k| k.as_primitive_opt::<Int32Type>())
+                    .is_some_and(|kinds| kinds.is_valid(row) && kinds.value(row) != Kind::String as i32);
             if bare {
                 out.extend_from_slice(text);
             } else {

@@ -71,7 +71,9 @@ pub fn verify(archive: &Path, ctl: &Ctl) -> Result<Check, Error> {
         check.files += 1;
         match sha256_of(&place(archive, file)) {
             Err(e) => check.wrong.push((file.path.clone(), e.to_string())),
-            Ok((sum, _)) if sum != file.sha256 => check.wrong.push((file.path.clone(), "is not what was written".into())),
+            Ok((sum, _)) if sum != file.sha256 => {
+                check.wrong.push((file.path.clone(), "is not what was written".into()))
+            }
             Ok(_) => {}
         }
     }
@@ -220,7 +222,8 @@ impl Source {
         };
         let (columns, rebuilder) = (archive.columns.len(), Rebuilder::new(archive.columns.clone()));
         let stretches = file.stretches().into_iter();
-        let mut out = Source { name, file, columns, rebuilder, stretches, reader: None, batch: None, row: 0, seq: None };
+        let mut out =
+            Source { name, file, columns, rebuilder, stretches, reader: None, batch: None, row: 0, seq: None };
         out.advance(batch)?;
         Ok(out)
     }

@@ -46,6 +46,8 @@ pub(crate) struct Field {
     pub ty: Type,
     /// Values are many and looked for one by one.
     pub bloom: bool,
+    /// Hardly any two records have the same.
+    pub id: bool,
 }
 
 /// The columns that every archive has, before those of keys.
@@ -110,8 +112,7 @@ impl System {
     /// Its form.
     fn leaf(self) -> Leaf {
         let number = Leaf { data: DataType::Int64, physical: Physical::INT64, logical: None, required: true };
-        let bytes =
-            Leaf { data: DataType::BinaryView, physical: Physical::BYTE_ARRAY, logical: None, required: false };
+        let bytes = Leaf { data: DataType::BinaryView, physical: Physical::BYTE_ARRAY, logical: None, required: false };
         match self {
             System::Timestamp => Leaf {
                 data: DataType::Timestamp(ArrowUnit::Millisecond, Some("UTC".into())),
@@ -228,6 +229,12 @@ impl Schema {
         })
     }
 
+    /// Columns of ids.
+    pub(crate) fn ids(&self) -> Vec<usize> {
+        let fields = self.fields.iter().enumerate();
+        fields.filter(|(_, field)| field.id).map(|(n, _)| System::COUNT + n).collect()
+    }
+
     /// True for a key without a column that could have one.
     pub(crate) fn is_stranger(&self, key: &[u8]) -> bool {
         self.fields.len() < MAX_FIELDS && self.field(key).is_none() && column_name(key).is_some()
@@ -326,8 +333,10 @@ impl Seen {
         };
         // Values that mostly differ, or a good many: ids, addresses, principals.
         let many = self.distinct.len() >= 1000 || self.distinct.len() * 2 > seen;
-        let bloom = ty == Type::Uuid || ty == Type::Text && many && seen > 100 && self.bytes / self.strings.max(1) <= 200;
-        Some(Field { name: column_name(&key)?, key: str::from_utf8(&key).ok()?.into(), ty, bloom })
+        let bloom =
+            ty == Type::Uuid || ty == Type::Text && many && seen > 100 && self.bytes / self.strings.max(1) <= 200;
+        let id = bloom && self.distinct.len() * 2 > seen;
+        Some(Field { name: column_name(&key)?, key: str::from_utf8(&key).ok()?.into(), ty, bloom, id })
     }
 }
 
@@ -350,7 +359,9 @@ pub(crate) fn int(text: &[u8]) -> Option<i64> {
 /// The float that is printed like this.
 pub(crate) fn float(text: &[u8]) -> Option<f64> {
     let x: f64 = str::from_utf8(text).ok()?.parse().ok()?;
-    (x.is_finite() && number::float_text(x).as_bytes() == text && json::number_kind(text) == backsight_engine::value::Kind::Number)
+    (x.is_finite()
+        && number::float_text(x).as_bytes() == text
+        && json::number_kind(text) == backsight_engine::value::Kind::Number)
         .then_some(x)
 }
 
@@ -400,7 +411,9 @@ mod tests {
         ] {
             assert_eq!(int(text.as_bytes()), expected, "{text}");
         }
-        for (text, expected) in [("0.5", Some(0.5)), ("0.10", None), ("1e400", None), ("-2.25", Some(-2.25)), ("NaN", None)] {
+        for (text, expected) in
+            [("0.5", Some(0.5)), ("0.10", None), ("1e400", None), ("-2.25", Some(-2.25)), ("NaN", None)]
+        {
             assert_eq!(float(text.as_bytes()), expected, "{text}");
         }
         let id = "0293ed93-d9da-143e-084f-d80a3f27823b";

@@ -12,7 +12,12 @@ use std::sync::Arc;
 /// Takes part in a pass: stands before the reader of each file.
 pub trait Tap: Sync + std::fmt::Debug {
     /// The reader to use instead of `records`, which is that of the file's format.
-    fn tap<'a>(&'a self, pass: &Pass<'a>, format: &'static str, records: Box<dyn Records + 'a>) -> Box<dyn Records + 'a>;
+    fn tap<'a>(
+        &'a self,
+        pass: &Pass<'a>,
+        format: &'static str,
+        records: Box<dyn Records + 'a>,
+    ) -> Box<dyn Records + 'a>;
 }
 
 /// The fields that are asked of readers.

@@ -4,27 +4,31 @@
 //! like any other. Else the columns of keys are looked up here, `@message` and places in the input are made from whole
 //! records, and events that are not their record are read by the reader of their format.
 
+use super::pages::Pages;
 use super::paths::{route, text_column};
 use super::{Damage, Origin, ParquetFile, Stretch, guarded, values};
-use super::pages::Pages;
 use crate::archive::{Columns, FACTS, Rebuilder, Rebuilt, System, integer};
 use crate::files::Input;
 use crate::formats::{self, Chunk, Pass, Reader};
 use ::parquet::arrow::ProjectionMask;
-use ::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use ::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use ::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use ::parquet::file::statistics::Statistics;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::Int32Type;
 use backsight_engine::error::Error;
-use backsight_engine::source::{BATCH_ROWS, Counters, Field, Flow, Note, Weight};
+use backsight_engine::source::{BATCH_ROWS, Counters, Field, Flow, Note, Scan, Weight};
 use backsight_engine::value::column::{Batch, Column, ColumnBuilder, Kinds, OFFSET_BITS, Positions, TextBuilder};
 use backsight_engine::value::json::{self, Route};
 use backsight_engine::value::{Kind, ValueRef};
 use backsight_lang::ast::Segment;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// What the footer of an archive's file says.
 #[derive(Debug, Deserialize)]
@@ -33,6 +37,9 @@ struct Facts {
     /// By input: fields that its folders give.
     #[serde(default)]
     partitions: BTreeMap<i64, Vec<(String, String)>>,
+    /// Row group, column, and offset of the filters of its pages.
+    #[serde(default)]
+    filters: Vec<(usize, usize, u64)>,
 }
 
 /// What makes a file one of an archive.
@@ -40,6 +47,8 @@ struct Facts {
 pub(crate) struct Archive {
     pub columns: Columns,
     facts: Facts,
+    /// The metadata with the places of pages, once somebody needs it.
+    pages: OnceLock<Option<ArrowReaderMetadata>>,
 }
 
 impl std::fmt::Display for Damage {
@@ -55,7 +64,13 @@ impl Archive {
         let text = pairs.iter().find(|pair| pair.key == FACTS)?.value.as_ref()?;
         let facts = serde_json::from_str(text).ok()?;
         let names = file.columns.iter().map(|node| (node.name.as_str(), text_column(&node.shape)));
-        Some(Archive { columns: Columns::new(names)?, facts })
+        Some(Archive { columns: Columns::new(names)?, facts, pages: OnceLock::new() })
+    }
+
+    /// Offset of the filters of pages of a column.
+    pub(super) fn filters(&self, group: usize, column: usize) -> Option<u64> {
+        let found = self.facts.filters.iter().find(|(g, c, _)| (*g, *c) == (group, column));
+        found.map(|(_, _, offset)| *offset)
     }
 }
 
@@ -78,10 +93,16 @@ impl ParquetFile {
         pass: &Pass<'_>,
         out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
     ) -> Result<Flow, Error> {
+        if self.pass_over(stretch, pass.scan, pass.counters) {
+            return Ok(Flow::More);
+        }
         let span = self.integers(stretch, System::Seq);
         let direct = self.all_direct(stretch);
+        let ordered = !pass.scan.want.contains(&Field::Ptr);
+        let selected = if direct && ordered { self.hopeful(archive, stretch, pass.scan) } else { None };
         if let Some((first, last)) = span
             && direct
+            && selected.is_none()
             && (last - first).checked_add(1) == i64::try_from(stretch.rows).ok()
             && pass.options.timestamp_field.is_none()
             && archive.facts.partitions.is_empty()
@@ -98,7 +119,7 @@ impl ParquetFile {
             leaves[column as usize] = true;
         }
         slots.iter().flat_map(Slot::columns).for_each(|column| leaves[column] = true);
-        let mut rows = Rows { file: self, archive, pass, slots, whole, leaves, place: None };
+        let mut rows = Rows { file: self, archive, pass, slots, whole, leaves, selected, place: None };
         let mut done = 0;
         match rows.read(stretch, &mut done, out) {
             Ok(flow) => Ok(flow),
@@ -140,17 +161,25 @@ impl ParquetFile {
         match field {
             Field::Timestamp | Field::Log | Field::LogStream => true,
             Field::Message | Field::IngestionTime | Field::Ptr => false,
+            Field::Path(_) => self.is_column(archive, stretch, field),
+        }
+    }
+
+    /// True if a field of the data is in columns only: not in `@extra`, nor in events that are not their record.
+    pub(super) fn is_column(&self, archive: &Archive, stretch: &Stretch, field: &Field) -> bool {
+        match field {
+            _ if !self.all_direct(stretch) => false,
             Field::Path(path) => Route::new(path).readings().iter().all(|reading| {
                 let key = &reading[0].key;
                 let column = archive.columns.of_key(key);
                 let group = self.metadata.metadata().row_group(stretch.group);
-                let never_null = |column: usize| {
-                    group.column(column).statistics().and_then(|s| s.null_count_opt()) == Some(0)
-                };
+                let never_null =
+                    |column: usize| group.column(column).statistics().and_then(|s| s.null_count_opt()) == Some(0);
                 !key.starts_with(b"@")
                     && archive.columns.kinds(key).is_none()
                     && (!self.has_extra(stretch) || column.is_some_and(never_null))
             }),
+            _ => false,
         }
     }
 }
@@ -247,6 +276,8 @@ struct Rows<'r, 'p> {
     /// Whole records are needed.
     whole: bool,
     leaves: Vec<bool>,
+    /// The only rows that may be wanted, if that is known.
+    selected: Option<Vec<Range<usize>>>,
     /// Input, and offset behind the last record.
     place: Option<(i64, u64)>,
 }
@@ -267,7 +298,18 @@ impl Rows<'_, '_> {
         done: &mut u64,
         out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
     ) -> Result<Flow, Stop> {
-        let mut reader = guarded(|| self.file.open_columns(stretch, &self.leaves, BATCH_ROWS))?;
+        let counters = self.pass.counters;
+        let mut reader = match &self.selected {
+            None => {
+                self.file.count_chunks(stretch, &self.leaves, counters);
+                guarded(|| self.file.open_columns(stretch, &self.leaves, BATCH_ROWS))?
+            }
+            Some(rows) => {
+                let wanted: usize = rows.iter().map(|r| r.len()).sum();
+                Counters::add(&counters.records, stretch.rows - wanted as u64);
+                guarded(|| self.file.open_rows(self.archive, stretch, &self.leaves, rows, counters))?
+            }
+        };
         let mut rebuilder = Rebuilder::new(self.archive.columns.clone());
         while let Some(batch) = next_rows(&mut reader)? {
             let batch = spread(&batch, &self.leaves);
@@ -281,7 +323,7 @@ impl Rows<'_, '_> {
                 }
             }
         }
-        if *done < stretch.rows {
+        if *done < stretch.rows && self.selected.is_none() {
             return Err(Damage::new("the columns end too early").into());
         }
         Ok(Flow::More)
@@ -426,7 +468,8 @@ impl Rows<'_, '_> {
     }
 
     fn pointers(&self, batch: &RecordBatch, records: &Records) -> Column {
-        let (logs, streams) = (self.column(batch, System::Log as usize, None), self.column(batch, System::LogStream as usize, None));
+        let (logs, streams) =
+            (self.column(batch, System::Log as usize, None), self.column(batch, System::LogStream as usize, None));
         let mut out = TextBuilder::default();
         for (row, offset) in records.offsets.iter().enumerate() {
             let text = |column: &Column| column.get(row).text().unwrap_or_default().into_owned();
@@ -509,10 +552,9 @@ impl Rows<'_, '_> {
             Ok(Flow::More)
         };
         reader.read(chunk, &mut keep).map_err(Stop::Receiver)?;
-        for (from, to) in [
-            (&counters.not_json, &self.pass.counters.not_json),
-            (&counters.not_utf8, &self.pass.counters.not_utf8),
-        ] {
+        for (from, to) in
+            [(&counters.not_json, &self.pass.counters.not_json), (&counters.not_utf8, &self.pass.counters.not_utf8)]
+        {
             Counters::add(to, Counters::get(from));
         }
         Ok(found)
@@ -540,6 +582,74 @@ impl Rows<'_, '_> {
 }
 
 impl ParquetFile {
+    /// True, and counted, if nothing in the stretch can be of interest.
+    pub(super) fn pass_over(&self, stretch: &Stretch, scan: &Scan, counters: &Counters) -> bool {
+        let hopeless = self.is_hopeless(stretch, scan);
+        if hopeless {
+            Counters::add(&counters.records, stretch.rows);
+            Counters::add(&counters.passed_groups, 1);
+        }
+        hopeless
+    }
+
+    /// Counts the bytes of columns as read.
+    pub(super) fn count_chunks(&self, stretch: &Stretch, leaves: &[bool], counters: &Counters) {
+        let group = self.metadata.metadata().row_group(stretch.group);
+        let read = group.columns().iter().zip(leaves).filter(|(_, read)| **read).map(|(c, _)| c.compressed_size());
+        let bytes = u128::from(read.fold(0, i64::saturating_add).unsigned_abs());
+        let rows = u128::from(group.num_rows().unsigned_abs().max(1));
+        Counters::add(&counters.fetched_bytes, (bytes * u128::from(stretch.rows) / rows) as u64);
+    }
+
+    /// Opens some rows of columns for reading: only the pages that hold them are touched.
+    fn open_rows(
+        &self,
+        archive: &Archive,
+        stretch: &Stretch,
+        leaves: &[bool],
+        rows: &[Range<usize>],
+        counters: &Counters,
+    ) -> Result<ParquetRecordBatchReader, Damage> {
+        let Some(metadata) = archive.pages.get_or_init(|| self.with_pages().ok()) else {
+            self.count_chunks(stretch, leaves, counters);
+            return self.open_columns(stretch, leaves, BATCH_ROWS);
+        };
+        let group = metadata.metadata().row_group(stretch.group);
+        let index = metadata.metadata().page_index_for_row_group(stretch.group);
+        for (leaf, chunk) in group.columns().iter().enumerate().filter(|(leaf, _)| leaves[*leaf]) {
+            let dictionary = chunk.dictionary_page_offset().map_or(0, |at| chunk.data_page_offset().saturating_sub(at));
+            let pages = index.page_locations(leaf).map_or(&[][..], |pages| &pages[..]);
+            let first = |page: usize| pages.get(page).map_or(stretch.rows as i64, |p| p.first_row_index) as usize;
+            let touched = (0..pages.len())
+                .filter(|page| rows.iter().any(|r| r.start < first(page + 1) && first(*page) < r.end))
+                .map(|page| i64::from(pages[page].compressed_page_size));
+            Counters::add(&counters.fetched_bytes, (dictionary + touched.sum::<i64>()).unsigned_abs());
+        }
+        let selection = RowSelection::from_consecutive_ranges(rows.iter().cloned(), stretch.rows as usize);
+        let wanted = leaves.iter().enumerate().filter(|(_, read)| **read).map(|(leaf, _)| leaf);
+        let mask = ProjectionMask::leaves(metadata.parquet_schema(), wanted);
+        // Pages that are not wanted are not even looked over; this file is our own, and damage is caught as such.
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.data.clone(), metadata.clone())
+            .with_row_groups(vec![stretch.group])
+            .with_projection(mask)
+            .with_row_selection(selection)
+            .with_batch_size(BATCH_ROWS);
+        Ok(builder.build()?)
+    }
+
+    fn with_pages(&self) -> Result<ArrowReaderMetadata, Damage> {
+        let metadata = ParquetMetaData::clone(self.metadata.metadata());
+        let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
+            .with_column_index_policy(PageIndexPolicy::Skip)
+            .with_offset_index_policy(PageIndexPolicy::Required);
+        let made = guarded(|| {
+            reader.read_page_indexes(&self.data)?;
+            Ok(reader.finish()?)
+        })?;
+        let options = ArrowReaderOptions::new().with_schema(self.metadata.schema().clone());
+        Ok(ArrowReaderMetadata::try_new(Arc::new(made), options)?)
+    }
+
     /// Opens columns of a stretch for reading.
     pub(crate) fn open_columns(
         &self,

@@ -10,6 +10,7 @@ mod footer;
 mod pages;
 mod paths;
 mod plan;
+mod prune;
 mod read;
 mod schema;
 mod text;
@@ -126,7 +127,11 @@ impl ParquetFile {
         counters: &Counters,
         out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
     ) -> Result<Flow, Error> {
+        if self.archive.is_none() && self.pass_over(stretch, scan, counters) {
+            return Ok(Flow::More);
+        }
         let plan = plan::Plan::new(self, scan, times);
+        self.count_chunks(stretch, &plan.leaves, counters);
         read::stretch(self, &plan, stretch, counters, out)
     }
 
