@@ -43,6 +43,8 @@ enum Form {
     GzipMembers,
     /// Parquet, where it can say what the lines do; else as the case spells it.
     Parquet,
+    /// An archive made of the files.
+    Archive,
 }
 
 const PLAIN: Setup = Setup {
@@ -69,6 +71,7 @@ pub const SETUPS: &[Setup] = &[
     Setup { name: "1 thread, among other queries", among: true, ..PLAIN },
     Setup { name: "2 threads, morsels of 64 bytes, among other queries", threads: 2, morsel: 64, among: true, ..PLAIN },
     Setup { name: "2 threads, Parquet", threads: 2, form: Form::Parquet, ..PLAIN },
+    Setup { name: "2 threads, archive", threads: 2, form: Form::Archive, ..PLAIN },
 ];
 
 /// Runs a case through the libraries.
@@ -199,7 +202,7 @@ fn write_input(case: &Case, folder: &Path, form: Form) -> Vec<PathBuf> {
     let write = |(name, text): &(String, String)| {
         let path = folder.join(name);
         let bytes = match form {
-            Form::Plain => text.clone().into_bytes(),
+            Form::Plain | Form::Archive => text.clone().into_bytes(),
             Form::Gzip => gzip(text.as_bytes()),
             Form::Parquet => {
                 backsight_io::parquet::testing::from_ndjson(text).unwrap_or_else(|| text.clone().into_bytes())
@@ -212,7 +215,22 @@ fn write_input(case: &Case, folder: &Path, form: Form) -> Vec<PathBuf> {
         std::fs::write(&path, bytes).expect("a temporary file");
         path
     };
-    case.input.iter().map(write).collect()
+    let paths = case.input.iter().map(write).collect();
+    if form == Form::Archive { vec![archive(paths, folder)] } else { paths }
+}
+
+/// Converts files to an archive beside them.
+fn archive(paths: Vec<PathBuf>, folder: &Path) -> PathBuf {
+    let target = folder.join("archive");
+    let settings = backsight_io::archive::Settings {
+        target: target.clone(),
+        threads: 2,
+        ..backsight_io::archive::Settings::default()
+    };
+    let files = backsight_io::open(&paths, backsight_io::Options::default()).expect("the files are there");
+    let ctl = Ctl::new(1).expect("threads");
+    backsight_io::archive::convert(&files, &settings, &ctl).expect("an archive");
+    target
 }
 
 /// A gzip member.

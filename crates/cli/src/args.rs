@@ -77,6 +77,11 @@ pub(crate) enum Command {
         override_usage = "backsight explain [OPTIONS] 'QUERY' [PATH]...\n       backsight explain [OPTIONS] -f FILE.bsq [PATH]..."
     )]
     Explain(ExplainArgs),
+    /// Convert exports to Parquet, from which they can be restored byte for byte
+    #[command(
+        override_usage = "backsight convert [OPTIONS] PATH... -o DIR|FILE.parquet\n       backsight convert ARCHIVE -o DIR --restore\n       backsight convert --verify ARCHIVE"
+    )]
+    Convert(ConvertArgs),
     /// Ask queries interactively; the same as no command on a terminal
     Repl(ReplArgs),
     /// Run query files and folders of them: one result a query
@@ -133,6 +138,48 @@ pub(crate) struct ExplainArgs {
     pub(crate) question: Question,
     #[command(flatten)]
     pub(crate) reading: ReadArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArgs {
+    /// Files, directories, globs, or `-` for standard input; with --restore and --verify an archive
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<OsString>,
+    /// The folder or the one `.parquet` file to make; it appears only when it is whole
+    #[arg(short, long, value_name = "DIR|FILE.parquet", required_unless_present = "verify")]
+    pub(crate) output: Option<PathBuf>,
+    /// Make the input files of an archive again
+    #[arg(long, conflicts_with_all = ["verify", "resume"])]
+    pub(crate) restore: bool,
+    /// Check an archive against its manifest, and against its inputs if they are there
+    #[arg(long, conflicts_with_all = ["output", "force", "resume"])]
+    pub(crate) verify: bool,
+    /// Replace what is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Go on where an earlier run to the same target was stopped
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Folders by time of the events
+    #[arg(long, value_enum, value_name = "BY", default_value_t = PartitionArg::Day)]
+    pub(crate) partition: PartitionArg,
+    /// Bytes of input after which files are closed and --resume need not go back [default: 512M]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) part_size: Option<u64>,
+    /// Run statistics as one JSON object on standard error, in place of the summary
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) stats: Option<Stats>,
+    #[command(flatten)]
+    pub(crate) reading: ReadArgs,
+}
+
+/// How an archive is divided into folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PartitionArg {
+    None,
+    Hour,
+    Day,
+    Month,
 }
 
 #[derive(Debug, Default, Args)]

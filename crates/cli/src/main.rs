@@ -7,6 +7,7 @@ mod batch;
 mod cancel;
 mod chart;
 mod config;
+mod convert;
 mod draw;
 mod escape;
 mod exit;
@@ -56,6 +57,7 @@ fn dispatch(command: Option<Command>, common: &Common) -> Result<u8, Failure> {
     match command {
         Some(Command::Query(args)) => query::query(args, common),
         Some(Command::Explain(args)) => query::explain(args),
+        Some(Command::Convert(args)) => convert::convert(&args, common),
         Some(Command::Repl(args)) => repl::repl(&args.paths, &args.reading, common),
         Some(Command::Run(args)) => batch::run(&args, common),
         Some(Command::Fmt(args)) => files::fmt(&args),

@@ -216,6 +216,12 @@ impl Catalog for Input {
     }
 }
 
+/// Finds the files of the command line.
+pub(crate) fn files(paths: &[OsString], reading: &ReadArgs) -> Result<backsight_io::Files, Error> {
+    let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+    backsight_io::open(&paths, options(reading)?)
+}
+
 fn nothing(why: &str) -> Error {
     Error::Input { file: "input".into(), offset: None, why: why.into() }
 }

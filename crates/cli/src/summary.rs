@@ -21,6 +21,10 @@ pub(crate) struct Summary {
     pub(crate) bytes: u64,
     /// Bytes of input files.
     pub(crate) input_bytes: u64,
+    /// Bytes of input files that were in fact read.
+    pub(crate) bytes_read: u64,
+    /// Row groups of Parquet that were passed over.
+    pub(crate) passed_groups: u64,
     /// Records that are not JSON in a JSON log.
     pub(crate) not_json: u64,
     /// Records with bytes that are not UTF-8.
@@ -47,6 +51,8 @@ impl Summary {
             records: Counters::get(&counters.records),
             bytes: Counters::get(&counters.bytes),
             input_bytes: Counters::get(&counters.input_bytes),
+            bytes_read: counters.bytes_read(),
+            passed_groups: Counters::get(&counters.passed_groups),
             not_json: Counters::get(&counters.not_json),
             not_utf8: Counters::get(&counters.not_utf8),
             no_timestamp: Counters::get(&counters.no_timestamp),
@@ -127,6 +133,7 @@ impl Summary {
             .collect();
         serde_json::json!({
             "rows": self.rows, "records": self.records, "bytes": self.bytes, "input_bytes": self.input_bytes,
+            "bytes_read": self.bytes_read, "row_groups_passed": self.passed_groups,
             "seconds": self.elapsed.as_secs_f64(), "not_json": self.not_json, "not_utf8": self.not_utf8,
             "no_timestamp": self.no_timestamp, "partial": self.partial, "exit": exit,
             "notes": notes, "warnings": warnings,

@@ -74,6 +74,8 @@ pub struct Scan<'f> {
     /// the needles, or a backslash (an escape can hide a needle). The case of letters does not count, and in a needle
     /// `s` may stand for U+017F, `k` for U+212A, which are the same letters so compared. Empty: no prefilter.
     pub needles: Vec<Vec<Vec<u8>>>,
+    /// A record can only pass the query's filters if each of these fields has one of these canonical texts.
+    pub equals: Vec<(Field, Vec<Vec<u8>>)>,
     /// Half-open time range in epoch milliseconds; rows outside may be left out, the run filters again.
     pub range: (Option<i64>, Option<i64>),
     /// The query's first filters, for sources that can read some fields before others.
@@ -144,6 +146,12 @@ pub struct Counters {
     pub input_bytes: AtomicU64,
     /// Records that are not JSON in a JSON log: kept as events with only `@message`.
     pub not_json: AtomicU64,
+    /// Of `input_bytes`, those of files of which only parts are read, such as Parquet,
+    pub columnar_bytes: AtomicU64,
+    /// and the bytes of such files that were in fact read: footers, filters, pages of columns.
+    pub fetched_bytes: AtomicU64,
+    /// Row groups of Parquet files in which nothing can be found, going by statistics and bloom filters.
+    pub passed_groups: AtomicU64,
     /// Records with bytes that are not UTF-8.
     pub not_utf8: AtomicU64,
     /// Rows without a readable `@timestamp`, where one was asked for.
@@ -158,6 +166,12 @@ impl Counters {
     /// Adds to a counter.
     pub fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Bytes of input files that were read.
+    pub fn bytes_read(&self) -> u64 {
+        let whole = Counters::get(&self.input_bytes).saturating_sub(Counters::get(&self.columnar_bytes));
+        whole + Counters::get(&self.fetched_bytes)
     }
 
     /// Reads a counter.

@@ -2,6 +2,7 @@
 
 use crate::formats::{Pass, Queue};
 use crate::parquet::{Origin, ParquetFile, Stretch};
+use crate::partitions;
 use crate::system;
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Flow, Morsel};
@@ -20,12 +21,21 @@ pub(crate) fn parquet<'a>(pass: Pass<'a>, data: Bytes) -> Result<Box<dyn Queue<'
         log: pass.input.log.clone(),
         pointer: system::pointer(&pass),
     };
-    let file = ParquetFile::open(data, origin)?;
+    let mut file = ParquetFile::open(data, origin)?;
+    if file.archive().is_some() {
+        file.count_from(pass.input.family);
+    }
     let stretches = file.stretches();
     // Which pages a query touches is not known here; by and by all of the file counts as consumed.
     let share = size / (stretches.len() as u64).max(1);
     let times = system::times(pass.options).into();
-    Ok(Box::new(Stretches { file: Arc::new(file), pass, times, rest: stretches.into_iter(), share }))
+    let filled = file.archive().is_none().then(|| pass.clone());
+    let queue = Box::new(Stretches { file: Arc::new(file), pass, times, rest: stretches.into_iter(), share });
+    // The folders of an archive are ours and say nothing that its records do not.
+    Ok(match filled {
+        Some(pass) => partitions::fill(&pass, queue),
+        None => queue,
+    })
 }
 
 struct Stretches<'a> {
@@ -55,6 +65,10 @@ impl<'a> Queue<'a> for Stretches<'a> {
 impl Morsel for Piece<'_> {
     fn read(self: Box<Self>, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
         Counters::add(&self.pass.counters.input_bytes, self.share);
+        Counters::add(&self.pass.counters.columnar_bytes, self.share);
+        if let Some(archive) = self.file.archive() {
+            return self.file.read_archive(archive, &self.stretch, &self.pass, out);
+        }
         self.file.read(&self.stretch, self.pass.scan, &self.times, self.pass.counters, out)
     }
 }

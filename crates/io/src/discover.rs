@@ -91,6 +91,8 @@ const NOT_LOGS: &[&str] = &[
     ".part",
     ".swp",
     ".bsq",
+    ".parquet.manifest.json",
+    "_backsight.json",
     "_success",
     "_metadata",
     "_common_metadata",

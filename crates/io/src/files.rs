@@ -1,6 +1,7 @@
 //! Many files as one source: which there are, opening them one after another, handing out their morsels.
 
 use crate::Options;
+use crate::archive::{self, Tap};
 use crate::bytes::{Stored, io_error};
 use crate::codec::{self, Again, Codec, Decoder, Feed, Finding, Identity, State, Utf16};
 use crate::discover::{Origin, discover};
@@ -10,8 +11,9 @@ use crate::records::{Broken, Plain, Stream, finding, read_all};
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Flow, Morsel, Morsels, Note, Scan, Source, Weight};
 use backsight_engine::value::column::{Batch, OFFSET_BITS};
+use std::collections::HashMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// One file of a source.
@@ -19,6 +21,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub struct Input {
     /// Its number in source order.
     pub number: u64,
+    /// The number of the first file of the archive it belongs to; its own if it is of none.
+    pub family: u64,
     /// Where it is.
     pub path: PathBuf,
     /// Its name for people.
@@ -37,6 +41,22 @@ pub struct Input {
 }
 
 impl Input {
+    /// An input that is not read from its file.
+    pub(crate) fn elsewhere(log: String, stream: String) -> Input {
+        Input {
+            number: 0,
+            family: 0,
+            path: PathBuf::new(),
+            shown: stream.clone(),
+            log,
+            stream,
+            partitions: Vec::new(),
+            size: None,
+            origin: Origin::Pipe,
+            drained: OnceLock::new(),
+        }
+    }
+
     /// Position of the record at `offset` of the (decompressed) file, or of that row number.
     pub fn position(&self, offset: u64) -> u64 {
         (self.number << OFFSET_BITS) + offset
@@ -78,6 +98,31 @@ pub struct Files {
     pub(crate) format: Option<&'static Format>,
 }
 
+/// The archives that files belong to.
+#[derive(Default)]
+struct Families {
+    /// Folders with a manifest, and the first file of each.
+    archives: HashMap<PathBuf, u64>,
+    /// Folders looked at.
+    known: HashMap<PathBuf, Option<PathBuf>>,
+}
+
+impl Families {
+    /// The first file of the archive that holds this one.
+    fn of(&mut self, path: &Path, number: u64) -> u64 {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        if !self.known.contains_key(folder) {
+            // Folders of archives lie in one or two folders of partitions.
+            let found = folder.ancestors().take(4).find(|f| f.join(archive::MANIFEST).is_file());
+            self.known.insert(folder.to_owned(), found.map(Path::to_owned));
+        }
+        match &self.known[folder] {
+            Some(archive) => *self.archives.entry(archive.clone()).or_insert(number),
+            None => number,
+        }
+    }
+}
+
 /// Finds the files behind `paths`: files, directories, patterns, and `-` for standard input.
 ///
 /// Reads no content yet. Fails if a path does not exist or cannot be read, if a directory or a pattern has no file
@@ -92,9 +137,11 @@ pub fn open(paths: &[PathBuf], options: Options) -> Result<Files, Error> {
         })?),
     };
     let (found, notes) = discover(paths)?;
+    let mut families = Families::default();
     let inputs = found.into_iter().enumerate().map(|(number, found)| {
         Arc::new(Input {
             number: number as u64,
+            family: families.of(&found.path, number as u64),
             shown: if found.origin == Origin::Stdin {
                 "standard input".into()
             } else {
@@ -131,10 +178,24 @@ impl Files {
     }
 }
 
+impl Files {
+    /// A pass over the files from number `first` on that `tap` takes part in. Morsels are those of single chunks.
+    pub(crate) fn tapped<'a>(
+        &'a self,
+        scan: &'a Scan,
+        counters: &'a Counters,
+        first: usize,
+        tap: &'a dyn Tap,
+    ) -> Box<dyn Morsels + 'a> {
+        let state = Mutex::new(Handout { next: first, queue: None });
+        Box::new(Sequence { files: self, scan, counters, memory: Arc::default(), tap: Some(tap), state })
+    }
+}
+
 impl Source for Files {
     fn open<'a>(&'a self, scan: &'a Scan<'a>, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
         let state = Mutex::new(Handout { next: 0, queue: None });
-        Ok(Box::new(Sequence { files: self, scan, counters, memory: Arc::default(), state }))
+        Ok(Box::new(Sequence { files: self, scan, counters, memory: Arc::default(), tap: None, state }))
     }
 
     fn size(&self) -> Option<u64> {
@@ -148,6 +209,7 @@ struct Sequence<'a> {
     scan: &'a Scan<'a>,
     counters: &'a Counters,
     memory: Arc<Memory>,
+    tap: Option<&'a dyn Tap>,
     state: Mutex<Handout<'a>>,
 }
 
@@ -180,6 +242,7 @@ impl Morsels for Sequence<'_> {
                 counters: self.counters,
                 options: &self.files.options,
                 memory: Arc::clone(&self.memory),
+                tap: self.tap,
             };
             let last = state.next == self.files.inputs.len();
             // A file that is one piece of work anyway is opened by the worker that takes it, not under this lock.
@@ -271,18 +334,20 @@ impl Files {
                 (open(pass, bytes.into())?, true)
             }
             (Reader::Records(open), Body::Plain(stored)) => {
-                let records = open(&pass, &head).into();
+                let records = pass.tapped(format, open(&pass, &head)).into();
                 (Box::new(Plain::new(pass, records, stored)), true)
             }
             (Reader::Records(open), Body::Decoded(decoder, state)) => {
-                let records = open(&pass, &head).into();
+                let records = pass.tapped(format, open(&pass, &head)).into();
                 // With other files to read at the same time, a worker keeps this one: chunks stay in its cache.
-                let shared = last && pass.input.size.is_none_or(|size| size >= SHARE_FROM);
+                let shared = pass.tap.is_some() || last && pass.input.size.is_none_or(|size| size >= SHARE_FROM);
                 let chunk = if shared { pass.options.morsel } else { pass.options.morsel.min(CACHED_CHUNK) };
                 (Box::new(Stream::new(pass, records, decoder, (head, state), chunk)), shared)
             }
         };
-        Ok(Some((partitions::fill(&filled, queue), shared)))
+        // Formats that are read whole see to this themselves.
+        let queue = if let Reader::Whole(_) = format.reader { queue } else { partitions::fill(&filled, queue) };
+        Ok(Some((queue, shared)))
     }
 }
 

@@ -4,6 +4,7 @@
 //! A format is one row of [`FORMATS`] and one of two things: *records*, which lie one after another and may be cut
 //! between any two of them, or a *whole*, which needs all bytes of the file at once. It is recognised by content.
 
+use crate::archive::Tap;
 use crate::files::Input;
 use crate::{Options, columnar, json};
 use arrow::buffer::Buffer;
@@ -118,6 +119,8 @@ pub struct Pass<'a> {
     pub options: &'a Options,
     /// What formats work out once for all files.
     pub memory: Arc<Memory>,
+    /// Who listens in.
+    pub tap: Option<&'a dyn Tap>,
 }
 
 /// What formats keep from file to file during a pass.
@@ -127,7 +130,15 @@ pub struct Memory {
     pub json: OnceLock<Arc<json::Plan>>,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    /// The reader of a file of records, as the tap wants it.
+    pub(crate) fn tapped(&self, format: &Format, records: Box<dyn Records + 'a>) -> Box<dyn Records + 'a> {
+        match self.tap {
+            Some(tap) => tap.tap(self, format.name, records),
+            None => records,
+        }
+    }
+
     /// Notes a finding about the file; `offset` is in the file as stored.
     pub fn note(&self, weight: Weight, offset: Option<u64>, message: impl Into<String>) {
         self.counters.note(Note { file: self.input.shown.clone(), offset, message: message.into(), weight });

@@ -22,6 +22,7 @@ use crate::system;
 use backsight_engine::error::Error;
 use backsight_engine::source::Flow;
 use backsight_engine::value::column::Batch;
+use backsight_engine::value::json::Quoted;
 use layouts::Layouts;
 use reader::Reader;
 use skim::Needles;
@@ -100,6 +101,11 @@ impl Plan {
     fn is_early(&self, slot: usize) -> bool {
         if self.time_slot == Some(slot) { self.early.timed } else { self.early.slots.contains(&slot) }
     }
+}
+
+/// True for the keys by which a record gives system fields itself.
+pub(crate) fn is_reserved(key: &Quoted<'_>) -> bool {
+    Tree::reserved(key).is_some()
 }
 
 /// Opens a file of JSON lines.

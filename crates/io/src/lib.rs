@@ -25,8 +25,11 @@
 //! | a file of records cut into chunks of whole records | [`records`] |
 //! | JSON lines to batches | [`json`] |
 //!
+//! [`archive`] goes the other way: it converts any of this to Parquet, loses nothing, and gives it back.
+//!
 //! [`Source`]: backsight_engine::source::Source
 
+pub mod archive;
 pub mod bytes;
 pub mod codec;
 mod columnar;

@@ -244,7 +244,8 @@ fn scan<'a>(plan: &'a Plan, catalog: &dyn Catalog, cx: &'a Cx<'a>) -> Result<(Ro
         steps::passing(ops, &spread(batch.clone(), plan), cx)
     };
     let filter = (!looked_at.is_empty()).then_some(Filter { fields: &looked_at, keep: &passing });
-    let scan = Scan { want, needles: plan.scan.needles.clone(), range, filter };
+    let (needles, equals) = (plan.scan.needles.clone(), plan.scan.equals.clone());
+    let scan = Scan { want, needles, equals, range, filter };
     let morsels = source.open(&scan, &cx.ctl.counters)?;
     let shared = Shared { hasher: foldhash::fast::RandomState::default(), found: AtomicU64::new(0) };
     let worker = || -> Result<Sink<'a>, Error> {

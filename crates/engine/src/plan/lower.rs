@@ -251,6 +251,7 @@ impl<'a> Lowering<'a> {
         if self.settings.pushdown {
             plan.scan.needles = needles::of(&plan);
             plan.scan.first = needles::first(&plan);
+            plan.scan.equals = needles::equals(&plan);
         }
         plan
     }

@@ -84,6 +84,8 @@ pub struct ScanPlan {
     pub needles: Vec<Vec<Vec<u8>>>,
     /// Advice: filters and ranges, by their numbers among the ops, that look at nothing but fields of the scan.
     pub first: Vec<usize>,
+    /// See [`crate::source::Scan::equals`].
+    pub equals: Vec<(Field, Vec<Vec<u8>>)>,
     /// The sources named by `source` commands, in order; empty for the default source.
     pub sources: Vec<SourceRef>,
     /// Where the query names each of them.

@@ -11,7 +11,7 @@ use crate::source::Field;
 use crate::value::{Kind, Value};
 use regex_syntax::hir::{Class, Hir, HirKind};
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One entry per condition that has needles: the record must hold one of them.
 pub(super) fn of(plan: &Plan) -> Vec<Vec<Vec<u8>>> {
@@ -57,6 +57,38 @@ pub(super) fn first(plan: &Plan) -> Vec<usize> {
         }
     }
     out
+}
+
+/// Fields that must have one of some texts.
+pub(super) fn equals(plan: &Plan) -> Vec<(Field, Vec<Vec<u8>>)> {
+    let fields: BTreeMap<Slot, &Field> =
+        plan.scan.fields.iter().filter(|(f, _)| matches!(f, Field::Path(_))).map(|(f, s)| (*s, f)).collect();
+    let mut out = Vec::new();
+    for op in &plan.ops {
+        match op {
+            Op::Filter(Expr::And(all)) => out.extend(all.iter().filter_map(|e| equal(e, &fields))),
+            Op::Filter(e) => out.extend(equal(e, &fields)),
+            Op::Range { .. } | Op::Drop(_) | Op::Trace { .. } => {}
+            // What follows sees other rows, or other values, than the scan delivers.
+            _ => break,
+        }
+    }
+    out
+}
+
+fn equal(e: &Expr, fields: &BTreeMap<Slot, &Field>) -> Option<(Field, Vec<Vec<u8>>)> {
+    let field = |e: &Expr| match e {
+        Expr::Slot(slot) => fields.get(slot).map(|f| (*f).clone()),
+        _ => None,
+    };
+    match e {
+        Expr::Compare(CompareOp::Eq, a, b) => match (&**a, &**b) {
+            (slot, Expr::Literal(v)) | (Expr::Literal(v), slot) => Some((field(slot)?, vec![exact(v)?])),
+            _ => None,
+        },
+        Expr::In(slot, set) => Some((field(slot)?, set.values().iter().map(exact).collect::<Option<_>>()?)),
+        _ => None,
+    }
 }
 
 fn needles(e: &Expr, searchable: &BTreeSet<Slot>) -> Option<Vec<Vec<u8>>> {

@@ -94,6 +94,11 @@ impl<'a> Cursor<'a> {
         Cursor { text, at: 0, depth: 0 }
     }
 
+    /// A cursor at the start of a value that lies in so many lists and maps of a text already checked.
+    pub fn within(text: &'a [u8], depth: u32) -> Cursor<'a> {
+        Cursor { text, at: 0, depth }
+    }
+
     /// Offset of the next byte.
     pub fn at(&self) -> usize {
         self.at
@@ -384,12 +389,12 @@ pub fn whole(text: &[u8]) -> Result<Raw<'_>, Malformed> {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// Number of bytes before the first quote, backslash or control character.
+/// Number of bytes before the first quote, backslash or control character; all if there is none.
 ///
 /// Eight at a time: `x - n` borrows into the high bit of a byte that is less than `n`, and only bytes above a hit can
 /// be hit falsely, so the lowest is right (Lamport 1975, "Multiple byte processing with full-word instructions").
 #[inline]
-fn plain(text: &[u8]) -> usize {
+pub fn plain(text: &[u8]) -> usize {
     let mut at = 0;
     while let Some(eight) = text.get(at..at + 8) {
         let x = u64::from_le_bytes(eight.try_into().expect("eight bytes were asked for"));

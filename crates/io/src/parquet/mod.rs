@@ -5,11 +5,13 @@
 //! columns (`values`, `text`). Decoding is the `parquet` crate's; before it sees a column its pages are looked over
 //! (`pages`, `thrift`), since a file may be damaged, or made to do damage.
 
+pub(crate) mod archive;
 mod footer;
 mod late;
 mod pages;
 mod paths;
 mod plan;
+mod prune;
 mod read;
 mod schema;
 mod text;
@@ -21,6 +23,7 @@ mod values;
 pub mod testing;
 
 pub use footer::sniff;
+pub(crate) use text::uuid;
 
 use ::parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use ::parquet::errors::ParquetError;
@@ -62,6 +65,7 @@ pub struct ParquetFile {
     /// As the file states it.
     schema: Arc<SchemaDescriptor>,
     columns: Vec<Node>,
+    archive: Option<archive::Archive>,
 }
 
 /// Rows that are read in one go: (part of) a row group.
@@ -86,7 +90,11 @@ impl ParquetFile {
             Ok((metadata, columns, footer.schema))
         });
         match opened {
-            Ok((metadata, columns, schema)) => Ok(ParquetFile { data, origin, metadata, schema, columns }),
+            Ok((metadata, columns, schema)) => {
+                let mut file = ParquetFile { data, origin, metadata, schema, columns, archive: None };
+                file.archive = archive::Archive::of(&file);
+                Ok(file)
+            }
             Err(Damage { offset, why }) => Err(Error::Input { file: origin.file, offset, why }),
         }
     }
@@ -120,7 +128,11 @@ impl ParquetFile {
         counters: &Counters,
         out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
     ) -> Result<Flow, Error> {
+        if self.archive.is_none() && self.pass_over(stretch, scan, counters) {
+            return Ok(Flow::More);
+        }
         let plan = plan::Plan::new(self, scan, times);
+        self.count_chunks(stretch, &plan.leaves, counters);
         let first = late::First::new(self, &plan, scan, times);
         read::stretch(self, &plan, first.as_ref(), stretch, counters, out)
     }
@@ -141,7 +153,7 @@ impl ParquetFile {
 
 /// Why something cannot be read.
 #[derive(Debug)]
-struct Damage {
+pub(crate) struct Damage {
     offset: Option<u64>,
     why: String,
 }

@@ -71,7 +71,8 @@ fn follow(nodes: &[Node], reading: &[Step], mut steps: Vec<usize>) -> Option<Acc
     Some(Access { steps, leaves: node.leaves.clone(), rest: route })
 }
 
-fn route(rest: &[Step]) -> Route {
+/// The rest of a path.
+pub(super) fn route(rest: &[Step]) -> Route {
     let segments: Vec<Segment> = rest
         .iter()
         .map(|step| match step.index {
@@ -91,6 +92,11 @@ fn in_message(columns: &[Node], path: &[Segment]) -> Option<Access> {
         *text = String::from_utf8_lossy(data_key(text.as_bytes())?).into_owned();
     }
     Some(Access { rest: Some(Route::new(&path)), ..message })
+}
+
+/// True for a column of JSON text.
+pub(super) fn text_column(shape: &Shape) -> bool {
+    matches!(shape, Shape::Leaf(Meaning::Json))
 }
 
 #[cfg(test)]

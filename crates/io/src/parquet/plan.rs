@@ -211,7 +211,8 @@ fn null_count(column: &Column) -> usize {
     }
 }
 
-fn merge(first: &Column, second: &Column) -> Column {
+/// The first where it is not null, else the second.
+pub(super) fn merge(first: &Column, second: &Column) -> Column {
     if null_count(first) == first.len() {
         return second.clone();
     }

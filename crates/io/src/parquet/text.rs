@@ -28,7 +28,7 @@ pub(super) fn clock(since: i64, digits: u32) -> Vec<u8> {
 }
 
 /// `8-4-4-4-12` hexadecimal digits; other bytes than sixteen as they are.
-pub(super) fn uuid(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn uuid(bytes: &[u8]) -> Vec<u8> {
     if bytes.len() != 16 {
         return bytes.to_vec();
     }

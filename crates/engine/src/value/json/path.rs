@@ -47,6 +47,11 @@ impl Route {
         Route { readings }
     }
 
+    /// The route of these readings alone.
+    pub fn of(readings: Vec<Vec<Step>>) -> Route {
+        Route { readings }
+    }
+
     /// The readings, in the order in which they count; at least one, none of them empty.
     pub fn readings(&self) -> &[Vec<Step>] {
         &self.readings

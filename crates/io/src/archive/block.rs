@@ -1,0 +1,368 @@
+//! A chunk of a file, taken apart into records, and those into layouts and values.
+
+use super::layout::{BEFORE, END, Layout, TEXT, VALUE, markless};
+use super::slot::Slot;
+use crate::json::is_reserved;
+use arrow::buffer::Buffer;
+use backsight_engine::value::json::Cursor;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A record: where it lies in the chunk and how it is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// Offset of its first byte.
+    pub start: u32,
+    /// Offset behind all that precedes the next record.
+    pub end: u32,
+    /// Bytes before `@message`.
+    pub before: u32,
+    /// Its layout, by number in the block; `None` if it is kept as mere bytes.
+    pub layout: Option<u32>,
+    /// Its first value among those of the block.
+    pub first: u32,
+    /// Its `@timestamp`.
+    pub time: Option<i64>,
+    /// Its `@log` and `@logStream`, by number in the block.
+    pub origin: u32,
+}
+
+/// `@log` and `@logStream` of rows.
+pub(crate) type Origin = (Arc<[u8]>, Arc<[u8]>);
+
+/// A chunk, taken apart.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// The chunk.
+    pub data: Buffer,
+    /// Where it begins in the (decompressed) file.
+    pub offset: u64,
+    /// Bytes before the first record, those of chunks without any included.
+    pub lead: Vec<u8>,
+    pub rows: Vec<Row>,
+    pub slots: Vec<Slot>,
+    pub layouts: Vec<Arc<Layout>>,
+    pub origins: Vec<Origin>,
+}
+
+impl Block {
+    /// The record's bytes, with all that precedes the next.
+    #[cfg(test)]
+    pub(crate) fn text(&self, row: &Row) -> &[u8] {
+        &self.data[row.start as usize..row.end as usize]
+    }
+
+    /// The layout of a row and its values.
+    pub(crate) fn values(&self, row: &Row) -> Option<(&Arc<Layout>, &[Slot])> {
+        let layout = &self.layouts[row.layout? as usize];
+        let count = if layout.is_text { 1 } else { layout.values() };
+        Some((layout, &self.slots[row.first as usize..][..count]))
+    }
+}
+
+/// What the reader of a format says about a record.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    /// Where it begins in the chunk.
+    pub start: u32,
+    /// Where its `@message` lies in the chunk, if it does.
+    pub message: Option<(u32, u32)>,
+    pub time: Option<i64>,
+    pub origin: u32,
+}
+
+/// All layouts seen, shared by blocks.
+#[derive(Debug, Default)]
+pub(crate) struct Layouts(Mutex<HashMap<Box<[u8]>, Arc<Layout>>>);
+
+/// Layouts kept for sharing; beyond that each block has its own.
+const MAX_SHARED: usize = 1 << 16;
+
+impl Layouts {
+    fn share(&self, text: Vec<u8>) -> Option<Arc<Layout>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(layout) = all.get(&text[..]) {
+            return Some(Arc::clone(layout));
+        }
+        let layout = Arc::new(Layout::parse(&text)?);
+        if all.len() < MAX_SHARED {
+            all.insert(text.into(), Arc::clone(&layout));
+        }
+        Some(layout)
+    }
+}
+
+/// Takes chunks of one file apart.
+pub(crate) struct Parser<'a> {
+    layouts: &'a Layouts,
+    /// Keys of a record are its fields, and it has no others.
+    direct: bool,
+    block: Block,
+    /// Numbers of layouts in the order in which they are tried.
+    recent: Vec<u32>,
+    by_text: HashMap<Box<[u8]>, u32>,
+    utf8: bool,
+    template: Vec<u8>,
+}
+
+/// Layouts tried before a record is looked at more closely.
+const RECENT: usize = 16;
+
+/// What may follow a record in a layout; longer than that it is kept with its bytes.
+const MAX_TRAILER: usize = 256;
+
+impl<'a> Parser<'a> {
+    /// `direct`: the format's records are their own fields.
+    pub(crate) fn new(layouts: &'a Layouts, direct: bool, data: Buffer, offset: u64) -> Parser<'a> {
+        let utf8 = simdutf8::basic::from_utf8(&data).is_ok();
+        let block = Block {
+            data,
+            offset,
+            lead: Vec::new(),
+            rows: Vec::new(),
+            slots: Vec::new(),
+            layouts: Vec::new(),
+            origins: Vec::new(),
+        };
+        Parser { layouts, direct, block, recent: Vec::new(), by_text: HashMap::new(), utf8, template: Vec::new() }
+    }
+
+    /// Takes the chunk apart at the records found in it.
+    pub(crate) fn parse(mut self, mut said: Vec<Said>, origins: Vec<Origin>) -> Block {
+        said.sort_by_key(|s| s.start);
+        let data = self.block.data.clone();
+        let first = said.first().map_or(data.len(), |s| s.start as usize);
+        self.block.lead = data[..first].to_vec();
+        self.block.origins = origins;
+        self.block.rows.reserve(said.len());
+        for (i, record) in said.iter().enumerate() {
+            let end = said.get(i + 1).map_or(data.len(), |next| next.start as usize);
+            let row = self.row(&data, record, end);
+            self.block.rows.push(row);
+        }
+        self.block
+    }
+
+    fn row(&mut self, data: &[u8], said: &Said, end: usize) -> Row {
+        let start = said.start as usize;
+        let message = said.message.map(|(from, to)| (from as usize, to as usize));
+        let message = message.filter(|(from, to)| start <= *from && from <= to && *to <= end);
+        let body = message.map_or(start, |(from, _)| from);
+        let mut row = Row {
+            start: said.start,
+            end: end as u32,
+            before: (body - start) as u32,
+            layout: None,
+            first: self.block.slots.len() as u32,
+            time: said.time,
+            origin: said.origin,
+        };
+        if self.utf8 || simdutf8::basic::from_utf8(&data[start..end]).is_ok() {
+            row.layout = self
+                .known(&data[..end], start, body, message)
+                .or_else(|| self.learn(&data[..end], start, body, message));
+        }
+        if row.layout.is_none() {
+            row.before = 0;
+        }
+        row
+    }
+
+    /// Tries the layouts of the records before.
+    fn known(&mut self, text: &[u8], start: usize, body: usize, message: Option<(usize, usize)>) -> Option<u32> {
+        for at in 0..self.recent.len() {
+            let number = self.recent[at];
+            let layout = &self.block.layouts[number as usize];
+            let fits = layout.before == (body > start) && layout.find(text, body, &mut self.block.slots);
+            if !fits {
+                continue;
+            }
+            let ends = layout.message.map(|n| text.len() - layout.literals.last().map_or(0, |l| l.len()) + n);
+            if ends.is_some_and(|end| message.map(|(_, to)| to) != Some(end)) {
+                let values = layout.values();
+                self.block.slots.truncate(self.block.slots.len() - values);
+                continue;
+            }
+            self.recent[..=at].rotate_right(1);
+            return Some(number);
+        }
+        None
+    }
+
+    /// Makes the layout of a record.
+    fn learn(&mut self, text: &[u8], start: usize, body: usize, message: Option<(usize, usize)>) -> Option<u32> {
+        let first = self.block.slots.len();
+        self.template.clear();
+        if body > start {
+            self.template.push(BEFORE);
+        }
+        let prefix = self.template.len();
+        if self.object(text, body, message).is_none() {
+            self.block.slots.truncate(first);
+            self.template.truncate(prefix);
+            self.text(text, body, message)?;
+        }
+        let number = match self.by_text.get(&self.template[..]) {
+            Some(number) => *number,
+            None => {
+                let Some(layout) = self.layouts.share(self.template.clone()) else {
+                    self.block.slots.truncate(first);
+                    return None;
+                };
+                let number = self.block.layouts.len() as u32;
+                self.block.layouts.push(layout);
+                self.by_text.insert(self.template.clone().into(), number);
+                number
+            }
+        };
+        if !self.block.layouts[number as usize].is_text && !self.recent.contains(&number) {
+            self.recent.truncate(RECENT - 1);
+            self.recent.insert(0, number);
+        }
+        Some(number)
+    }
+
+    /// The layout of a JSON object.
+    fn object(&mut self, text: &[u8], body: usize, message: Option<(usize, usize)>) -> Option<()> {
+        let mut cursor = Cursor::new(&text[body..]);
+        let mut keys: Vec<(&[u8], bool)> = Vec::new();
+        let (mut first, mut literal, mut direct) = (true, body, self.direct);
+        cursor.enter_map().ok()?;
+        while let Some(key) = cursor.key(&mut first).ok()? {
+            direct &= !is_reserved(&key);
+            keys.push((key.inner, key.escaped));
+            cursor.peek();
+            let slot = Slot::at(text, body + cursor.at())?;
+            cursor.value().ok()?;
+            self.template.extend_from_slice(&text[literal..slot.start()]);
+            self.template.push(VALUE);
+            literal = slot.end();
+            self.block.slots.push(slot);
+        }
+        if repeats(&mut keys) {
+            return None;
+        }
+        let end = body + cursor.at();
+        let trailer = text.get(end..)?;
+        if trailer.len() > MAX_TRAILER || !markless(trailer) {
+            return None;
+        }
+        self.template.extend_from_slice(&text[literal..end]);
+        match message {
+            // The message must be the object and nothing else.
+            Some((_, to)) if direct && to >= end && text[end..to].iter().all(u8::is_ascii_whitespace) => {
+                self.template.extend_from_slice(&text[end..to]);
+                self.template.push(END);
+                self.template.extend_from_slice(&text[to..]);
+            }
+            _ => self.template.extend_from_slice(trailer),
+        }
+        Some(())
+    }
+
+    /// The layout of a line of text.
+    fn text(&mut self, text: &[u8], body: usize, message: Option<(usize, usize)>) -> Option<()> {
+        let end = message.map_or(text.len(), |(_, to)| to);
+        let trailer = &text[end..];
+        if trailer.len() > MAX_TRAILER || !markless(trailer) {
+            return None;
+        }
+        self.template.push(TEXT);
+        // A record that is JSON after all, but repeats a key, say, has fields that only its own reader finds.
+        if self.direct && message.is_some() && !is_object(&text[body..end]) {
+            self.template.push(END);
+        }
+        self.template.extend_from_slice(trailer);
+        self.block.slots.push(Slot::whole(body, end));
+        Some(())
+    }
+}
+
+fn is_object(text: &[u8]) -> bool {
+    backsight_engine::value::json::whole(text).is_ok_and(|raw| raw.text.starts_with(b"{"))
+}
+
+/// True if two keys are equal, or have escapes, which are not looked into.
+fn repeats(keys: &mut [(&[u8], bool)]) -> bool {
+    keys.sort_unstable();
+    keys.windows(2).any(|pair| pair[0].0 == pair[1].0) || keys.len() > 1 && keys.iter().any(|(_, escaped)| *escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(lines: &str) -> (Block, Layouts) {
+        let layouts = Layouts::default();
+        let data = Buffer::from(lines.as_bytes().to_vec());
+        let mut said = Vec::new();
+        let mut at = 0;
+        for line in lines.split_inclusive('\n') {
+            let message = line.trim_end_matches(['\n', '\r']);
+            if !message.trim().is_empty() {
+                let start = at as u32;
+                said.push(Said { start, message: Some((start, start + message.len() as u32)), time: None, origin: 0 });
+            }
+            at += line.len();
+        }
+        let origins = vec![(Arc::from(*b"log"), Arc::from(*b"stream"))];
+        (Parser::new(&layouts, true, data, 0).parse(said, origins), layouts)
+    }
+
+    /// The record made of its layout and values again.
+    fn rebuilt(block: &Block, row: &Row) -> (Vec<u8>, bool) {
+        let Some((layout, slots)) = block.values(row) else { return (block.text(row).to_vec(), false) };
+        let mut out = Vec::new();
+        let before = &block.text(row)[..row.before as usize];
+        let message = layout.write(&mut out, before, |slot, out| {
+            out.extend_from_slice(slots[slot].text(&block.data));
+            Some(())
+        });
+        (out, message.expect("values cannot fail").is_some())
+    }
+
+    #[test]
+    fn records_come_back_and_share_layouts() {
+        let table: &[(&str, bool)] = &[
+            ("{\"a\":1,\"b\":\"x\"}\n", true),
+            ("{\"a\":2,\"b\":[1, {\"c\":\"\\u0041\"}]}\n", true),
+            ("{\"a\":null,\"b\":\"\\\"\"}\n\n  \n", true),
+            (" { \"a\" : true }  \r\n", true),
+            ("not JSON\n", true),
+            ("{\"a\":1} x\n", true),
+            ("{\"a\":1,\"a\":2}\n", false),
+            ("{\"@message\":\"m\"}\n", false),
+            ("{\"\\u0061\":1}\n", true),
+            ("{\"\\u0061\":1,\"a\":2}\n", false),
+            ("[1]\n", true),
+            ("{}\n", true),
+            ("{\"a\":3,\"b\":\"y\"}", true),
+        ];
+        let lines: String = table.iter().map(|(line, _)| *line).collect();
+        let (block, _) = parse(&lines);
+        assert_eq!(block.rows.len(), table.len());
+        for (row, (line, direct)) in block.rows.iter().zip(table) {
+            let (text, is_direct) = rebuilt(&block, row);
+            assert_eq!((String::from_utf8_lossy(&text).as_ref(), is_direct), (*line, *direct));
+        }
+        assert_eq!(block.rows[0].layout, block.rows[1].layout);
+        assert_ne!(block.rows[0].layout, block.rows[12].layout, "no line feed behind the last");
+    }
+
+    #[test]
+    fn what_precedes_the_first_record_is_kept() {
+        let (block, _) = parse("\n \n{\"a\":1}\n");
+        assert_eq!(block.lead, b"\n \n");
+        let (block, _) = parse("\n\n");
+        assert_eq!((block.lead.len(), block.rows.len()), (2, 0));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_stay_bytes() {
+        let layouts = Layouts::default();
+        let data = Buffer::from(b"{\"a\":\"\xff\"}\n".to_vec());
+        let said = vec![Said { start: 0, message: Some((0, 9)), time: None, origin: 0 }];
+        let block = Parser::new(&layouts, true, data, 0).parse(said, Vec::new());
+        assert_eq!(block.rows[0].layout, None);
+    }
+}

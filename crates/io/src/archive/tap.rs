@@ -1,0 +1,114 @@
+//! Listening in on an ordinary pass over files: the chunks of records, with what the reader of their format says.
+
+use super::block::{Block, Layouts, Origin, Parser, Said};
+use crate::files::Input;
+use crate::formats::{Chunk, Pass, Records, Splitter};
+use backsight_engine::error::Error;
+use backsight_engine::source::{Field, Flow};
+use backsight_engine::value::column::{Batch, Column};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Takes part in a pass: stands before the reader of each file.
+pub trait Tap: Sync + std::fmt::Debug {
+    /// The reader to use instead of `records`, which is that of the file's format.
+    fn tap<'a>(
+        &'a self,
+        pass: &Pass<'a>,
+        format: &'static str,
+        records: Box<dyn Records + 'a>,
+    ) -> Box<dyn Records + 'a>;
+}
+
+/// The fields that are asked of readers.
+pub(crate) const WANT: [Field; 4] = [Field::Timestamp, Field::Message, Field::Log, Field::LogStream];
+
+/// Receives blocks.
+pub(crate) type Take<'a> = dyn Fn(&Arc<Input>, &'static str, Block) -> Result<Flow, Error> + Sync + 'a;
+
+/// A reader that gives its chunks away as blocks.
+pub(crate) struct Tapped<'a> {
+    pub pass: Pass<'a>,
+    pub format: &'static str,
+    pub records: Box<dyn Records + 'a>,
+    pub layouts: &'a Layouts,
+    pub take: &'a Take<'a>,
+}
+
+impl Records for Tapped<'_> {
+    fn splitter(&self) -> Box<dyn Splitter> {
+        self.records.splitter()
+    }
+
+    fn read(&self, chunk: Chunk, _: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
+        let parser = Parser::new(self.layouts, is_direct(self.format), chunk.data.clone(), chunk.offset);
+        let mut said = Vec::new();
+        let mut origins = Origins::default();
+        let (base, data) = (self.pass.position(chunk.offset), chunk.data.clone());
+        let flow = self.records.read(chunk, &mut |batch| {
+            listen(&batch, base, &data, &mut said, &mut origins);
+            Ok(Flow::More)
+        })?;
+        drop(data);
+        match (self.take)(&self.pass.input, self.format, parser.parse(said, origins.list))? {
+            Flow::Enough => Ok(Flow::Enough),
+            Flow::More => Ok(flow),
+        }
+    }
+}
+
+/// Formats whose events are the records as they stand: a JSON object with its keys, or a line of text without fields.
+pub(crate) fn is_direct(format: &str) -> bool {
+    matches!(format, "ndjson")
+}
+
+/// Takes down what a batch says about its records.
+fn listen(batch: &Batch, base: u64, data: &[u8], said: &mut Vec<Said>, origins: &mut Origins) {
+    let [times, messages, logs, streams] = &batch.columns[..] else { return };
+    let constant = matches!((logs, streams), (Column::Const(..), Column::Const(..)));
+    let mut origin = None;
+    for row in 0..batch.rows {
+        if !constant || origin.is_none() {
+            let text = |column: &Column| column.get(row).text().unwrap_or_default().into_owned();
+            origin = Some(origins.number(text(logs), text(streams)));
+        }
+        let start = batch.positions.get(row).wrapping_sub(base) as u32;
+        said.push(Said {
+            start,
+            message: place(messages, row, data, start as usize),
+            time: times.get(row).timestamp(),
+            origin: origin.unwrap_or_default(),
+        });
+    }
+}
+
+/// Where a message lies in the chunk, if it does.
+fn place(messages: &Column, row: usize, data: &[u8], start: usize) -> Option<(u32, u32)> {
+    let Column::Text(array, _) = messages else { return None };
+    if arrow::array::Array::is_null(array, row) {
+        return None;
+    }
+    let text = array.value(row);
+    // Short text is in the view itself, and some readers copy; then it is mostly where the record begins.
+    let at = (text.as_ptr() as usize).wrapping_sub(data.as_ptr() as usize);
+    let at = if at < data.len() { at } else { start };
+    let end = at.checked_add(text.len())?;
+    (data.get(at..end)? == text).then_some((at as u32, end as u32))
+}
+
+/// Pairs of `@log` and `@logStream`, numbered.
+#[derive(Default)]
+struct Origins {
+    list: Vec<Origin>,
+    numbers: HashMap<(Vec<u8>, Vec<u8>), u32>,
+}
+
+impl Origins {
+    fn number(&mut self, log: Vec<u8>, stream: Vec<u8>) -> u32 {
+        let list = &mut self.list;
+        *self.numbers.entry((log, stream)).or_insert_with_key(|(log, stream)| {
+            list.push((log[..].into(), stream[..].into()));
+            list.len() as u32 - 1
+        })
+    }
+}
