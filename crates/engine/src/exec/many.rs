@@ -2,7 +2,7 @@
 //! have in common are found out once a batch ([`shared`](super::shared)); each plan has sinks of its own.
 
 use super::shared::{Answers, Cond, Front, Rows as Chosen};
-use super::{Cx, Shared, Sink, context, is_sink, merge, next, steps};
+use super::{Cx, Shared, Sink, context, is_sink, merge, next, opened, steps};
 use crate::error::Error;
 use crate::exec::rows::Rows;
 use crate::exec::{Ctl, Outcome};
@@ -32,11 +32,18 @@ pub fn run_all(
     let mut outcomes = vec![Outcome::default(); plans.len()];
     let mut left: Vec<usize> = (0..plans.len()).collect();
     while let Some(first) = left.first() {
-        let sources = &plans[*first].scan.sources;
-        let (members, others): (Vec<usize>, Vec<usize>) =
-            left.iter().partition(|i| plans[**i].scan.sources == *sources);
+        let lead = plans[*first];
+        let of_this_pass = |plan: &Plan| {
+            plan.scan.sources == lead.scan.sources && plan.scan.range == lead.scan.range && plan.estimate == lead.estimate
+        };
+        let (members, others): (Vec<usize>, Vec<usize>) = left.iter().partition(|i| of_this_pass(plans[**i]));
         let jobs: Vec<(&Plan, &Cx<'_>)> = members.iter().map(|i| (plans[*i], &contexts[*i])).collect();
-        for (i, answer) in members.iter().zip(scan(&jobs, catalog)?) {
+        let answers = match lead.estimate {
+            // Nothing is read for an estimate.
+            true => jobs.iter().map(|(plan, cx)| Ok((super::rows(plan, cx)?, plan.ops.len()))).collect(),
+            false => scan(&jobs, catalog)?,
+        };
+        for (i, answer) in members.iter().zip(answers) {
             let (mut rows, done) = answer?;
             for (at, op) in plans[*i].ops.iter().enumerate().skip(done) {
                 rows = steps::whole(op, plans[*i].ops.get(at + 1), rows, &contexts[*i])?;
@@ -268,7 +275,7 @@ fn scan<'a>(
     catalog: &dyn Catalog,
 ) -> Result<Vec<Result<(Rows<'a>, usize), Error>>, Error> {
     let Some((plan, cx)) = plans.first() else { return Ok(Vec::new()) };
-    let source = catalog.open(&plan.scan.sources)?;
+    let source = opened(&plan.scan, catalog)?;
     let ctl = cx.ctl;
     let mut want: Vec<Field> = Vec::new();
     for (field, _) in plans.iter().flat_map(|(plan, _)| &plan.scan.fields) {
@@ -276,7 +283,7 @@ fn scan<'a>(
             want.push(field.clone());
         }
     }
-    let range = (cx.clock.start, cx.clock.end);
+    let range = plan.scan.range;
     let mut front = Front::default();
     let mut jobs: Vec<Job<'a>> = plans.iter().map(|(plan, cx)| Job::new(plan, cx, &want, &mut front)).collect();
     front.settle();
@@ -289,7 +296,7 @@ fn scan<'a>(
         }
         _ => None,
     });
-    let scan = Scan { needles: needles(plans), want, range };
+    let scan = Scan { needles: needles(plans), want, range, ..Scan::default() };
     let morsels = source.open(&scan, &ctl.counters)?;
     let worker = || -> Result<Vec<Sink<'a>>, Error> {
         let mut sinks: Vec<Sink<'a>> =

@@ -38,6 +38,7 @@ impl Plan {
         let first: Vec<String> = self.first_fields().map(|field| field.name()).collect();
         if !first.is_empty() && first.len() < self.scan.fields.len() {
             let _ = writeln!(out, "{indent}        advice: {} first, the rest for records that pass", first.join(", "));
+        }
         for (field, texts) in &self.scan.equals {
             let any: Vec<String> = texts.iter().map(|t| format!("{:?}", String::from_utf8_lossy(t))).collect();
             let (field, any) = (field.name(), any.join(" or "));
