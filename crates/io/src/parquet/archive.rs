@@ -569,8 +569,9 @@ impl Rows<'_, '_> {
         let mut start = 0;
         while start < numbers.len() {
             let first = numbers[start];
-            let near = |n: &&u64| n.checked_sub(first).is_some_and(|d| u32::try_from(d).is_ok());
-            let rows = numbers[start..].iter().take_while(near).count();
+            // Batches are put in order by their first rows, so none may have a row of another in its midst.
+            let next = |(n, before): (&u64, u64)| *n == first + before;
+            let rows = numbers[start..].iter().zip(0..).take_while(|pair| next(*pair)).count();
             let offsets = numbers[start..start + rows].iter().map(|n| (n - first) as u32).collect();
             let base = (self.file.origin.number << OFFSET_BITS) + first;
             let columns = columns.iter().map(|c| c.slice(start, rows)).collect();
