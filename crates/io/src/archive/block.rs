@@ -250,7 +250,9 @@ impl<'a> Parser<'a> {
         self.template.extend_from_slice(&text[literal..end]);
         match message {
             // The message must be the object and nothing else.
-            Some((_, to)) if direct && to >= end && text[end..to].iter().all(u8::is_ascii_whitespace) => {
+            Some((_, to))
+                if direct && to >= end && text[end..to].iter().all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r')) =>
+            {
                 self.template.extend_from_slice(&text[end..to]);
                 self.template.push(END);
                 self.template.extend_from_slice(&text[to..]);
