@@ -5,7 +5,7 @@ use crate::parquet::{Origin, ParquetFile, Stretch};
 use crate::partitions;
 use crate::system;
 use backsight_engine::error::Error;
-use backsight_engine::source::{Counters, Flow, Morsel};
+use backsight_engine::source::{Counters, Flow, Morsel, Scan};
 use backsight_engine::value::column::Batch;
 use backsight_lang::ast::Segment;
 use bytes::Bytes;
@@ -69,6 +69,11 @@ impl Morsel for Piece<'_> {
         if let Some(archive) = self.file.archive() {
             return self.file.read_archive(archive, &self.stretch, &self.pass, out);
         }
-        self.file.read(&self.stretch, self.pass.scan, &self.times, self.pass.counters, out)
+        let pass = &self.pass;
+        if partitions::fills(pass) {
+            let scan = Scan { equals: Vec::new(), filter: None, ..pass.scan.clone() };
+            return self.file.read(&self.stretch, &scan, &self.times, pass.counters, out);
+        }
+        self.file.read(&self.stretch, pass.scan, &self.times, pass.counters, out)
     }
 }

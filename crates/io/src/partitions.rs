@@ -46,16 +46,24 @@ fn unescape(text: &str) -> String {
 
 /// Fills in what rows lack and the folders of their file say.
 pub fn fill<'a>(pass: &Pass<'a>, queue: Box<dyn Queue<'a> + 'a>) -> Box<dyn Queue<'a> + 'a> {
-    let mut values = Vec::new();
-    for (slot, field) in pass.scan.want.iter().enumerate() {
-        if let Field::Path(segments) = field
-            && let [Segment::Name { text, .. }] = segments.as_slice()
-            && let Some((_, value)) = pass.input.partitions.iter().rfind(|(key, _)| key == text)
-        {
-            values.push((slot, Value::string(value)));
-        }
-    }
+    let values: Vec<(usize, Value)> = values(pass).collect();
     if values.is_empty() { queue } else { Box::new(Filled { queue, values }) }
+}
+
+/// True if the folders of the file say something that is asked for. What its records say is then not all there is, so
+/// no record may be judged by its bytes and fields alone.
+pub(crate) fn fills(pass: &Pass<'_>) -> bool {
+    values(pass).next().is_some()
+}
+
+/// The slots the folders of the file have a value for.
+fn values(pass: &Pass<'_>) -> impl Iterator<Item = (usize, Value)> {
+    pass.scan.want.iter().enumerate().filter_map(|(slot, field)| {
+        let Field::Path(segments) = field else { return None };
+        let [Segment::Name { text, .. }] = segments.as_slice() else { return None };
+        let (_, value) = pass.input.partitions.iter().rfind(|(key, _)| key == text)?;
+        Some((slot, Value::string(value)))
+    })
 }
 
 struct Filled<'a> {

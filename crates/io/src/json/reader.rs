@@ -14,6 +14,7 @@ use super::skim::Skim;
 use super::wanted::{Hit, Hits, MESSAGE, Want};
 use super::{Plan, walk};
 use crate::formats::{Chunk, Pass};
+use crate::partitions;
 use crate::rows::{Cells, Side, view};
 use backsight_engine::error::Error;
 use backsight_engine::source::{BATCH_ROWS, Filter, Flow};
@@ -47,6 +48,8 @@ pub(super) struct Reader<'r> {
     layouts: Layouts,
     /// The filter, as long as it pays to read what it looks at first.
     filter: Option<Filter<'r>>,
+    /// Lines without a needle need not be read.
+    skims: bool,
 }
 
 /// Where the line being read lies in the chunk.
@@ -68,6 +71,8 @@ enum Read {
 
 impl<'r> Reader<'r> {
     pub(super) fn new(pass: &'r Pass<'r>, plan: &'r Plan, chunk: Chunk) -> Reader<'r> {
+        let complete = !partitions::fills(pass);
+        let filter = pass.scan.filter.filter(|_| complete && (!plan.late.slots.is_empty() || plan.late.timed));
         Reader {
             pass,
             chunk,
@@ -80,7 +85,9 @@ impl<'r> Reader<'r> {
             rows: Rows::new(plan, Vec::new()),
             count: Count::default(),
             layouts: Layouts::of(plan, pass.options.strict),
-            filter: pass.scan.filter.filter(|_| !plan.late.slots.is_empty() || plan.late.timed),
+            filter,
+            // The plan may have been made for a pass that asks for more.
+            skims: complete && !pass.options.strict && !pass.scan.needles.is_empty(),
             plan,
         }
     }
@@ -105,7 +112,7 @@ impl<'r> Reader<'r> {
     fn lines(&mut self, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
         let data = self.chunk.data.clone();
         let data = data.as_slice();
-        let needles = if self.pass.options.strict { &[] } else { self.plan.needles.get(data) };
+        let needles = if self.skims { self.plan.needles.get(data) } else { &[] };
         let (mut skims, mut passed, mut read) = (!needles.is_empty(), 0, 0);
         let mut at = self.begin(data);
         while at < data.len() {

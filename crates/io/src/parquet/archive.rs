@@ -536,9 +536,11 @@ impl Rows<'_, '_> {
             return Err(Damage::new("not a format of records").into());
         };
         let counters = Counters::default();
+        // Every record must come back, whatever it holds.
+        let all = Scan { want: self.pass.scan.want.clone(), ..Scan::default() };
         let pass = Pass {
             input: Arc::new(Input::elsewhere(name(System::Log), name(System::LogStream))),
-            scan: self.pass.scan,
+            scan: &all,
             counters: &counters,
             options: self.pass.options,
             memory: Arc::clone(&self.pass.memory),
