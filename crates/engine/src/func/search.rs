@@ -1,9 +1,9 @@
 //! Functions that look for text in text, and replace it.
 
 use super::memo::Memo;
-use super::{Args, Eval, Function, ROW, Regexes, Type};
+use super::{Args, Eval, Function, ROW, Regexes, Status, Type};
 use crate::value::column::Column;
-use crate::value::compare;
+use crate::value::{Value, compare};
 use arrow::buffer::BooleanBuffer;
 use memchr::memmem::Finder;
 use regex::bytes::Captures;
@@ -17,6 +17,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
         about: "1 where `s` holds `t`; with a true third argument, where it does with both in lower case.",
         examples: &[(r#"strcontains("Hello", "hell")"#, "0"), (r#"strcontains("Hello", "hell", true)"#, "1")],
         eval: Eval::Predicate(contains),
+        ..ROW
+    },
+    Function {
+        name: "strcount",
+        params: &[("s", Type::Text), ("t", Type::Text)],
+        result: Type::Number,
+        status: Status::Extension,
+        about: "How often `t` stands in `s`, without overlap; 0 for an empty `t`.",
+        examples: &[(r#"strcount("/../../etc", "../")"#, "2"), (r#"strcount("aaa", "aa")"#, "1")],
+        eval: Eval::Values(|args| {
+            let mut finders = Memo::new();
+            args.map(|row| {
+                let (Some(s), Some(t)) = (args.bytes(0, row), args.bytes(1, row)) else { return Value::Null };
+                let found = finders.get(&t, |t| Finder::new(t).into_owned()).find_iter(&s).count();
+                Value::Int(if t.is_empty() { 0 } else { found as i64 })
+            })
+        }),
         ..ROW
     },
     Function {

@@ -9,7 +9,7 @@ use crate::source::Field;
 use crate::value::set::Set;
 use crate::value::{Kind, Value, number};
 use crate::{agg, func::functions};
-use backsight_lang::ast::{self, BinaryOp, ExprKind, InSet, Segment};
+use backsight_lang::ast::{self, BinaryOp, ExprKind, InSet, Segment, Unit};
 use backsight_lang::diag::Diagnostic;
 use backsight_lang::span::Span;
 use regex::bytes::{Regex, RegexBuilder};
@@ -273,6 +273,9 @@ impl Lowering<'_> {
         if !self.arity(e, &name.text, function.params.len(), function.optional, function.variadic, args.len(), star) {
             return Expr::Literal(Value::Null);
         }
+        if function.name == "unmask" {
+            self.report(Diagnostic::warning("W004", e.span, super::lower::UNMASKED));
+        }
         let mut lowered = Vec::with_capacity(args.len() + 1);
         let mut prepared = Vec::with_capacity(args.len() + 1);
         if function.name == "bin" {
@@ -286,10 +289,31 @@ impl Lowering<'_> {
         for (i, arg) in args.iter().enumerate() {
             let kind = function.params[i.min(function.params.len() - 1)].1;
             let (expr, ready) = self.argument(cx, kind, arg);
+            if let (Some(Prepared::Period(d)), "bin") = (&ready, function.name) {
+                self.beyond_cap(*d, arg.span);
+            }
             lowered.push(expr);
             prepared.push(ready);
         }
         Expr::Call(Call { function, args: lowered, prepared })
+    }
+
+    /// Logs Insights cuts a long period to the most it takes of the unit, without a word (W002).
+    fn beyond_cap(&mut self, period: ast::Duration, span: Span) {
+        let most = match period.unit {
+            Unit::Millisecond => 1000,
+            Unit::Second | Unit::Minute => 60,
+            Unit::Hour => 24,
+            _ => return,
+        };
+        if period.count > most {
+            let unit = period.unit.symbol();
+            let message = format!("Logs Insights would take {most}{unit} for `{}{unit}`", period.count);
+            self.report(
+                Diagnostic::warning("W002", span, message)
+                    .help("here it is as long as it says; there, write it in a larger unit, such as `5m`"),
+            );
+        }
     }
 
     /// `queryStartTime()` and its like, which are known once the source is.

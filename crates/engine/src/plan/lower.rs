@@ -33,6 +33,9 @@ pub struct Settings {
     pub edges: Vec<(Vec<SourceRef>, Edges)>,
 }
 
+/// What is said of `unmask`.
+pub(super) const UNMASKED: &str = "nothing is masked in an export: `unmask` changes nothing";
+
 /// The column of traces.
 pub const TRACE: &str = "@trace";
 
@@ -343,11 +346,7 @@ impl<'a> Lowering<'a> {
             StageKind::Unmask(item) => {
                 let columns = self.items(std::slice::from_ref(item));
                 self.scope.shown.append(&columns);
-                self.report(Diagnostic::warning(
-                    "W004",
-                    stage.word,
-                    "nothing is masked in an export: `unmask` changes nothing",
-                ));
+                self.report(Diagnostic::warning("W004", stage.word, UNMASKED));
             }
             StageKind::Source(source) => self.source(stage, source),
             StageKind::Broken => {}
