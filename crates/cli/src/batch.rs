@@ -233,10 +233,8 @@ fn pass(
     let outcomes = cancel::cancelling(&ctl, || run::run_all(&compiled, input, &clock, &ctl, &mut write))?;
     drop(progress);
     for (job, outcome) in jobs.iter_mut().zip(&outcomes) {
-        match outcome {
-            Ok(outcome) if outcome.partial && matches!(job.outcome, State::Waiting) => job.outcome = State::Partial,
-            Ok(_) => {}
-            Err(error) => job.outcome = State::Failed(error.to_string(), exit::status(error)),
+        if outcome.partial && matches!(job.outcome, State::Waiting) {
+            job.outcome = State::Partial;
         }
     }
     let partial = ctl.cancelled();

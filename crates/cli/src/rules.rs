@@ -84,6 +84,20 @@ pub(crate) fn as_query(file: &str, text: &str, params: &[(String, String)]) -> R
         let why = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         return Err(wrong(if why.is_empty() { "is not a rule".into() } else { why }));
     };
+    plain(rule, params)
+}
+
+/// A built-in rule as a plain query.
+///
+/// # Errors
+/// [`Error::Input`] for a name there is not, or a value that does not fit.
+pub(crate) fn built_in(name: &str, params: &[(String, String)]) -> Result<Plain, Error> {
+    let (rules, _) = load(&[])?;
+    plain(named(&rules, name)?, params)
+}
+
+fn plain(rule: &Rule, params: &[(String, String)]) -> Result<Plain, Error> {
+    let wrong = |why: String| Error::Input { file: rule.short().to_owned(), offset: None, why };
     let params: Vec<(String, String)> =
         params.iter().filter(|(name, _)| rule.params.contains_key(name)).cloned().collect();
     let text = query::filled(rule, &overrides(&params)).map_err(wrong)?;

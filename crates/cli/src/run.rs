@@ -7,7 +7,7 @@ use crate::repl::held::{self, Held};
 use crate::tables;
 use backsight_engine::error::Error;
 use backsight_engine::func::Clock;
-use backsight_engine::plan::{CompileSettings, SourceRef};
+use backsight_engine::plan::{CompileSettings, Plan, SourceRef};
 use backsight_engine::source::{Catalog, Flow, Note, Source, Table};
 use backsight_engine::value::column::Batch;
 use backsight_engine::when::When;
@@ -355,29 +355,40 @@ pub(crate) fn run(
 /// Takes the answers of several queries: the number of the query, all its batches.
 pub(crate) type Answers<'a> = &'a mut dyn FnMut(usize, &[Batch]) -> Result<(), Error>;
 
-/// Runs several queries and gives their answers, one query after another, to `out`; none for those that were interrupted.
+/// Runs several queries, those of one source in one pass over it, and gives their answers, one query after another, to
+/// `out`; none for those that were interrupted.
 pub(crate) fn run_all(
     compiled: &[Compiled],
     input: &Input,
     clock: &Clock,
     ctl: &Ctl,
     out: Answers<'_>,
-) -> Result<Vec<Result<Outcome, Error>>, Error> {
-    let mut outcomes = Vec::new();
-    for (number, compiled) in compiled.iter().enumerate() {
-        let mut batches = Vec::new();
-        let outcome = match ctl.cancelled() {
-            true => Ok(Outcome { rows: 0, partial: true }),
-            false => run(compiled, input, clock, ctl, &mut |batch| {
-                batches.push(batch.clone());
-                Ok(())
-            }),
-        };
-        if outcome.as_ref().is_ok_and(|outcome| !outcome.partial) {
-            out(number, &batches)?;
+) -> Result<Vec<Outcome>, Error> {
+    let plans: Vec<&Plan> = compiled.iter().map(|compiled| &compiled.plan).collect();
+    // The answers come one after another; this is the one that is coming.
+    let mut coming: Option<(usize, Vec<Batch>)> = None;
+    let mut given = vec![false; plans.len()];
+    let outcomes = backsight_engine::run_all(&plans, input, clock, ctl, &mut |number, batch| {
+        match &mut coming {
+            Some((n, batches)) if *n == number => batches.push(batch),
+            coming => {
+                if let Some((n, batches)) = coming.replace((number, vec![batch])) {
+                    given[n] = true;
+                    out(n, &batches)?;
+                }
+            }
         }
-        outcomes.push(outcome);
+        Ok(Flow::More)
+    })?;
+    if ctl.cancelled() {
+        return Ok(outcomes);
     }
+    if let Some((n, batches)) = coming {
+        given[n] = true;
+        out(n, &batches)?;
+    }
+    let without_rows = given.iter().enumerate().filter(|(_, given)| !**given);
+    without_rows.map(|(n, _)| n).try_for_each(|n| out(n, &[]))?;
     Ok(outcomes)
 }
 

@@ -5,8 +5,9 @@ use super::{step, survey};
 use crate::chart::Choice;
 use crate::escape;
 use crate::output::Format;
-use crate::queries;
+use crate::queries::{self, Saved};
 use crate::query::{Failure, Ready, text_of};
+use crate::rules;
 use crate::run::Times;
 use crate::summary::{amount, counted};
 use crate::terminal;
@@ -16,6 +17,7 @@ use backsight_engine::when::When;
 use backsight_lang::diag;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Everything known about one command.
 pub(super) struct Command {
@@ -83,6 +85,8 @@ pub(super) static COMMANDS: &[Command] = &[
     command("load", "FILE", "read a query file; \\run runs its queries", Takes::File, load),
     command("run", "NAME", "run a query that was loaded or saved", Takes::Saved, run_saved),
     command("edit", "[NAME]", "put a query, or the last one, on the line", Takes::Saved, edit),
+    command("rule", "ID", "run a built-in rule, with the parameters that are set", Takes::One(rule_names), rule),
+    command("pivot", "N", "the events behind row N of an answer that groups, such as a finding", Takes::Text, pivot),
     command("param", "[NAME=VALUE]", "set a parameter; `NAME=` forgets it", Takes::Text, param).alias(&["set"]),
     command("start", "[TIME]", "only events from this time on; `off` forgets it", Takes::Text, |session, text| {
         let old = session.reading.start.clone();
@@ -227,7 +231,7 @@ fn explain(session: &mut Session, text: &str) -> Result<After, Failure> {
     let text = if text.is_empty() { session.query.clone() } else { text.to_string() };
     let (text, reading) = session.with_params(needed("explain", &text)?);
     let source = crate::draw::Text { name: "query", text: &text };
-    let ready = Ready::new(&text, &session.input, &reading).map_err(|e| Failure::of(e, source))?;
+    let ready = Ready::new(&text, &session.view, &reading).map_err(|e| Failure::of(e, source))?;
     session.print(&ready.explain()).map(|()| After::Go)
 }
 
@@ -297,20 +301,43 @@ fn load(session: &mut Session, file: &str) -> Result<After, Failure> {
 }
 
 fn run_saved(session: &mut Session, name: &str) -> Result<After, Failure> {
-    let text = saved(session, needed("run", name)?)?;
-    session.ask(&text).map(|()| After::Go)
+    let query = saved(session, needed("run", name)?)?;
+    if query.is_rule {
+        let plain = rules::as_query(name, &query.text, &session.params)?;
+        session.view = Arc::new(session.input.through(&plain.category)?);
+        return session.ask(&plain.text).map(|()| After::Go);
+    }
+    session.view = Arc::clone(&session.input);
+    session.ask(&query.text).map(|()| After::Go)
 }
 
 fn edit(session: &mut Session, name: &str) -> Result<After, Failure> {
-    let text = if name.is_empty() { session.query.clone() } else { saved(session, name)? };
+    let text = if name.is_empty() { session.query.clone() } else { saved(session, name)?.text };
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with(queries::MARK)).collect();
     Ok(After::Edit(lines.join("\n").trim().to_string()))
 }
 
-fn saved(session: &Session, name: &str) -> Result<String, Failure> {
+fn rule_names() -> Vec<String> {
+    let (rules, _) = backsight_hunt::rule::read(backsight_hunt::PACK.iter().copied());
+    rules.iter().flat_map(|rule| [Some(rule.id.clone()), rule.alias.clone()]).flatten().collect()
+}
+
+fn rule(session: &mut Session, name: &str) -> Result<After, Failure> {
+    let name = needed("rule", name)?;
+    let plain = rules::built_in(name, &session.params)?;
+    session.view = Arc::new(session.input.through(&plain.category)?);
+    session.ask(&plain.text).map(|()| After::Go)
+}
+
+fn pivot(session: &mut Session, text: &str) -> Result<After, Failure> {
+    let number = needed("pivot", text)?.parse().map_err(|_| wrong("\\pivot", "expected the number of a row"))?;
+    session.pivot(number).map(|()| After::Go)
+}
+
+fn saved(session: &Session, name: &str) -> Result<Saved, Failure> {
     let names = || session.saved.iter().map(|q| q.name.as_str());
     match session.saved.iter().find(|q| q.name == name) {
-        Some(query) => Ok(query.text.clone()),
+        Some(query) => Ok(query.clone()),
         None => {
             let hint = diag::nearest(name, names())
                 .map_or("\\load reads a query file".into(), |n| format!("did you mean `{n}`?"));

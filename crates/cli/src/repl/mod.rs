@@ -4,6 +4,7 @@ mod commands;
 mod complete;
 pub(crate) mod held;
 mod helper;
+mod pivot;
 mod seen;
 mod session;
 mod step;
@@ -18,7 +19,7 @@ use crate::run::Input;
 use crate::terminal;
 use backsight_engine::error::Error;
 use helper::Guide;
-use rustyline::config::{Behavior, BellStyle};
+use rustyline::config::BellStyle;
 use rustyline::error::ReadlineError;
 use rustyline::history::DefaultHistory;
 use rustyline::{
@@ -105,7 +106,6 @@ fn editor(session: &Session, step: &Arc<AtomicUsize>) -> rustyline::Result<Edito
         .completion_show_all_if_ambiguous(true)
         .completion_prompt_limit(200)
         .bell_style(BellStyle::None)
-        .behavior(Behavior::PreferTerm)
         // The highlighter also keeps what is pasted from steering the terminal, so it is asked without colour too.
         .color_mode(ColorMode::Forced)
         .build();

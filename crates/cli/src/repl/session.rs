@@ -4,7 +4,7 @@ use super::complete::{Words, quoted};
 use super::held::{self, Held};
 use super::seen;
 use super::step::{self, Step};
-use super::{commands, helper};
+use super::{commands, helper, pivot};
 use crate::args::{Common, ReadArgs};
 use crate::chart::series::Points;
 use crate::chart::{self, Choice};
@@ -52,6 +52,8 @@ pub(crate) struct Answer {
 /// The state of a conversation.
 pub(crate) struct Session {
     pub(crate) input: Arc<Input>,
+    /// The input as the last query sees it: rules name fields as the profile of their log source does.
+    pub(crate) view: Arc<Input>,
     pub(crate) reading: ReadArgs,
     pub(crate) common: Common,
     pub(crate) format: Format,
@@ -81,6 +83,7 @@ impl Session {
                 (look, _) => look.default_format(),
             },
             chart: common.terminal_chart.unwrap_or_default(),
+            view: Arc::clone(&input),
             input,
             reading,
             common,
@@ -130,8 +133,12 @@ impl Session {
         if helper::is_command(line) {
             return commands::run(self, line.trim());
         }
-        let text = if line.starts_with('|') { self.continued() + line } else { line.into() };
-        self.ask(&text)?;
+        if line.starts_with('|') {
+            self.ask(&(self.continued() + line))?;
+        } else {
+            self.view = Arc::clone(&self.input);
+            self.ask(line)?;
+        }
         Ok(After::Go)
     }
 
@@ -158,13 +165,13 @@ impl Session {
         let (text, reading) = self.with_params(&self.with_columns(text));
         let source = Text { name: "query", text: &text };
         let in_query = |e| Failure::of(e, source);
-        let ready = Ready::new(&text, &self.input, &reading).map_err(in_query)?;
+        let ready = Ready::new(&text, &self.view, &reading).map_err(in_query)?;
         if !self.common.quiet {
             let color = terminal::colored_messages(&self.common);
             terminal::say(&draw::diagnostics(source, ready.warnings(), color));
         }
         let mut batches: Vec<Batch> = Vec::new();
-        let summary = ready.run(&self.input, &self.common, &mut |batch| {
+        let summary = ready.run(&self.view, &self.common, &mut |batch| {
             if batch.rows > 0 {
                 batches.push(batch.clone());
             }
@@ -174,7 +181,7 @@ impl Session {
         let columns = ready.columns();
         self.with_words(|words| words.seen.answer(&columns, &batches));
         let rows = Arc::new(Held { columns, batches });
-        self.input.hold(&rows);
+        self.hold(&rows);
         Ok(Answer { query: text, rows, summary, shown: 0 })
     }
 
@@ -298,7 +305,7 @@ impl Session {
     pub(crate) fn step(&mut self, step: Step) -> Result<After, Failure> {
         let answer = self.answer(&format!("{}\n| limit {GLANCE}", step.text))?;
         if let Some(last) = &self.last {
-            self.input.hold(&last.rows);
+            self.hold(&last.rows);
         }
         let stage = escape::lines(&step.stage).into_owned();
         self.print(&format!("stage {} of {}: {}\n", step.number, step.of, stage.lines().next().unwrap_or("")))?;
@@ -306,6 +313,28 @@ impl Session {
         let printed = self.page(GLANCE);
         self.last = kept;
         printed.map(|()| After::Go)
+    }
+
+    /// Keeps rows as the source `_`.
+    fn hold(&self, rows: &Arc<Held>) {
+        self.input.hold(rows);
+        self.view.hold(rows);
+    }
+
+    /// Shows the events behind a row of the last answer, counted from one.
+    pub(crate) fn pivot(&mut self, number: usize) -> Result<(), Failure> {
+        let Some(answer) = &self.last else { return Err(wrong("\\pivot", "there is no answer yet")) };
+        let found = number.checked_sub(1).and_then(|from| window(&answer.rows.batches, from, 1).into_iter().next());
+        let Some(row) = found else {
+            return Err(wrong("\\pivot", &format!("the answer has {}", counted(answer.count() as u64, "row"))));
+        };
+        let cell = |name: &str| {
+            let place = answer.rows.columns.iter().position(|column| column == name)?;
+            row.columns.get(place).map(|column| column.get(0).to_value())
+        };
+        let text = pivot::query(&answer.query, cell).map_err(|why| wrong("\\pivot", &why))?;
+        self.print(&format!("{}\n", escape::lines(&text)))?;
+        self.ask(&text)
     }
 
     /// How to write to the terminal.
