@@ -1,10 +1,11 @@
 //! The built-in rules: sound, green, and with tests that notice when a threshold is turned.
 
 use backsight_engine::Ctl;
+use backsight_hunt::check::Checker;
 use backsight_hunt::profile::Profiles;
 use backsight_hunt::query::Overrides;
 use backsight_hunt::rule::{self, Problem, Rule};
-use backsight_hunt::{PACK, check, lint};
+use backsight_hunt::{PACK, lint};
 
 fn pack() -> (Vec<Rule>, Profiles, Ctl) {
     let (rules, problems) = rule::read(PACK.iter().copied());
@@ -21,9 +22,10 @@ fn none(problems: &[Problem]) {
 fn every_rule_is_sound_and_green() {
     let (rules, profiles, ctl) = pack();
     let mut problems = lint::lint(&rules, &profiles);
+    let checker = Checker::new(&profiles, &ctl);
     for rule in &rules {
         for test in &rule.tests {
-            if let Err(message) = check::test(rule, test, &Overrides::new(), &profiles, &ctl) {
+            if let Err(message) = checker.test(rule, test, &Overrides::new()) {
                 let message = format!("{}: {message}", test.name);
                 problems.push(Problem { file: rule.file.clone(), line: 0, rule: rule.short().into(), message });
             }

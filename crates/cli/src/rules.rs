@@ -10,7 +10,7 @@ use backsight_engine::Ctl;
 use backsight_engine::error::Error;
 use backsight_engine::value::Value;
 use backsight_engine::value::column::{Batch, Positions};
-use backsight_hunt::check;
+use backsight_hunt::check::Checker;
 use backsight_hunt::lint;
 use backsight_hunt::profile::Profiles;
 use backsight_hunt::query::{self, Overrides};
@@ -233,11 +233,12 @@ fn test(paths: &[PathBuf], profile: &[PathBuf], common: &Common) -> Result<u8, E
     let (rules, problems) = load(paths)?;
     say(&problems);
     let (profiles, ctl) = (profiles(profile)?, control()?);
+    let checker = Checker::new(&profiles, &ctl);
     let (mut n, mut failed) = (0, problems.len());
     for rule in &rules {
         for case in &rule.tests {
             n += 1;
-            if let Err(why) = check::test(rule, case, &Overrides::new(), &profiles, &ctl) {
+            if let Err(why) = checker.test(rule, case, &Overrides::new()) {
                 failed += 1;
                 let text = format!("{}: {}: {}: {why}", rule.file, rule.short(), case.name);
                 terminal::say(&format!("{}\n", escape::visible(&text)));

@@ -3,64 +3,90 @@
 use crate::canonical::Canonical;
 use crate::finding::{Finding, Findings};
 use crate::memory::{Events, Lists};
-use crate::profile::Profiles;
+use crate::profile::{Profile, Profiles};
 use crate::query::{self, Overrides};
 use crate::rule::Rule;
 use crate::rule::param::plain;
 use crate::rule::spec::{Expect, Test};
 use backsight_engine::error::Error;
 use backsight_engine::func::Clock;
-use backsight_engine::plan::SourceRef;
+use backsight_engine::plan::{Plan, SourceRef};
 use backsight_engine::source::{Catalog, Flow, Source, Table};
 use backsight_engine::{Ctl, run};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The most events of one test: a test is an example, not a load.
 const MOST_EVENTS: u64 = 1_000_000;
 
-/// Runs a test of a rule.
-///
-/// # Errors
-/// What came out instead, for people.
-pub fn test(rule: &Rule, test: &Test, turned: &Overrides, profiles: &Profiles, ctl: &Ctl) -> Result<(), String> {
-    let findings = findings(rule, test, turned, profiles, ctl)?;
-    compare(&test.expect, &findings)
+/// Runs tests, and keeps what several of them need: profiles, and the plans of the rule at hand.
+pub struct Checker<'a> {
+    ctl: &'a Ctl,
+    profiles: BTreeMap<&'a str, Arc<Profile>>,
+    /// Plans by their text and tables.
+    plans: RefCell<Vec<(String, Vec<String>, Plan)>>,
 }
 
-/// What a rule finds in the events of a test. `turned`: parameters that differ from the defaults where the test does not
-/// set them itself.
-///
-/// # Errors
-/// Why the rule cannot run.
-pub fn findings(
-    rule: &Rule,
-    test: &Test,
-    turned: &Overrides,
-    profiles: &Profiles,
-    ctl: &Ctl,
-) -> Result<Vec<Finding>, String> {
-    let mut overrides = turned.clone();
-    overrides.extend(test.params.iter().map(|(k, v)| (k.clone(), v.clone())));
-    let mut entries = test.lists.clone();
-    rule.lookups.iter().for_each(|name| {
-        entries.entry(name.clone()).or_default();
-    });
-    let lists = Lists::of(&entries);
-    let text = query::hunting(rule, &overrides, &|name| lists.0.contains_key(name))?;
-    let tables: Vec<String> = lists.0.keys().cloned().collect();
-    let plan = query::plan(&text, Clock::default(), &tables).map_err(|e| e.to_string())?;
-    let events: Arc<dyn Source + Send> = Arc::new(Events::new(events(test)?));
-    let source = match profiles.named(&rule.logsource.category) {
-        Some(profile) => Arc::new(Canonical::new(events, Arc::new(profile.clone()))),
-        None => events,
-    };
-    let mut found = Findings::new(rule, plan.columns().iter().map(|c| (*c).to_owned()).collect());
-    run(&plan, &Desk { source, lists: &lists }, &Clock::default(), ctl, &mut |batch| {
-        found.add(&batch);
-        Ok(Flow::More)
-    })
-    .map_err(|e| e.to_string())?;
-    Ok(found.finish())
+/// Plans kept.
+const PLANS: usize = 8;
+
+impl<'a> Checker<'a> {
+    /// A checker that reads through these profiles.
+    pub fn new(profiles: &'a Profiles, ctl: &'a Ctl) -> Checker<'a> {
+        let profiles = profiles.iter().map(|p| (p.name.as_str(), Arc::new(p.clone()))).collect();
+        Checker { ctl, profiles, plans: RefCell::default() }
+    }
+
+    /// Runs a test of a rule. `turned`: parameters that differ from the defaults where the test does not set them itself.
+    ///
+    /// # Errors
+    /// What came out instead, for people.
+    pub fn test(&self, rule: &Rule, test: &Test, turned: &Overrides) -> Result<(), String> {
+        compare(&test.expect, &self.findings(rule, test, turned)?)
+    }
+
+    /// What a rule finds in the events of a test.
+    ///
+    /// # Errors
+    /// Why the rule cannot run.
+    pub fn findings(&self, rule: &Rule, test: &Test, turned: &Overrides) -> Result<Vec<Finding>, String> {
+        let mut overrides = turned.clone();
+        overrides.extend(test.params.iter().map(|(k, v)| (k.clone(), v.clone())));
+        let mut entries = test.lists.clone();
+        rule.lookups.iter().for_each(|name| {
+            entries.entry(name.clone()).or_default();
+        });
+        let lists = Lists::of(&entries);
+        let text = query::hunting(rule, &overrides, &|name| lists.0.contains_key(name))?;
+        let events: Arc<dyn Source + Send> = Arc::new(Events::new(events(test)?));
+        let source = match self.profiles.get(rule.logsource.category.as_str()) {
+            Some(profile) => Arc::new(Canonical::new(events, Arc::clone(profile))),
+            None => events,
+        };
+        let plan = self.plan(text, lists.0.keys().cloned().collect())?;
+        let mut found = Findings::new(rule, plan.columns().iter().map(|c| (*c).to_owned()).collect());
+        run(&plan, &Desk { source, lists: &lists }, &Clock::default(), self.ctl, &mut |batch| {
+            found.add(&batch);
+            Ok(Flow::More)
+        })
+        .map_err(|e| e.to_string())?;
+        Ok(found.finish())
+    }
+
+    /// The plan of a text; tests of one rule mostly share it.
+    fn plan(&self, text: String, tables: Vec<String>) -> Result<Plan, String> {
+        let mut plans = self.plans.borrow_mut();
+        if let Some((.., plan)) = plans.iter().find(|(t, names, _)| *t == text && *names == tables) {
+            return Ok(plan.clone());
+        }
+        let plan = query::plan(&text, Clock::default(), &tables).map_err(|e| e.to_string())?;
+        if plans.len() == PLANS {
+            plans.remove(0);
+        }
+        plans.push((text, tables, plan.clone()));
+        Ok(plan)
+    }
 }
 
 /// One source, and some lists.

@@ -1,6 +1,6 @@
 //! Logging gaps: what could not be found out because the logs do not say it, and what to log instead.
 
-use crate::pass::{Group, Outcome, STEP, State};
+use crate::pass::{Group, Outcome, SECRETS, STEP, State};
 use crate::report::instant;
 use crate::rule::Rule;
 use serde::Serialize;
@@ -79,6 +79,27 @@ pub fn gaps(outcome: &Outcome, groups: &[Group], rules: &[Rule]) -> Vec<Gap> {
                 message: format!("none of {} records says who the caller was", survey.records),
                 advice: "log the identity of the authorizer: $context.authorizer.principalId, or \
                          $context.authorizer.claims.sub with Cognito"
+                    .into(),
+                rules: Vec::new(),
+            });
+        }
+        if let (ids @ 1.., records) = survey.duplicates {
+            out.push(Gap {
+                id: "GAP-005",
+                source: profile.name.clone(),
+                message: format!("{ids} identifiers of events stand in {records} records"),
+                advice: "the export holds records twice, or was edited: counts of these logs are too high".into(),
+                rules: Vec::new(),
+            });
+        }
+        for name in SECRETS.iter().filter(|name| survey.present.get(**name).is_some_and(|n| *n > 0)) {
+            let n = survey.present[*name];
+            out.push(Gap {
+                id: "GAP-008",
+                source: profile.name.clone(),
+                message: format!("`{name}` stands in {n} records: keys or tokens are in the log itself"),
+                advice: "take the field out of the log format ($context.identity.apiKeyId names a key without \
+                         giving it away), and replace the keys"
                     .into(),
                 rules: Vec::new(),
             });

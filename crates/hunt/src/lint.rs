@@ -1,6 +1,6 @@
 //! What makes a rule weak, beside what keeps it from running at all.
 
-use crate::check;
+use crate::check::Checker;
 use crate::profile::{self, Profiles};
 use crate::query::{self, Overrides};
 use crate::rule::{Level, Problem, Rule};
@@ -197,6 +197,7 @@ fn tests(rule: &Rule, say: &mut Say<'_>) {
 /// Turns every threshold by one step, up and down: a test must notice.
 pub fn mutate(rules: &[Rule], profiles: &Profiles, ctl: &Ctl) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let checker = Checker::new(profiles, ctl);
     for rule in rules {
         let mut say = Say { rule, problems: &mut problems };
         for (name, param) in rule.params.iter().filter(|(_, p)| p.is_threshold()) {
@@ -205,7 +206,7 @@ pub fn mutate(rules: &[Rule], profiles: &Profiles, ctl: &Ctl) -> Vec<Problem> {
                     continue;
                 }
                 let turned = Overrides::from([(name.clone(), value.clone())]);
-                let notices = |t: &&crate::rule::spec::Test| check::test(rule, t, &turned, profiles, ctl).is_err();
+                let notices = |t: &&crate::rule::spec::Test| checker.test(rule, t, &turned).is_err();
                 if !rule.tests.iter().any(|t| notices(&t)) {
                     let default = crate::rule::param::plain(&param.default);
                     let to = crate::rule::param::plain(&value);

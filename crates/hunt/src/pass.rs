@@ -75,6 +75,8 @@ pub struct Survey {
     pub present: BTreeMap<String, u64>,
     /// Records per [`STEP`], by its start, in order.
     pub counts: Vec<(i64, u64)>,
+    /// Identifiers that several records have, and the number of these records.
+    pub duplicates: (u64, u64),
 }
 
 /// Milliseconds between two entries of [`Survey::counts`].
@@ -144,8 +146,11 @@ fn pass(
             plans[*i].is_some() && (wanted == category || wanted == "any")
         })
         .collect();
-    let fields = needed(setup.rules, &mine);
-    let own = surveys(&fields, setup.clock)?;
+    let mut fields = needed(setup.rules, &mine);
+    if category == "access" {
+        fields.extend(SECRETS.iter().map(|s| (*s).to_owned()));
+    }
+    let own = surveys(category, &fields, setup.clock)?;
     let all: Vec<&Plan> = own.iter().chain(mine.iter().filter_map(|i| plans[*i].as_ref())).collect();
     let source: Arc<dyn Source + Send> = match &group.profile {
         Some(profile) => Arc::new(Canonical::new(Arc::clone(&group.source), Arc::clone(profile))),
@@ -163,7 +168,8 @@ fn pass(
         match plan.checked_sub(own.len()) {
             Some(i) => found[i].add(&batch),
             None if plan == 0 => survey.add_totals(&batch, &fields),
-            None => survey.add_counts(&batch),
+            None if plan == 1 => survey.add_counts(&batch),
+            None => survey.add_duplicates(&batch),
         }
         Ok(Flow::More)
     })?;
@@ -200,8 +206,16 @@ fn needed(rules: &[Rule], mine: &[usize]) -> Vec<String> {
     fields
 }
 
+/// Fields of access logs that hold what must not be in a log: keys and tokens.
+pub const SECRETS: &[&str] =
+    &["identity.apiKey", "apiKey", "api_key", "authorization", "headers.Authorization", "`x-api-key`"];
+
+/// Records with the identifier of another: delivered twice, or edited.
+const DUPLICATES: &str = "stats count(*) as n by eventID | filter n > 1 and ispresent(eventID) \
+                          | stats count(*) as ids, sum(n) as records";
+
 /// What every pass asks for itself: totals, and counts over time.
-fn surveys(fields: &[String], clock: Clock) -> Result<Vec<Plan>, Error> {
+fn surveys(category: &str, fields: &[String], clock: Clock) -> Result<Vec<Plan>, Error> {
     let mut totals = "stats count(*) as n, min(@timestamp) as first, max(@timestamp) as last".to_owned();
     for (i, field) in fields.iter().enumerate() {
         totals.push_str(&format!(", count({field}) as f{i}"));
@@ -212,7 +226,11 @@ fn surveys(fields: &[String], clock: Clock) -> Result<Vec<Plan>, Error> {
         let compiled = backsight_engine::compile(text, &settings);
         compiled.map(|c| c.plan).map_err(|e| Error::Bug(format!("survey of fields: {e}")))
     };
-    Ok(vec![plan(&totals)?, plan(&counts)?])
+    let mut plans = vec![plan(&totals)?, plan(&counts)?];
+    if category == "cloudtrail" {
+        plans.push(plan(DUPLICATES)?);
+    }
+    Ok(plans)
 }
 
 impl Survey {
@@ -227,6 +245,13 @@ impl Survey {
         self.span = time(1).zip(time(2)).or(self.span);
         for (i, field) in fields.iter().enumerate() {
             *self.present.entry(field.clone()).or_default() += number(3 + i);
+        }
+    }
+
+    fn add_duplicates(&mut self, batch: &Batch) {
+        if let ([ids, records], true) = (batch.columns.as_slice(), batch.rows > 0) {
+            let number = |c: &Column| c.get(0).number().map_or(0, |n| n.as_f64() as u64);
+            self.duplicates = (number(ids), number(records));
         }
     }
 

@@ -45,9 +45,9 @@ fn page(report: &Report) -> Markup {
             body {
                 (header(report))
                 main {
-                    (findings(report))
                     (charts(report))
                     (entities(report))
+                    (findings(report))
                     (coverage(report))
                     (gaps(report))
                     (sources(report))
@@ -58,6 +58,11 @@ fn page(report: &Report) -> Markup {
             }
         }
     }
+}
+
+/// A time with a space where the line may break.
+fn readable(time: Option<&str>) -> String {
+    time.unwrap_or_default().replacen('T', " ", 1)
 }
 
 /// Text of the log, made visible.
@@ -125,12 +130,12 @@ fn finding(row: &Row) -> Markup {
         tbody data-level=(row.level) {
             tr {
                 td data-v=(rank) { span.level.(row.level) { (row.level) } }
-                td data-v=(row.rule.alias) { (row.rule.alias) }
+                td.alias data-v=(row.rule.alias) { (row.rule.alias) }
                 td data-v=(row.title) { (shown(&row.title)) @if let Some(o) = &row.outcome { " " span.outcome { (o) } } }
                 td data-v=(shown(row.who())) { span.kind { (row.entity.r#type) } " " b.who { (shown(row.who())) } }
                 td.n data-v=(row.count) data-name="events" { (grouped(row.count)) }
-                td.t data-v=(row.first_seen.as_deref().unwrap_or("")) data-name="first" { (row.first_seen.as_deref().unwrap_or("")) }
-                td.t data-v=(row.last_seen.as_deref().unwrap_or("")) data-name="last" { (row.last_seen.as_deref().unwrap_or("")) }
+                td.t data-v=(row.first_seen.as_deref().unwrap_or("")) data-name="first" { (readable(row.first_seen.as_deref())) }
+                td.t data-v=(row.last_seen.as_deref().unwrap_or("")) data-name="last" { (readable(row.last_seen.as_deref())) }
             }
             tr.more { td colspan="7" { details { summary { "Evidence and next steps" } (details(row)) } } }
         }
@@ -212,8 +217,8 @@ fn entities(report: &Report) -> Markup {
                             td { span.kind { (e.entity.r#type) } " " b.who { (shown(e.entity.value.as_deref().unwrap_or(""))) } }
                             td { (e.rules.join(" ")) }
                             td { (e.tactics.join(", ").replace('_', " ")) }
-                            td.t { (e.first_seen.as_deref().unwrap_or("")) }
-                            td.t { (e.last_seen.as_deref().unwrap_or("")) }
+                            td.t { (readable(e.first_seen.as_deref())) }
+                            td.t { (readable(e.last_seen.as_deref())) }
                         }
                     } }
                 } }
