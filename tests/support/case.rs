@@ -106,7 +106,8 @@ fn conformance(path: &Path, text: &str) -> Vec<Case> {
     file.case.into_iter().map(case).collect()
 }
 
-/// The query, then sections: `--- NAME` input files, `--- args` (one a line), and last `--- output` or `--- error`.
+/// The query, then sections: `--- NAME` input files (`--- NAME < PATH`: with what that file holds), `--- args` (one a line), and
+/// last `--- output` or `--- error`.
 fn ours(path: &Path, text: &str) -> Case {
     let title = title(path);
     let mut sections = sections(text).into_iter();
@@ -117,11 +118,20 @@ fn ours(path: &Path, text: &str) -> Case {
             "output" => expected = Some(Expected::Output(body.into())),
             "error" => expected = Some(Expected::ErrorOutput(body.into())),
             "args" => args = body.lines().map(str::to_string).collect(),
-            file => input.push((file.to_string(), body.to_string())),
+            file => match file.split_once(" < ") {
+                Some((name, fixture)) => input.push((name.to_string(), read(&title, fixture))),
+                None => input.push((file.to_string(), body.to_string())),
+            },
         }
     }
     let expected = expected.unwrap_or_else(|| panic!("{title}: no `--- output` or `--- error` section"));
     Case { title, name: String::new(), path: path.into(), query: query.into(), input, args, expected }
+}
+
+/// The content of a fixture, by its path in the workspace.
+fn read(title: &str, fixture: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(fixture);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{title}: {}: {e}", path.display()))
 }
 
 fn sections(text: &str) -> Vec<(&str, &str)> {

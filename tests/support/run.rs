@@ -8,6 +8,7 @@ use backsight_engine::plan::{CompileSettings, SourceRef};
 use backsight_engine::source::{Catalog, Flow, Source};
 use backsight_engine::value::column::Batch;
 use backsight_engine::{Ctl, compile, compile_over, run, run_all};
+use backsight_io::head::{Framing, Head};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -191,7 +192,7 @@ pub fn printed_error(case: &Case, expected: &str) -> Result<(), (String, String)
 fn spawn(case: &Case, args: &[&str]) -> std::process::Output {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let paths = write_input(case, folder.path(), Form::Plain);
-    let names = paths.iter().map(|p| p.file_name().expect("a file"));
+    let names = paths.iter().map(|p| p.strip_prefix(folder.path()).expect("in the folder"));
     let mut command = assert_cmd::Command::cargo_bin("backsight").expect("the binary is built");
     command.current_dir(folder.path()).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
     command.arg("query").args(args).args(&case.args).arg("--").arg(&case.query).args(names);
@@ -205,13 +206,15 @@ fn write_input(case: &Case, folder: &Path, form: Form) -> Vec<PathBuf> {
             Form::Plain | Form::Archive => text.clone().into_bytes(),
             Form::Gzip => gzip(text.as_bytes()),
             Form::Parquet => {
-                backsight_io::parquet::testing::from_ndjson(text).unwrap_or_else(|| text.clone().into_bytes())
+                let table = is_lines(text).then(|| backsight_io::parquet::testing::from_ndjson(text)).flatten();
+                table.unwrap_or_else(|| text.clone().into_bytes())
             }
             Form::GzipMembers => {
                 let (first, second) = text.as_bytes().split_at(text.len() / 2);
                 [gzip(first), gzip(second)].concat()
             }
         };
+        std::fs::create_dir_all(path.parent().expect("in a folder")).expect("a temporary folder");
         std::fs::write(&path, bytes).expect("a temporary file");
         path
     };
@@ -231,6 +234,14 @@ fn archive(paths: Vec<PathBuf>, folder: &Path) -> PathBuf {
     let ctl = Ctl::new(1).expect("threads");
     backsight_io::archive::convert(&files, &settings, &ctl).expect("an archive");
     target
+}
+
+/// True for one object a line that is an event as it stands.
+fn is_lines(text: &str) -> bool {
+    let head = Head::new(text.as_bytes());
+    let lines = head.json().is_none_or(|json| json.framing == Framing::Lines);
+    let format = backsight_io::formats::sniff(text.as_bytes());
+    lines && (format.name == "ndjson" || !format.times.is_empty() && head.json().is_some())
 }
 
 /// A gzip member.

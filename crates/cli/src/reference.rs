@@ -58,13 +58,13 @@ pub(crate) fn commands(args: &ListArgs, look: Look) -> Result<(), Error> {
 
 /// Prints all input formats, or one.
 pub(crate) fn formats(args: &ListArgs, look: Look) -> Result<(), Error> {
-    let entries = crate::run::formats().map(|(name, about)| Entry {
-        name,
-        aliases: Vec::new(),
-        form: name.into(),
-        kind: "input".into(),
-        about: about.into(),
-        examples: Vec::new(),
+    let entries = backsight_io::FORMATS.iter().map(|f| Entry {
+        name: f.name,
+        aliases: f.sources.to_vec(),
+        form: f.time.into(),
+        kind: f.extensions.join(", "),
+        about: f.about.into(),
+        examples: [f.example].into_iter().chain(f.fields.iter().copied()).map(String::from).collect(),
     });
     list("format", entries.collect(), args, look)
 }
@@ -92,7 +92,8 @@ fn examples(pairs: &[(&str, &str)]) -> Vec<String> {
 }
 
 fn list(what: &str, entries: Vec<Entry>, args: &ListArgs, look: Look) -> Result<(), Error> {
-    let Some(name) = &args.name else { return print(&entries, false, args.format, look) };
+    let columns = if what == "format" { FORMAT_COLUMNS } else { COLUMNS };
+    let Some(name) = &args.name else { return print(&entries, &columns[..4], args.format, look) };
     let is = |e: &&Entry| std::iter::once(&e.name).chain(&e.aliases).any(|n| n.eq_ignore_ascii_case(name));
     let found: Vec<Entry> = {
         let known: Vec<&'static str> = entries.iter().map(|e| e.name).collect();
@@ -103,20 +104,33 @@ fn list(what: &str, entries: Vec<Entry>, args: &ListArgs, look: Look) -> Result<
         }
         entries.into_iter().filter(|e| is(&e)).collect()
     };
-    print(&found, true, args.format.or(look.width.map(|_| Format::Vertical)), look)
+    print(&found, columns, args.format.or(look.width.map(|_| Format::Vertical)), look)
 }
 
-fn print(entries: &[Entry], details: bool, format: Option<Format>, look: Look) -> Result<(), Error> {
-    type Cell = fn(&Entry) -> String;
-    let columns: &[(&str, Cell)] = &[
-        ("name", |e| e.name.into()),
-        ("form", |e| e.form.clone()),
-        ("origin", |e| e.kind.clone()),
-        ("about", |e| e.about.clone()),
-        ("aliases", |e| e.aliases.join(", ")),
-        ("examples", |e| e.examples.join("; ")),
-    ];
-    let columns = if details { columns } else { &columns[..4] };
+/// A column: its name, and the cell of an entry.
+type Column = (&'static str, fn(&Entry) -> String);
+
+const COLUMNS: &[Column] = &[
+    ("name", |e| e.name.into()),
+    ("form", |e| e.form.clone()),
+    ("origin", |e| e.kind.clone()),
+    ("about", |e| e.about.clone()),
+    ("aliases", |e| e.aliases.join(", ")),
+    ("examples", |e| e.examples.join("; ")),
+];
+
+/// What is said of a format in the places of a function's form, origin, aliases and examples.
+const FORMAT_COLUMNS: &[Column] = &[
+    ("name", |e| e.name.into()),
+    ("@timestamp", |e| e.form.clone()),
+    ("extensions", |e| e.kind.clone()),
+    ("about", |e| e.about.clone()),
+    ("data sources", |e| e.aliases.join(", ")),
+    ("example", |e| e.examples.first().cloned().unwrap_or_default()),
+    ("fields", |e| e.examples.get(1..).unwrap_or_default().join(", ")),
+];
+
+fn print(entries: &[Entry], columns: &[Column], format: Option<Format>, look: Look) -> Result<(), Error> {
     let batch = Batch {
         columns: columns.iter().map(|(_, cell)| entries.iter().map(|e| Value::string(cell(e))).collect()).collect(),
         rows: entries.len(),

@@ -15,6 +15,7 @@ use backsight_engine::{Compiled, Ctl, Outcome};
 use backsight_hunt::canonical::Canonical;
 use backsight_hunt::profile::{Profile, Profiles};
 use backsight_lang::ast::{Expr, ExprKind, Item, Segment, Stage, StageKind};
+use backsight_lang::diag;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,10 +101,8 @@ impl Input {
     /// The paths of the files of a format.
     fn of_format(&self, format: &str) -> Vec<PathBuf> {
         let Some(files) = &self.files else { return Vec::new() };
-        let is = |input: &&Arc<backsight_io::files::Input>| {
-            files.detect(input).is_ok_and(|found| found.format.name.eq_ignore_ascii_case(format))
-        };
-        files.inputs().iter().filter(is).map(|input| input.path.clone()).collect()
+        let Some(format) = backsight_io::formats::data_source(format) else { return Vec::new() };
+        files.only(&[format]).inputs().iter().map(|input| input.path.clone()).collect()
     }
 
     /// One file, read as the whole input is.
@@ -186,6 +185,17 @@ impl Catalog for Input {
         {
             return Ok(self.opened(held));
         }
+        let formats = wanted.iter().filter_map(|source| match source {
+            SourceRef::Format(name) => Some(format(name)),
+            _ => None,
+        });
+        let formats = formats.collect::<Result<Vec<_>, _>>()?;
+        // Files chosen by what they hold stay what they are: their streams are named from the same folder.
+        if let Some(files) = &self.files
+            && formats.len() == wanted.len()
+        {
+            return Ok(self.opened(Arc::new(files.only(&formats))));
+        }
         let mut paths = Vec::new();
         for source in wanted {
             match source {
@@ -222,6 +232,15 @@ pub(crate) fn files(paths: &[OsString], reading: &ReadArgs) -> Result<backsight_
     backsight_io::open(&paths, options(reading)?)
 }
 
+/// The format a data source of CloudWatch Logs stands for.
+fn format(name: &str) -> Result<&'static backsight_io::formats::Format, Error> {
+    backsight_io::formats::data_source(name).ok_or_else(|| {
+        let known = backsight_io::FORMATS.iter().flat_map(|f| std::iter::once(&f.name).chain(f.sources));
+        let hint = diag::nearest(name, known.copied()).map_or(String::new(), |n| format!("; did you mean `{n}`?"));
+        Error::Input { file: name.into(), offset: None, why: format!("no such data source{hint}") }
+    })
+}
+
 fn nothing(why: &str) -> Error {
     Error::Input { file: "input".into(), offset: None, why: why.into() }
 }
@@ -250,11 +269,6 @@ fn field(text: &str) -> Option<Vec<Segment>> {
         },
         _ => None,
     }
-}
-
-/// Name and summary of each input format.
-pub(crate) fn formats() -> impl Iterator<Item = (&'static str, &'static str)> {
-    backsight_io::FORMATS.iter().map(|f| (f.name, f.about))
 }
 
 /// The times of the command line.

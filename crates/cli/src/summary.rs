@@ -27,6 +27,8 @@ pub(crate) struct Summary {
     pub(crate) passed_groups: u64,
     /// Records that are not JSON in a JSON log.
     pub(crate) not_json: u64,
+    /// Records that do not look like those of their log.
+    pub(crate) unlike: u64,
     /// Records with bytes that are not UTF-8.
     pub(crate) not_utf8: u64,
     /// Rows without a readable time where one was asked for.
@@ -54,6 +56,7 @@ impl Summary {
             bytes_read: counters.bytes_read(),
             passed_groups: Counters::get(&counters.passed_groups),
             not_json: Counters::get(&counters.not_json),
+            unlike: Counters::get(&counters.unlike),
             not_utf8: Counters::get(&counters.not_utf8),
             no_timestamp: Counters::get(&counters.no_timestamp),
             notes,
@@ -98,6 +101,7 @@ impl Summary {
         for (n, what) in [
             (damaged, "damaged place"),
             (self.not_json, "record not JSON"),
+            (self.unlike, "record unlike its log"),
             (self.not_utf8, "record not UTF-8"),
             (self.no_timestamp, "row without timestamp"),
             (noticed, "notice"),
@@ -134,7 +138,7 @@ impl Summary {
         serde_json::json!({
             "rows": self.rows, "records": self.records, "bytes": self.bytes, "input_bytes": self.input_bytes,
             "bytes_read": self.bytes_read, "row_groups_passed": self.passed_groups,
-            "seconds": self.elapsed.as_secs_f64(), "not_json": self.not_json, "not_utf8": self.not_utf8,
+            "seconds": self.elapsed.as_secs_f64(), "not_json": self.not_json, "unlike": self.unlike, "not_utf8": self.not_utf8,
             "no_timestamp": self.no_timestamp, "partial": self.partial, "exit": exit,
             "notes": notes, "warnings": warnings,
         })

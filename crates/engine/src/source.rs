@@ -154,6 +154,8 @@ pub struct Counters {
     pub passed_groups: AtomicU64,
     /// Records with bytes that are not UTF-8.
     pub not_utf8: AtomicU64,
+    /// Records that do not look like those of their log: kept as events with only `@message`.
+    pub unlike: AtomicU64,
     /// Rows without a readable `@timestamp`, where one was asked for.
     pub no_timestamp: AtomicU64,
     /// Findings about the input, in no particular order; sorted by file and offset when shown.

@@ -1,6 +1,6 @@
 //! Formats that keep whole columns, as queues of morsels.
 
-use crate::formats::{Pass, Queue};
+use crate::formats::{self, Format, Pass, Queue};
 use crate::parquet::{Origin, ParquetFile, Stretch};
 use crate::partitions;
 use crate::system;
@@ -28,7 +28,7 @@ pub(crate) fn parquet<'a>(pass: Pass<'a>, data: Bytes) -> Result<Box<dyn Queue<'
     let stretches = file.stretches();
     // Which pages a query touches is not known here; by and by all of the file counts as consumed.
     let share = size / (stretches.len() as u64).max(1);
-    let times = system::times(pass.options).into();
+    let times = system::times(pass.options, formats::with_fields(file.names()).map_or(&[], |f| f.times)).into();
     let filled = file.archive().is_none().then(|| pass.clone());
     let queue = Box::new(Stretches { file: Arc::new(file), pass, times, rest: stretches.into_iter(), share });
     // The folders of an archive are ours and say nothing that its records do not.
@@ -36,6 +36,18 @@ pub(crate) fn parquet<'a>(pass: Pass<'a>, data: Bytes) -> Result<Box<dyn Queue<'
         Some(pass) => partitions::fill(&pass, queue),
         None => queue,
     })
+}
+
+/// The format whose records a Parquet file holds, if its columns are plainly those of one.
+pub(crate) fn format(data: Bytes) -> Option<&'static Format> {
+    let nowhere = Origin {
+        file: String::new(),
+        number: 0,
+        log_stream: String::new(),
+        log: String::new(),
+        pointer: String::new(),
+    };
+    formats::with_fields(ParquetFile::open(data, nowhere).ok()?.names())
 }
 
 struct Stretches<'a> {

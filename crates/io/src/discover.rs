@@ -102,6 +102,8 @@ const NOT_LOGS: &[&str] = &[
     "readme.txt",
     "thumbs.db",
     "desktop.ini",
+    // What CloudWatch Logs writes to see whether it may export here.
+    "aws-logs-write-test",
 ];
 
 /// Why a file or folder met on a walk is left out, going by its name.

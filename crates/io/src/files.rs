@@ -4,8 +4,10 @@ use crate::Options;
 use crate::archive::{self, Tap};
 use crate::bytes::{Stored, io_error};
 use crate::codec::{self, Again, Codec, Decoder, Feed, Finding, Identity, State, Utf16};
+use crate::columnar;
 use crate::discover::{Origin, discover};
 use crate::formats::{self, FORMATS, Format, HEAD, Memory, Pass, Queue, Reader};
+use crate::head::Head;
 use crate::partitions;
 use crate::records::{Broken, Plain, Stream, finding, read_all};
 use backsight_engine::error::Error;
@@ -174,7 +176,23 @@ impl Files {
     pub fn detect(&self, input: &Input) -> Result<Detected, Error> {
         let content = Content::open(input)?;
         let format = self.format.unwrap_or_else(|| formats::sniff(&content.head));
-        Ok(Detected { format, codec: content.codec })
+        let table = match content.body {
+            Body::Plain(stored) if matches!(format.reader, Reader::Whole(_)) => {
+                columnar::format(stored.bytes().clone())
+            }
+            _ => None,
+        };
+        Ok(Detected { format: table.unwrap_or(format), codec: content.codec })
+    }
+
+    /// Those of the files that are taken for one of these formats, numbered as they are here. Files that cannot be looked at
+    /// stay, to be reported when they are read.
+    pub fn only(&self, formats: &[&'static Format]) -> Files {
+        let is = |input: &Arc<Input>| {
+            self.detect(input).map_or(true, |found| formats.iter().any(|f| f.name == found.format.name))
+        };
+        let inputs = self.inputs.iter().filter(|input| is(input)).cloned().collect();
+        Files { inputs, notes: self.notes.clone(), options: self.options.clone(), format: self.format }
     }
 }
 
@@ -334,11 +352,11 @@ impl Files {
                 (open(pass, bytes.into())?, true)
             }
             (Reader::Records(open), Body::Plain(stored)) => {
-                let records = pass.tapped(format, open(&pass, &head)).into();
+                let records = pass.tapped(format, open(&pass, &Head::new(&head))).into();
                 (Box::new(Plain::new(pass, records, stored)), true)
             }
             (Reader::Records(open), Body::Decoded(decoder, state)) => {
-                let records = pass.tapped(format, open(&pass, &head)).into();
+                let records = pass.tapped(format, open(&pass, &Head::new(&head))).into();
                 // With other files to read at the same time, a worker keeps this one: chunks stay in its cache.
                 let shared = pass.tap.is_some() || last && pass.input.size.is_none_or(|size| size >= SHARE_FROM);
                 let chunk = if shared { pass.options.morsel } else { pass.options.morsel.min(CACHED_CHUNK) };

@@ -6,15 +6,17 @@
 
 use crate::archive::Tap;
 use crate::files::Input;
-use crate::{Options, columnar, json};
+use crate::head::Head;
+use crate::{Options, json, layouts};
 use arrow::buffer::Buffer;
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Flow, Morsel, Note, Scan, Weight};
 use backsight_engine::value::column::Batch;
+use backsight_engine::value::json::write_bytes;
 use bytes::Bytes;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
-/// One input format.
+/// One input format: a file of code in [`crate::layouts`] and a row of [`FORMATS`].
 #[derive(Debug)]
 pub struct Format {
     /// What `--as` calls it.
@@ -23,8 +25,18 @@ pub struct Format {
     pub about: &'static str,
     /// Usual extensions, without compression; a hint for people, not used to decide.
     pub extensions: &'static [&'static str],
-    /// True if a file that starts with these bytes (decompressed, at most [`HEAD`]) is of this format.
-    pub sniff: fn(&[u8]) -> bool,
+    /// Names `source dataSource([…])` knows it by, besides its own.
+    pub sources: &'static [&'static str],
+    /// Where `@timestamp` comes from, in words.
+    pub time: &'static str,
+    /// The fields it comes from where records are JSON or rows of Parquet, before those any record may have it in.
+    pub times: &'static [&'static str],
+    /// The fields of its records that are asked for most; for text, all there can be.
+    pub fields: &'static [&'static str],
+    /// A record, shortened.
+    pub example: &'static str,
+    /// True if a file that starts like this is of this format.
+    pub sniff: fn(&Head<'_>) -> bool,
     /// How it is read.
     pub reader: Reader,
 }
@@ -33,7 +45,7 @@ pub struct Format {
 #[derive(Debug)]
 pub enum Reader {
     /// Records that lie one after another.
-    Records(for<'a> fn(&Pass<'a>, head: &[u8]) -> Box<dyn Records + 'a>),
+    Records(for<'a> fn(&Pass<'a>, &Head<'_>) -> Box<dyn Records + 'a>),
     /// Everything at once; `Bytes` is all of the file, mapped where possible. Fails if the file cannot be read at all.
     Whole(for<'a> fn(Pass<'a>, Bytes) -> Result<Box<dyn Queue<'a> + 'a>, Error>),
 }
@@ -43,20 +55,29 @@ pub const HEAD: usize = 64 << 10;
 
 /// The formats, in the order in which they are tried; the last one takes what no other does.
 pub const FORMATS: &[Format] = &[
-    Format {
-        name: "parquet",
-        about: "Apache Parquet, one row a record",
-        extensions: &["parquet"],
-        sniff: crate::parquet::sniff,
-        reader: Reader::Whole(columnar::parquet),
-    },
-    Format {
-        name: "ndjson",
-        about: "one JSON object a line; lines that are no JSON object are events with only `@message`",
-        extensions: &["ndjson", "jsonl", "json", "log", "txt"],
-        sniff: |_| true,
-        reader: Reader::Records(json::records),
-    },
+    layouts::parquet::FORMAT,
+    layouts::cwl_events::FORMAT,
+    layouts::cloudtrail::FORMAT,
+    layouts::waf::FORMAT,
+    layouts::guardduty::FORMAT,
+    layouts::config::FORMAT,
+    layouts::resolver::FORMAT,
+    layouts::eks::FORMAT,
+    layouts::ocsf::FORMAT,
+    layouts::lambda::FORMAT,
+    layouts::apigw::FORMAT,
+    layouts::vpcflow::FORMAT,
+    layouts::json::FORMAT,
+    layouts::cwl_export::FORMAT,
+    layouts::alb::FORMAT,
+    layouts::nlb::FORMAT,
+    layouts::clb::FORMAT,
+    layouts::s3access::FORMAT,
+    layouts::cloudfront::FORMAT,
+    layouts::clf::FORMAT,
+    layouts::csv::FORMAT,
+    layouts::tsv::FORMAT,
+    layouts::ndjson::FORMAT,
 ];
 
 /// The format of that name.
@@ -64,9 +85,29 @@ pub fn named(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|f| f.name.eq_ignore_ascii_case(name))
 }
 
+/// The format CloudWatch Logs calls a data source of that name, or that has the name itself.
+pub fn data_source(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().find(|f| f.sources.iter().any(|s| s.eq_ignore_ascii_case(name))).or_else(|| named(name))
+}
+
 /// The format of a file that starts with `head`.
 pub fn sniff(head: &[u8]) -> &'static Format {
-    FORMATS.iter().find(|f| (f.sniff)(head)).expect("the last format takes everything")
+    let head = Head::new(head);
+    FORMATS.iter().find(|f| (f.sniff)(&head)).expect("the last format takes everything")
+}
+
+/// The format whose records have these fields, if they are plainly those of one: what a table of any kind holds.
+pub fn with_fields<'n>(names: impl Iterator<Item = &'n str>) -> Option<&'static Format> {
+    let mut record = b"{".to_vec();
+    for name in names {
+        write_bytes(name.as_bytes(), &mut record);
+        record.extend_from_slice(b":null,");
+    }
+    if record.last() == Some(&b',') {
+        record.pop();
+    }
+    record.push(b'}');
+    Some(sniff(&record)).filter(|format| format.name != FALLBACK)
 }
 
 /// Content that is no log or cannot be read as one, by its first bytes. Damage where logs may well be in it.
@@ -91,8 +132,7 @@ pub fn no_log(head: &[u8]) -> Option<(&'static str, Weight)> {
     if let Some((_, what, weight)) = known {
         return Some((what, *weight));
     }
-    (is_binary(head) && !FORMATS.iter().any(|f| f.name != FALLBACK && (f.sniff)(head)))
-        .then_some(("binary data", Weight::Notice))
+    (is_binary(head) && sniff(head).name == FALLBACK).then_some(("binary data", Weight::Notice))
 }
 
 /// The format of last resort.
@@ -126,8 +166,8 @@ pub struct Pass<'a> {
 /// What formats keep from file to file during a pass.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// See [`json::Plan`].
-    pub json: OnceLock<Arc<json::Plan>>,
+    /// See [`json::Plan`]; by the name of the dialect.
+    pub json: Mutex<Vec<(&'static str, Arc<json::Plan>)>>,
 }
 
 impl<'a> Pass<'a> {
@@ -163,6 +203,8 @@ pub struct Chunk {
     pub data: Buffer,
     /// Offset of the first byte in the (decompressed) file.
     pub offset: u64,
+    /// What its reader must know of what came before: see [`Splitter::context`].
+    pub context: u64,
 }
 
 /// A format of records, opened on one file for one pass. Read by several workers at once.
@@ -186,4 +228,17 @@ pub trait Splitter: Send {
 
     /// True if `tail`, bytes at the end of the file or before damage in which no record ends, are a record all the same.
     fn is_whole(&self, tail: &[u8], damaged: bool) -> bool;
+
+    /// What the reader of the bytes that were cut last must know of what came before them. A number of the format's own.
+    fn context(&self) -> u64 {
+        0
+    }
+
+    /// True if whole records follow what was cut last, which its reader must not see.
+    fn stops(&self) -> bool {
+        false
+    }
+
+    /// Bytes are missing before those that come next.
+    fn restart(&mut self) {}
 }

@@ -1,33 +1,84 @@
-//! JSON lines to batches.
+//! JSON to batches.
 //!
-//! A [`Plan`] is made once for a pass: the wanted paths as a tree ([`wanted`]). Each chunk of whole lines is then read by
-//! a [`Reader`]: the bytes of a line that are wanted become views in the columns of a batch.
+//! A [`Plan`] is made once for a pass and dialect: the wanted paths as a tree ([`wanted`]). Files are cut into chunks of
+//! whole records, lines ([`crate::records::Lines`]) or framed otherwise ([`frame`]). Each chunk is then read by a
+//! [`Reader`]: the bytes of a record that are wanted become views in the columns of a batch.
 
 mod bet;
+mod elements;
+pub(crate) mod events;
+pub(crate) mod frame;
 mod index;
 mod layout;
 mod layouts;
+pub(crate) mod nesting;
 mod reader;
 mod rows;
 mod simd;
 mod skim;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod walk;
 mod wanted;
 
 use crate::formats::{Chunk, Pass, Records, Splitter};
+use crate::head::{Framing, Head};
 use crate::records::Lines;
 use crate::system;
 use backsight_engine::error::Error;
 use backsight_engine::source::Flow;
 use backsight_engine::value::column::Batch;
 use backsight_engine::value::json::Quoted;
+use elements::Elements;
 use layouts::Layouts;
 use reader::Reader;
 use skim::Needles;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use wanted::{Leaf, RESERVED, Tree, Want};
+
+pub(crate) use rows::{Count, Times};
+pub(crate) use wanted::{INGESTION_TIME, LOG_STREAM, MESSAGE, Reserved, TIMESTAMP, USUAL};
+
+/// How the records of a format are read, apart from what all JSON has in common.
+#[derive(Debug)]
+pub struct Dialect {
+    /// Tells dialects apart; no two have the same.
+    pub name: &'static str,
+    /// Fields with the time of an event, before those any record may have.
+    pub times: &'static [&'static str],
+    /// Keys by which records give system fields.
+    pub(crate) reserved: Reserved,
+    /// What an element of the file is.
+    pub(crate) element: Element,
+}
+
+/// What stands for an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Element {
+    /// An object.
+    Record,
+    /// A list of objects with `field` and `value`, as queries of CloudWatch Logs return rows.
+    Fields,
+    /// An object with events in its list `logEvents`, as subscriptions of CloudWatch Logs deliver them.
+    Events,
+}
+
+/// True for the name of a system field.
+pub(crate) fn is_system(name: &[u8]) -> bool {
+    RESERVED.contains(&name)
+}
+
+/// JSON as it comes.
+pub const PLAIN: Dialect = Dialect::timed("json", &[]);
+
+impl Dialect {
+    /// Plain records with the time in one of these fields.
+    pub const fn timed(name: &'static str, times: &'static [&'static str]) -> Dialect {
+        Dialect { name, times, reserved: USUAL, element: Element::Record }
+    }
+}
 
 /// What one pass wants, worked out.
 #[derive(Debug)]
@@ -39,6 +90,7 @@ pub struct Plan {
     times: Vec<Leaf>,
     /// Whether reserved keys of records matter.
     reserved: bool,
+    element: Element,
     /// The slot of `@timestamp`.
     time_slot: Option<usize>,
     /// All fields; those that are read first, if there is a filter; the others.
@@ -61,15 +113,15 @@ struct Fields {
 }
 
 impl Plan {
-    fn new(pass: &Pass<'_>) -> Plan {
-        let mut tree = Tree::new();
+    fn new(pass: &Pass<'_>, dialect: &Dialect) -> Plan {
+        let mut tree = Tree::new(dialect.reserved);
         let slots: Vec<Want> = pass.scan.want.iter().map(|field| Want::new(field, &mut tree)).collect();
         let mut times = Vec::new();
         if slots.iter().any(|s| matches!(s, Want::Time)) {
             if pass.options.timestamp_field.is_none() {
                 times.extend(RESERVED.iter().position(|r| *r == b"@timestamp").map(|i| i as Leaf));
             }
-            times.extend(system::times(pass.options).iter().flat_map(|path| tree.add(path)));
+            times.extend(system::times(pass.options, dialect.times).iter().flat_map(|path| tree.add(path)));
         }
         let reserved = tree.has_paths() || slots.iter().any(|s| matches!(s, Want::Message | Want::System(_)));
         let fields = |chosen: &dyn Fn(usize, &Want) -> bool| {
@@ -94,7 +146,19 @@ impl Plan {
             slots,
             times,
             reserved,
+            element: dialect.element,
         }
+    }
+
+    /// The plan of a pass for a dialect.
+    fn of(pass: &Pass<'_>, dialect: &Dialect) -> Arc<Plan> {
+        let mut plans = pass.memory.json.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, plan)) = plans.iter().find(|(name, _)| *name == dialect.name) {
+            return Arc::clone(plan);
+        }
+        let plan = Arc::new(Plan::new(pass, dialect));
+        plans.push((dialect.name, Arc::clone(&plan)));
+        plan
     }
 
     /// True if a slot is filled before the filter is asked.
@@ -105,13 +169,32 @@ impl Plan {
 
 /// True for the keys by which a record gives system fields itself.
 pub(crate) fn is_reserved(key: &Quoted<'_>) -> bool {
-    Tree::reserved(key).is_some()
+    RESERVED.iter().any(|reserved| key.is(reserved))
 }
 
-/// Opens a file of JSON lines.
-pub fn records<'a>(pass: &Pass<'a>, _head: &[u8]) -> Box<dyn Records + 'a> {
-    let plan = Arc::clone(pass.memory.json.get_or_init(|| Arc::new(Plan::new(pass))));
-    Box::new(Ndjson { pass: pass.clone(), plan })
+/// Opens a file of JSON records, framed as its head shows.
+pub fn records<'a>(pass: &Pass<'a>, head: &Head<'_>, dialect: &Dialect) -> Box<dyn Records + 'a> {
+    let plan = Plan::of(pass, dialect);
+    let lines = dialect.element == Element::Record && head.json().is_none_or(|json| json.framing == Framing::Lines);
+    if lines {
+        return Box::new(Ndjson { pass: pass.clone(), plan });
+    }
+    Box::new(Elements { pass: pass.clone(), plan, noted: AtomicBool::new(false) })
+}
+
+/// Opens a file of one object a line.
+pub fn lines<'a>(pass: &Pass<'a>, _: &Head<'_>) -> Box<dyn Records + 'a> {
+    Box::new(Ndjson { pass: pass.clone(), plan: Plan::of(pass, &PLAIN) })
+}
+
+/// Opens a table whose rows are read as objects: its columns have names of system fields among them.
+pub(crate) fn table<'a>(pass: &Pass<'a>, by: u8, names: Vec<String>) -> Box<dyn Records + 'a> {
+    Box::new(tables::Table { pass: pass.clone(), plan: Plan::of(pass, &PLAIN), by, names })
+}
+
+/// Opens a file of JSON without a dialect of its own.
+pub fn plain<'a>(pass: &Pass<'a>, head: &Head<'_>) -> Box<dyn Records + 'a> {
+    records(pass, head, &PLAIN)
 }
 
 struct Ndjson<'a> {

@@ -21,9 +21,12 @@
 //! | paths to files | [`discover`] |
 //! | a file's bytes, mapped or read | [`bytes`] |
 //! | compression: a table of codecs | [`codec`] |
+//! | what the first bytes of a file show | [`head`] |
 //! | formats: a table, and what each must offer | [`formats`] |
+//! | one file of code a format | [`layouts`] |
 //! | a file of records cut into chunks of whole records | [`records`] |
-//! | JSON lines to batches | [`json`] |
+//! | JSON records to batches | [`json`] |
+//! | lines of text to batches | `text` |
 //!
 //! [`archive`] goes the other way: it converts any of this to Parquet, loses nothing, and gives it back.
 //!
@@ -37,13 +40,16 @@ pub mod discover;
 mod fetch;
 pub mod files;
 pub mod formats;
+pub mod head;
 pub mod json;
+pub mod layouts;
 pub mod parquet;
 pub mod partitions;
 pub mod records;
 pub mod rows;
 mod scratch;
 pub mod system;
+mod text;
 
 pub use files::{Files, Input, open};
 pub use formats::FORMATS;

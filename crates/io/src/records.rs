@@ -83,6 +83,8 @@ pub(crate) struct Plain<'a> {
     stored: Arc<Stored>,
     buffer: Buffer,
     at: usize,
+    /// What the reader of the piece cut last must know.
+    context: u64,
     /// Bytes of the file, as far as we know by now.
     len: usize,
 }
@@ -90,7 +92,7 @@ pub(crate) struct Plain<'a> {
 impl<'a> Plain<'a> {
     pub(crate) fn new(pass: Pass<'a>, records: Arc<dyn Records + 'a>, stored: Arc<Stored>) -> Plain<'a> {
         let buffer = Buffer::from(stored.bytes().clone());
-        Plain { pass, splitter: records.splitter(), records, len: buffer.len(), buffer, stored, at: 0 }
+        Plain { pass, splitter: records.splitter(), records, len: buffer.len(), buffer, stored, at: 0, context: 0 }
     }
 
     /// Moves past a record that is too long.
@@ -130,7 +132,9 @@ impl<'a> Plain<'a> {
                     return Ok(None);
                 }
                 let mut n = self.splitter.cut(window);
-                if self.at + window.len() == self.len && window.len() - n <= limit {
+                self.context = self.splitter.context();
+                let is_last = self.at + window.len() == self.len && !self.splitter.stops();
+                if is_last && window.len() - n <= limit {
                     // The last record needs no end of its own.
                     n = window.len();
                 }
@@ -155,8 +159,8 @@ impl<'a> Queue<'a> for Plain<'a> {
     fn next(&mut self) -> Option<Box<dyn Morsel + 'a>> {
         match self.cut() {
             Ok(range) => range.map(|range| {
-                let chunk =
-                    Chunk { data: self.buffer.slice_with_length(range.start, range.len()), offset: range.start as u64 };
+                let data = self.buffer.slice_with_length(range.start, range.len());
+                let chunk = Chunk { data, offset: range.start as u64, context: self.context };
                 let mapped = Some((Arc::clone(&self.stored), range.end));
                 let (pass, records) = (self.pass.clone(), Arc::clone(&self.records));
                 Box::new(Piece { pass, records, chunk, stored_bytes: range.len() as u64, mapped })
@@ -311,7 +315,12 @@ impl<'a> Stream<'a> {
             let offset = self.offset;
             self.offset += len as u64;
             let ended = self.state;
+            let stops = cut > 0 && self.splitter.stops();
             match ended {
+                _ if stops => {
+                    self.carry.extend_from_slice(&buffer[cut..len]);
+                    self.offset -= (len - cut) as u64;
+                }
                 State::More => {
                     self.carry.extend_from_slice(&buffer[cut..len]);
                     self.offset -= (len - cut) as u64;
@@ -319,9 +328,13 @@ impl<'a> Stream<'a> {
                 State::Gap | State::Break => self.state = State::More,
                 State::End => {}
             }
+            let context = self.splitter.context();
+            if ended == State::Gap && !stops {
+                self.splitter.restart();
+            }
             if cut > 0 {
                 let taken = self.decoder.taken();
-                let chunk = Chunk { data: self.pool.share(buffer, cut), offset };
+                let chunk = Chunk { data: self.pool.share(buffer, cut), offset, context };
                 return Ok(Some((chunk, taken - std::mem::replace(&mut self.counted, taken))));
             }
             self.pool.give(buffer);
@@ -337,6 +350,9 @@ impl<'a> Stream<'a> {
     /// loss; at a proper end it is a record.
     fn last(&mut self, window: &[u8]) -> Result<usize, Error> {
         let mut n = self.splitter.cut(window);
+        if n > 0 && self.splitter.stops() {
+            return Ok(n);
+        }
         let tail = &window[n..];
         let offset = self.offset + n as u64;
         if tail.len() > self.pass.options.record_limit {

@@ -10,14 +10,20 @@ use backsight_lang::ast::Segment;
 
 /// Fields that hold the time of an event, the first that is present counts (language reference, "Events and system
 /// fields").
-const TIMES: &[&str] = &["timestamp", "time", "eventTime", "requestTimeEpoch", "requestTime", "ts"];
+pub(crate) const TIMES: &[&str] = &["timestamp", "time", "eventTime", "requestTimeEpoch", "requestTime", "ts"];
 
-/// The fields that may hold `@timestamp` of records without a field of that name, first come first.
-pub fn times(options: &Options) -> Vec<Vec<Segment>> {
+/// The fields that may hold `@timestamp` of records without a field of that name, first come first: `own` of the format,
+/// with dots between the steps of a path, then those any record may have.
+pub fn times(options: &Options, own: &[&str]) -> Vec<Vec<Segment>> {
     match &options.timestamp_field {
         Some(path) => vec![path.clone()],
-        None => TIMES.iter().map(|name| vec![Segment::Name { text: (*name).into(), quoted: true }]).collect(),
+        None => own.iter().chain(TIMES).map(|path| self::path(path)).collect(),
     }
+}
+
+/// A path of names, with dots between them.
+pub fn path(text: &str) -> Vec<Segment> {
+    text.split('.').map(|name| Segment::Name { text: name.into(), quoted: true }).collect()
 }
 
 /// What stands before the offset in `@ptr` of a file's rows.

@@ -92,11 +92,19 @@ impl Layouts {
     }
 }
 
+/// Which records are what they seem: their fields are those that stand in them, and there are no others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Direct {
+    /// JSON objects: their keys are their fields.
+    pub objects: bool,
+    /// Text: it has no fields.
+    pub text: bool,
+}
+
 /// Takes chunks of one file apart.
 pub(crate) struct Parser<'a> {
     layouts: &'a Layouts,
-    /// Keys of a record are its fields, and it has no others.
-    direct: bool,
+    direct: Direct,
     block: Block,
     /// Numbers of layouts in the order in which they are tried.
     recent: Vec<u32>,
@@ -112,8 +120,8 @@ const RECENT: usize = 16;
 const MAX_TRAILER: usize = 256;
 
 impl<'a> Parser<'a> {
-    /// `direct`: the format's records are their own fields.
-    pub(crate) fn new(layouts: &'a Layouts, direct: bool, data: Buffer, offset: u64) -> Parser<'a> {
+    /// `direct`: which of the format's records are.
+    pub(crate) fn new(layouts: &'a Layouts, direct: Direct, data: Buffer, offset: u64) -> Parser<'a> {
         let utf8 = simdutf8::basic::from_utf8(&data).is_ok();
         let block = Block {
             data,
@@ -226,7 +234,7 @@ impl<'a> Parser<'a> {
     fn object(&mut self, text: &[u8], body: usize, message: Option<(usize, usize)>) -> Option<()> {
         let mut cursor = Cursor::new(&text[body..]);
         let mut keys: Vec<(&[u8], bool)> = Vec::new();
-        let (mut first, mut literal, mut direct) = (true, body, self.direct);
+        let (mut first, mut literal, mut direct) = (true, body, self.direct.objects);
         cursor.enter_map().ok()?;
         while let Some(key) = cursor.key(&mut first).ok()? {
             direct &= !is_reserved(&key);
@@ -271,7 +279,7 @@ impl<'a> Parser<'a> {
         }
         self.template.push(TEXT);
         // A record that is JSON after all, but repeats a key, say, has fields that only its own reader finds.
-        if self.direct && message.is_some() && !is_object(&text[body..end]) {
+        if self.direct.text && message.is_some() && !is_object(&text[body..end]) {
             self.template.push(END);
         }
         self.template.extend_from_slice(trailer);
@@ -308,7 +316,7 @@ mod tests {
             at += line.len();
         }
         let origins = vec![(Arc::from(*b"log"), Arc::from(*b"stream"))];
-        (Parser::new(&layouts, true, data, 0).parse(said, origins), layouts)
+        (Parser::new(&layouts, Direct { objects: true, text: true }, data, 0).parse(said, origins), layouts)
     }
 
     /// The record made of its layout and values again.
@@ -364,7 +372,7 @@ mod tests {
         let layouts = Layouts::default();
         let data = Buffer::from(b"{\"a\":\"\xff\"}\n".to_vec());
         let said = vec![Said { start: 0, message: Some((0, 9)), time: None, origin: 0 }];
-        let block = Parser::new(&layouts, true, data, 0).parse(said, Vec::new());
+        let block = Parser::new(&layouts, Direct { objects: true, text: true }, data, 0).parse(said, Vec::new());
         assert_eq!(block.rows[0].layout, None);
     }
 }

@@ -1,8 +1,8 @@
 //! Listening in on an ordinary pass over files: the chunks of records, with what the reader of their format says.
 
-use super::block::{Block, Layouts, Origin, Parser, Said};
+use super::block::{Block, Direct, Layouts, Origin, Parser, Said};
 use crate::files::Input;
-use crate::formats::{Chunk, Pass, Records, Splitter};
+use crate::formats::{self, Chunk, Pass, Records, Splitter};
 use backsight_engine::error::Error;
 use backsight_engine::source::{Field, Flow};
 use backsight_engine::value::column::{Batch, Column};
@@ -41,7 +41,7 @@ impl Records for Tapped<'_> {
     }
 
     fn read(&self, chunk: Chunk, _: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
-        let parser = Parser::new(self.layouts, is_direct(self.format), chunk.data.clone(), chunk.offset);
+        let parser = Parser::new(self.layouts, direct(self.format), chunk.data.clone(), chunk.offset);
         let mut said = Vec::new();
         let mut origins = Origins::default();
         let (base, data) = (self.pass.position(chunk.offset), chunk.data.clone());
@@ -57,9 +57,13 @@ impl Records for Tapped<'_> {
     }
 }
 
-/// Formats whose events are the records as they stand: a JSON object with its keys, or a line of text without fields.
-pub(crate) fn is_direct(format: &str) -> bool {
-    matches!(format, "ndjson")
+/// Which records of a format are events as they stand. Text of formats that divide it has fields only their reader finds.
+fn direct(format: &str) -> Direct {
+    let objects = match formats::named(format) {
+        Some(format) => matches!(format.name, "ndjson" | "json") || !format.times.is_empty(),
+        None => false,
+    };
+    Direct { objects, text: format == "ndjson" }
 }
 
 /// Takes down what a batch says about its records.

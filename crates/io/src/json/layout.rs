@@ -237,7 +237,7 @@ impl<'a> Walk<'a> {
         cursor.enter_map()?;
         let mut first = true;
         while let Some(key) = cursor.key(&mut first)? {
-            if outer && let Some(leaf) = Tree::reserved(&key) {
+            if outer && let Some(leaf) = self.tree.reserved(&key) {
                 self.repeated |= self.places[leaf as usize].is_some();
                 self.value(cursor, None, Some(leaf))?;
                 continue;

@@ -1,4 +1,4 @@
-//! Reads a chunk of lines.
+//! Reads a chunk of records: lines, and what others found to be one.
 //!
 //! What is known of neighbouring lines is used first ([`super::bet`]); other lines are read by their tokens. Where the
 //! query has filters, lines without a literal they want are passed over ([`super::skim`]), and of the others the fields
@@ -11,11 +11,12 @@ use super::layouts::Layouts;
 use super::rows::{Count, ENDS, Rows, SLASHED, Times, UNKNOWN};
 use super::simd::{Level, dispatch};
 use super::skim::Skim;
-use super::wanted::{Hit, Hits, MESSAGE, Want};
+use super::wanted::{Hit, Hits, Leaf, MESSAGE, RESERVED, Want};
 use super::{Plan, walk};
 use crate::formats::{Chunk, Pass};
 use crate::partitions;
 use crate::rows::{Cells, Side, view};
+use crate::text::{self, Span, VariantPlan};
 use backsight_engine::error::Error;
 use backsight_engine::source::{BATCH_ROWS, Filter, Flow};
 use backsight_engine::value::Kind;
@@ -31,17 +32,21 @@ const SKIM_PAYS: u64 = 4;
 /// Reading some fields later pays if fewer than so many of the rows, as a fraction, need them.
 const LATE_PAYS: usize = 4;
 
+/// Receives batches.
+pub(super) type Out<'o> = &'o mut dyn FnMut(Batch) -> Result<Flow, Error>;
+
 /// A chunk being read.
 pub(super) struct Reader<'r> {
     pass: &'r Pass<'r>,
     plan: &'r Plan,
-    chunk: Chunk,
+    pub chunk: Chunk,
     level: Level,
     index: Index,
     hits: Hits,
     /// Hits in the record that `@message` of a record holds as text.
     inner_hits: Hits,
     inner: Vec<u8>,
+    spans: Vec<Span>,
     times: Times,
     rows: Rows,
     count: Count,
@@ -52,11 +57,45 @@ pub(super) struct Reader<'r> {
     skims: bool,
 }
 
-/// Where the line being read lies in the chunk.
+/// Where the record being read lies in the chunk.
 #[derive(Clone, Copy)]
-struct Line {
-    start: usize,
-    end: usize,
+pub(super) struct Line {
+    pub start: usize,
+    pub end: usize,
+}
+
+/// What is known of a record from elsewhere.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Around<'a> {
+    /// Where it counts as lying, if not where its text does.
+    pub at: Option<usize>,
+    /// `@message`, if it is not the text of the record.
+    pub message: Option<Line>,
+    /// `@logStream`
+    pub stream: Option<&'a [u8]>,
+    /// `@log`
+    pub log: Option<&'a [u8]>,
+    /// `@timestamp`
+    pub time: Option<i64>,
+    /// What text that is no JSON may look like. If there is anything, text is no fault.
+    pub lines: &'a [VariantPlan],
+    /// The text of the record does not lie in the chunk: what is taken from it must be kept.
+    pub elsewhere: bool,
+}
+
+/// Nothing is known.
+const ALONE: Around<'static> =
+    Around { at: None, message: None, stream: None, log: None, time: None, lines: &[], elsewhere: false };
+
+impl Around<'_> {
+    /// What it says about a system field.
+    fn system(&self, leaf: Leaf) -> Option<&[u8]> {
+        match RESERVED[leaf as usize] {
+            b"@logStream" => self.stream,
+            b"@log" => self.log,
+            _ => None,
+        }
+    }
 }
 
 /// What a line turned out to be.
@@ -81,6 +120,7 @@ impl<'r> Reader<'r> {
             hits: plan.tree.hits(),
             inner_hits: plan.tree.hits(),
             inner: Vec::new(),
+            spans: Vec::new(),
             times: Times::default(),
             rows: Rows::new(plan, Vec::new()),
             count: Count::default(),
@@ -93,12 +133,17 @@ impl<'r> Reader<'r> {
     }
 
     /// Reads all lines.
-    pub(super) fn read(mut self, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
+    pub(super) fn read(mut self, out: Out<'_>) -> Result<Flow, Error> {
         let flow = if self.plan.slots.is_empty() && !self.pass.options.strict && self.plan.needles.is_empty() {
             self.count(out)
         } else {
             self.lines(out)
         };
+        self.finish(flow)
+    }
+
+    /// Adds up what was counted.
+    pub(super) fn finish(self, flow: Result<Flow, Error>) -> Result<Flow, Error> {
         self.count.add_to(self.pass.counters);
         self.layouts.give_back(self.plan);
         flow
@@ -109,7 +154,7 @@ impl<'r> Reader<'r> {
         if self.chunk.offset == 0 && data.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }
     }
 
-    fn lines(&mut self, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
+    fn lines(&mut self, out: Out<'_>) -> Result<Flow, Error> {
         let data = self.chunk.data.clone();
         let data = data.as_slice();
         let needles = if self.skims { self.plan.needles.get(data) } else { &[] };
@@ -141,7 +186,7 @@ impl<'r> Reader<'r> {
     }
 
     /// Counts the lines, where nothing else is asked for.
-    fn count(&mut self, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
+    fn count(&mut self, out: Out<'_>) -> Result<Flow, Error> {
         let data = self.chunk.data.clone();
         let data = data.as_slice();
         let mut at = self.begin(data);
@@ -249,11 +294,50 @@ impl<'r> Reader<'r> {
             self.rows.origins.push(UNKNOWN);
         }
         self.count.not_json += u64::from(matches!(read, Read::Text));
-        self.fill(data, line, &read, take);
+        self.fill(data, line, &read, take, &ALONE);
         if matches!(read, Read::Record { .. }) && self.layouts.wants_another() {
             self.layouts.learn(text, line.end < feed, self.plan);
         }
         feed + 1
+    }
+
+    /// Reads a record that is not a line, whatever is in it.
+    pub(super) fn record(&mut self, data: &[u8], line: Line, around: &Around<'_>) {
+        if data[line.start..line.end].trim_ascii().is_empty() {
+            self.count.blank += 1;
+            return;
+        }
+        self.event(data, line, around);
+    }
+
+    /// [`Reader::record`], also without text.
+    pub(super) fn event(&mut self, data: &[u8], line: Line, around: &Around<'_>) {
+        // All fields are read at once: where a record ends is not found again so easily.
+        self.filter = None;
+        let text = &data[line.start..line.end];
+        self.count.records += 1;
+        self.rows.offsets.push(around.at.unwrap_or(line.start) as u32);
+        let indexed = dispatch(self.level, Indexing { data: text, at: 0, index: &mut self.index });
+        let indexed = indexed && self.index.len == text.len();
+        let read = self.open(data, line, indexed);
+        let high = if indexed { self.index.high } else { !text.is_ascii() };
+        if high && simdutf8::basic::from_utf8(text).is_err() {
+            self.count.not_utf8 += 1;
+        }
+        let is_record = matches!(read, Read::Record { .. });
+        self.count.not_json += u64::from(!is_record && around.lines.is_empty());
+        self.fill(data, line, &read, self.take(), around);
+    }
+
+    /// Takes a record for one without looking at it, where nothing of it is wanted. False if something is.
+    pub(super) fn count_record(&mut self, at: usize) -> bool {
+        self.filter = None;
+        let nothing = self.plan.slots.is_empty() && !self.pass.options.strict;
+        if nothing {
+            self.count.records += 1;
+            self.rows.offsets.push(at as u32);
+        }
+        nothing
     }
 
     /// The line at `at`, where the line feed behind it is, and whether its tokens are in the index.
@@ -283,14 +367,15 @@ impl<'r> Reader<'r> {
     }
 
     /// Adds the cells of a line that was opened.
-    fn fill(&mut self, data: &[u8], line: Line, read: &Read, take: Take<'_>) {
-        let Read::Record { message, has_inner } = *read else { return self.text_row(data, line, take) };
+    fn fill(&mut self, data: &[u8], line: Line, read: &Read, take: Take<'_>, around: &Around<'_>) {
+        let Read::Record { message, has_inner } = *read else { return self.text_row(line, take, around) };
         let text = &data[line.start..line.end];
         for slot in take.slots.iter().copied() {
             let cells = &mut self.rows.cells[slot];
             let side = &mut self.rows.side;
             match &self.plan.slots[slot] {
                 Want::Path(leaves) => match self.hits.first(leaves) {
+                    Some(hit) if around.elsewhere => push_copy(cells, side, text, hit),
                     Some(hit) => push(cells, side, data, line.start, hit),
                     None => match self.inner_hits.first(leaves).filter(|_| has_inner) {
                         Some(hit) => push_copy(cells, side, &self.inner, hit),
@@ -298,28 +383,33 @@ impl<'r> Reader<'r> {
                     },
                 },
                 Want::Message => match message {
+                    Some(hit) if around.elsewhere => push_copy(cells, side, text, hit),
                     Some(hit) => push(cells, side, data, line.start, hit),
-                    None => cells.push(view(data, 0, line.start, text.len()), Kind::String),
+                    None => self.message(slot, line, around),
                 },
                 Want::System(leaf) => match self.hits.get(*leaf) {
                     Some(hit) => {
                         // Rows before this one did not say; what they have instead is filled in at the end.
                         self.rows.catch_up(slot, self.rows.offsets.len() - 1);
-                        push(&mut self.rows.cells[slot], &mut self.rows.side, data, line.start, hit);
+                        let (cells, side) = (&mut self.rows.cells[slot], &mut self.rows.side);
+                        match around.elsewhere {
+                            true => push_copy(cells, side, text, hit),
+                            false => push(cells, side, data, line.start, hit),
+                        }
                     }
-                    None if cells.is_empty() => {}
-                    None => cells.push_null(),
+                    None => self.system(slot, *leaf, around),
                 },
                 Want::Time => {}
             }
         }
         if take.timed {
             let inner = || self.inner_hits.first(&self.plan.times).filter(|_| has_inner);
-            let found = match self.hits.first(&self.plan.times) {
+            let found = || match self.hits.first(&self.plan.times) {
                 Some(hit) => Some((text, hit)),
                 None => inner().map(|hit| (&self.inner[..], hit)),
             };
-            let time = found.and_then(|(text, hit)| {
+            let time = around.time.or_else(|| {
+                let (text, hit) = found()?;
                 let (kind, text) = canonical(text, hit);
                 self.times.read(kind, &text)
             });
@@ -328,20 +418,48 @@ impl<'r> Reader<'r> {
         }
     }
 
-    /// A line that is no JSON object: nothing but `@message`.
-    fn text_row(&mut self, data: &[u8], line: Line, take: Take<'_>) {
+    /// `@message` of a record that does not say another: its own text.
+    fn message(&mut self, slot: usize, line: Line, around: &Around<'_>) {
+        let Line { start, end } = around.message.unwrap_or(line);
+        let data = self.chunk.data.as_slice();
+        self.rows.cells[slot].push(view(data, 0, start, end - start), Kind::String);
+    }
+
+    /// A system field of a record that does not say it itself.
+    fn system(&mut self, slot: usize, leaf: Leaf, around: &Around<'_>) {
+        if let Some(text) = around.system(leaf) {
+            self.rows.catch_up(slot, self.rows.offsets.len() - 1);
+            let view = self.rows.side.keep(text, 1);
+            self.rows.cells[slot].push(view, Kind::String);
+        } else if !self.rows.cells[slot].is_empty() {
+            self.rows.cells[slot].push_null();
+        }
+    }
+
+    /// A record that is no JSON object: nothing but `@message`, and what its text looks like may say.
+    fn text_row(&mut self, line: Line, take: Take<'_>, around: &Around<'_>) {
+        // Text that lies elsewhere is never shown.
+        let line = around.message.filter(|_| around.elsewhere).unwrap_or(line);
+        let data = self.chunk.data.clone();
+        let text = &data[line.start..line.end];
+        let found = text::divide(around.lines, text, &mut self.spans);
         for slot in take.slots.iter().copied() {
-            let cells = &mut self.rows.cells[slot];
             match &self.plan.slots[slot] {
-                Want::Message => cells.push(view(data, 0, line.start, line.end - line.start), Kind::String),
-                Want::System(_) if cells.is_empty() => {}
-                Want::System(_) | Want::Path(_) => cells.push_null(),
+                Want::Message => self.message(slot, line, around),
+                Want::System(leaf) => self.system(slot, *leaf, around),
+                Want::Path(_) => match found.and_then(|plan| plan.picks[slot]) {
+                    Some(pick) => {
+                        let (cells, side) = (&mut self.rows.cells[slot], &mut self.rows.side);
+                        text::push(cells, side, &data, line.start, text, pick, &self.spans);
+                    }
+                    None => self.rows.cells[slot].push_null(),
+                },
                 Want::Time => {}
             }
         }
         if take.timed {
-            self.count.no_timestamp += 1;
-            self.rows.times.push(None);
+            self.count.no_timestamp += u64::from(around.time.is_none());
+            self.rows.times.push(around.time);
         }
     }
 
@@ -356,8 +474,16 @@ impl<'r> Reader<'r> {
         self.plan.tree.find(&self.inner, false, &mut self.inner_hits).is_ok()
     }
 
+    /// Hands out a batch of records that are not lines, if it is full or there are no more.
+    pub(super) fn hand_out_records(&mut self, out: Out<'_>, last: bool) -> Result<Flow, Error> {
+        if !self.is_full() && (!last || self.rows.offsets.is_empty()) {
+            return Ok(Flow::More);
+        }
+        self.hand_out(&[], out)
+    }
+
     /// Hands out the rows so far as a batch.
-    fn hand_out(&mut self, data: &[u8], out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
+    fn hand_out(&mut self, data: &[u8], out: Out<'_>) -> Result<Flow, Error> {
         let ends = std::mem::take(&mut self.rows.ends);
         let mut rows = std::mem::replace(&mut self.rows, Rows::new(self.plan, ends));
         let Some(filter) = self.filter else { return out(rows.finish(self.plan, self.pass, &self.chunk)) };
@@ -398,7 +524,7 @@ impl<'r> Reader<'r> {
                 UNKNOWN => {
                     let (line, _, indexed) = self.bounds(data, at);
                     let read = self.open(data, line, indexed);
-                    self.fill(data, line, &read, take);
+                    self.fill(data, line, &read, take, &ALONE);
                 }
                 origin => {
                     while layouts.get(run + 1).is_some_and(|(first, _)| first <= row) {

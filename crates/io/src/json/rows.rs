@@ -86,21 +86,23 @@ impl Rows {
 
 /// What is added to the counters at the end of a chunk.
 #[derive(Default)]
-pub(super) struct Count {
+pub(crate) struct Count {
     pub records: u64,
     pub blank: u64,
     pub not_json: u64,
     pub not_utf8: u64,
+    pub unlike: u64,
     pub no_timestamp: u64,
 }
 
 impl Count {
-    pub(super) fn add_to(&self, counters: &Counters) {
+    pub(crate) fn add_to(&self, counters: &Counters) {
         for (counter, n) in [
             (&counters.records, self.records),
             (&counters.blank, self.blank),
             (&counters.not_json, self.not_json),
             (&counters.not_utf8, self.not_utf8),
+            (&counters.unlike, self.unlike),
             (&counters.no_timestamp, self.no_timestamp),
         ] {
             if n > 0 {
@@ -112,7 +114,7 @@ impl Count {
 
 /// Reads times; neighbouring records share theirs, and text is dear to read.
 #[derive(Default)]
-pub(super) struct Times {
+pub(crate) struct Times {
     text: Vec<u8>,
     kind: Option<Kind>,
     time: Option<i64>,
@@ -120,7 +122,7 @@ pub(super) struct Times {
 
 impl Times {
     #[inline]
-    pub(super) fn read(&mut self, kind: Kind, text: &[u8]) -> Option<i64> {
+    pub(crate) fn read(&mut self, kind: Kind, text: &[u8]) -> Option<i64> {
         if self.kind != Some(kind) || self.text != text {
             self.kind = Some(kind);
             self.text.clear();

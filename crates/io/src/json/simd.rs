@@ -53,6 +53,21 @@ pub struct Borders {
     pub high: u64,
 }
 
+/// The bytes of a block that tell where lists and maps end, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brackets {
+    /// `"`
+    pub quotes: u64,
+    /// `\`
+    pub slashes: u64,
+    /// `{` and `[`
+    pub opens: u64,
+    /// `}` and `]`
+    pub closes: u64,
+    /// Line feeds.
+    pub feeds: u64,
+}
+
 /// The operations. A value of the type is proof that the processor has them.
 pub trait Simd: Copy {
     /// Differences found so far.
@@ -70,6 +85,18 @@ pub trait Simd: Copy {
 
     /// The borders of lines in a block.
     fn borders(self, block: &[u8; 64]) -> Borders;
+
+    /// The brackets of a block.
+    fn brackets(self, block: &[u8; 64]) -> Brackets {
+        Brackets {
+            quotes: self.equal(block, 0, b'"'),
+            slashes: self.equal(block, 0, b'\\'),
+            // Square brackets differ from curly ones by one bit.
+            opens: self.equal(block, 0x20, b'{'),
+            closes: self.equal(block, 0x20, b'}'),
+            feeds: self.equal(block, 0, b'\n'),
+        }
+    }
 
     /// The bytes of a block that are `byte` once the bits of `fold` are set in them.
     fn equal(self, block: &[u8; 64], fold: u8, byte: u8) -> u64;

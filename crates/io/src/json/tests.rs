@@ -133,7 +133,7 @@ fn rounds() -> usize {
 #[test]
 fn walking_by_tokens_finds_what_the_cursor_finds() {
     let name = |text: &str| Segment::Name { text: text.into(), quoted: false };
-    let mut tree = Tree::new();
+    let mut tree = Tree::new(super::USUAL);
     for path in [vec![name("a")], vec![name("b"), name("bc")], vec![name("bc")], vec![name("a"), Segment::Index(0)]] {
         tree.add(&path);
     }

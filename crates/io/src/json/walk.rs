@@ -123,7 +123,7 @@ impl<'a> Walk<'a> {
         }
         loop {
             let key = self.key()?;
-            if outer && let Some(leaf) = Tree::reserved(&key) {
+            if outer && let Some(leaf) = self.tree.reserved(&key) {
                 let hit = self.take()?;
                 self.hits.set(leaf, hit);
             } else {

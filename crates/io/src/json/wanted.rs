@@ -7,12 +7,28 @@ use backsight_lang::ast::Segment;
 /// Keys by which a record gives system fields itself. Leaf `i` of every tree is key `i` here, at the top of a record.
 pub const RESERVED: [&[u8]; 6] = [b"@timestamp", b"@message", b"@logStream", b"@log", b"@ingestionTime", b"@ptr"];
 
+/// Keys by which records give system fields, and the leaf each stands for.
+pub type Reserved = &'static [(&'static [u8], Leaf)];
+
+/// What records of most formats reserve.
+pub const USUAL: Reserved =
+    &[(RESERVED[0], 0), (RESERVED[1], 1), (RESERVED[2], 2), (RESERVED[3], 3), (RESERVED[4], 4), (RESERVED[5], 5)];
+
 /// A leaf: one reading of one wanted path. Numbers a place for its value.
 pub type Leaf = u32;
 
+/// The leaf of the reserved key `@timestamp`.
+pub const TIMESTAMP: Leaf = 0;
 /// The leaf of the reserved key `@message`.
 pub const MESSAGE: Leaf = 1;
+/// The leaf of the reserved key `@logStream`.
+pub const LOG_STREAM: Leaf = 2;
+/// The leaf of the reserved key `@ingestionTime`.
+pub const INGESTION_TIME: Leaf = 4;
+const _: () = assert!(matches!(RESERVED[TIMESTAMP as usize], b"@timestamp"));
 const _: () = assert!(matches!(RESERVED[MESSAGE as usize], b"@message"));
+const _: () = assert!(matches!(RESERVED[LOG_STREAM as usize], b"@logStream"));
+const _: () = assert!(matches!(RESERVED[INGESTION_TIME as usize], b"@ingestionTime"));
 
 /// All readings of all wanted paths, merged.
 #[derive(Debug)]
@@ -20,6 +36,9 @@ pub struct Tree {
     /// The root comes first.
     nodes: Vec<Node>,
     leaves: Leaf,
+    reserved: Reserved,
+    /// All reserved keys start with `@`.
+    marked: bool,
 }
 
 #[derive(Debug, Default)]
@@ -91,8 +110,9 @@ impl Hits {
 
 impl Tree {
     /// A tree of nothing but the reserved keys.
-    pub fn new() -> Tree {
-        Tree { nodes: vec![Node::default()], leaves: RESERVED.len() as Leaf }
+    pub fn new(reserved: Reserved) -> Tree {
+        let marked = reserved.iter().all(|(key, _)| key.starts_with(b"@"));
+        Tree { nodes: vec![Node::default()], leaves: RESERVED.len() as Leaf, reserved, marked }
     }
 
     /// Adds a path of the data: its leaves, in the order in which they count.
@@ -154,11 +174,12 @@ impl Tree {
     }
 
     /// The leaf of a reserved key.
-    pub fn reserved(key: &Quoted<'_>) -> Option<Leaf> {
-        if key.inner.first() != Some(&b'@') && !key.escaped {
+    #[inline]
+    pub fn reserved(&self, key: &Quoted<'_>) -> Option<Leaf> {
+        if self.marked && key.inner.first() != Some(&b'@') && !key.escaped {
             return None;
         }
-        RESERVED.iter().position(|r| key.is(r)).map(|leaf| leaf as Leaf)
+        self.reserved.iter().find(|(r, _)| key.is(r)).map(|(_, leaf)| *leaf)
     }
 
     /// The node behind a key. The root is node 0.
@@ -208,7 +229,7 @@ impl Tree {
         cursor.enter_map()?;
         let mut first = true;
         while let Some(key) = cursor.key(&mut first)? {
-            if outer && let Some(leaf) = Tree::reserved(&key) {
+            if outer && let Some(leaf) = self.reserved(&key) {
                 hits.found[leaf as usize] = take(cursor)?;
                 continue;
             }

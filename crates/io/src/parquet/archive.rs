@@ -10,6 +10,7 @@ use super::{Damage, Origin, ParquetFile, Stretch, guarded, values};
 use crate::archive::{Columns, FACTS, Rebuilder, Rebuilt, System, integer};
 use crate::files::Input;
 use crate::formats::{self, Chunk, Pass, Reader};
+use crate::head::Head;
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
@@ -546,9 +547,9 @@ impl Rows<'_, '_> {
             memory: Arc::clone(&self.pass.memory),
             tap: None,
         };
-        let reader = open(&pass, text);
+        let reader = open(&pass, &Head::new(text));
         let mut found = Vec::new();
-        let chunk = Chunk { data: Buffer::from(text.to_vec()), offset };
+        let chunk = Chunk { data: Buffer::from(text.to_vec()), offset, context: 0 };
         let mut keep = |batch| {
             found.push(batch);
             Ok(Flow::More)

@@ -99,6 +99,11 @@ impl ParquetFile {
         }
     }
 
+    /// The names of its columns, of the outermost level.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.schema.root_schema().get_fields().iter().map(|field| field.name())
+    }
+
     /// All rows, in order, in pieces that can be read independently.
     pub fn stretches(&self) -> Vec<Stretch> {
         let mut out = Vec::new();

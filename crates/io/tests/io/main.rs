@@ -2,8 +2,10 @@
 
 mod codecs;
 mod damage;
+mod frames;
 mod lines;
 mod paths;
+mod texts;
 
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Field, Flow, Note, Scan, Source, Weight};

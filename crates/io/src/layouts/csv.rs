@@ -1,0 +1,81 @@
+//! Tables with a header: comma-separated values, and what else is like them.
+//!
+//! A table with columns such as `@message` is what CloudWatch Logs gave as an answer: its rows are events again.
+
+use crate::formats::{Format, Pass, Reader, Records};
+use crate::head::Head;
+use crate::json;
+use crate::text::{self, Divide, Layout, Names, Time, Variant};
+use std::collections::HashSet;
+
+/// The row of the table.
+pub const FORMAT: Format = Format {
+    name: "csv",
+    about: "comma-separated values with a header",
+    extensions: &["csv"],
+    sources: &[],
+    time: "timestamp, time, eventTime, requestTimeEpoch, requestTime or ts, the first that is there",
+    times: &[],
+    fields: &[],
+    example: "time,ip,status\\n2024-05-01T10:00:00Z,203.0.113.9,200",
+    sniff: |head| is_table(head, b','),
+    reader: Reader::Records(|pass, head| open(pass, head, b',')),
+};
+
+/// Rows of a table.
+const fn row(by: u8) -> Variant {
+    Variant {
+        fits: |_| true,
+        divide: Divide::Table(by),
+        tokens: Names::Header,
+        parts: &[],
+        least: 1,
+        time: Time::Named(crate::system::TIMES),
+    }
+}
+
+/// Opens a table.
+pub(crate) fn open<'a>(pass: &Pass<'a>, head: &Head<'_>, by: u8) -> Box<dyn Records + 'a> {
+    let end = text::table_record(head.bytes, by).unwrap_or(head.bytes.len());
+    let names = cells(head.bytes[..end].trim_ascii_end(), by);
+    if names.iter().any(|name| json::is_system(name.as_bytes())) {
+        return json::table(pass, by, names);
+    }
+    text::records(pass, Layout::new(&[row(by)]), None, names)
+}
+
+/// The cells of a row.
+pub(crate) fn cells(row: &[u8], by: u8) -> Vec<String> {
+    let mut spans = Vec::new();
+    Divide::Table(by).tokens(row, usize::MAX, &mut spans);
+    spans.iter().map(|s| String::from_utf8_lossy(&s.text(row)).into_owned()).collect()
+}
+
+/// True if the file starts with a row of names, and rows of as many cells follow.
+pub(crate) fn is_table(head: &Head<'_>, by: u8) -> bool {
+    let mut rows = Vec::new();
+    let mut rest = head.bytes;
+    while rows.len() < 8
+        && let Some(len) = text::table_record(rest, by)
+    {
+        rows.push(rest[..len].trim_ascii_end());
+        rest = &rest[len..];
+    }
+    if rows.len() < 2 && !rest.is_empty() {
+        rows.push(rest.trim_ascii_end());
+    }
+    let Some((header, rows)) = rows.split_first() else { return false };
+    let names = cells(header, by);
+    let is_name = |name: &String| {
+        let starts = name.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '@');
+        starts && name.len() <= 100 && name.split(' ').count() <= 4 && !name.contains(['{', '}', '=', '"', '[', '<'])
+    };
+    let unique: HashSet<&String> = names.iter().collect();
+    // A header alone, or prose with commas, is no table.
+    names.len() >= 2
+        && unique.len() == names.len()
+        && names.iter().all(is_name)
+        && !rows.is_empty()
+        && rows.iter().all(|row| row.is_empty() || cells(row, by).len() == names.len())
+        && (names.len() >= 3 || names.iter().all(|n| !n.contains(' ')))
+}

@@ -1,0 +1,120 @@
+//! Logs of text: what their layouts make of every kind of line, however the file is cut.
+
+use super::damage::gzip;
+use super::read_bytes;
+use backsight_engine::source::Counters;
+use backsight_io::{Options, formats};
+
+/// Sizes of pieces to cut by.
+const CUTS: &[usize] = &[1, 7, 64, 100, 1 << 20];
+
+/// A file, its format, the fields to look at, the rows, and how many records are unlike the others.
+type Case = (&'static str, &'static str, &'static [&'static str], &'static [&'static [&'static str]], u64);
+
+const CASES: &[Case] = &[
+    (
+        "2024-05-01T10:00:00.000Z first\n  second line\n\n2024-05-01T10:00:01.500Z {\"a\":{\"b\":1}}\n2024-05-01T10:00:02.000Z {\n  \"a\": {\"b\": 2}\n}\r\n2024-05-01T10:00:03.000Z \n2024-05-01T10:00:04Z not a new one",
+        "cwl-export",
+        &["@timestamp", "@message", "a.b"],
+        &[
+            &["2024-05-01 10:00:00.000", "first\n  second line\n", ""],
+            &["2024-05-01 10:00:01.500", "{\"a\":{\"b\":1}}", "1"],
+            &["2024-05-01 10:00:02.000", "{\n  \"a\": {\"b\": 2}\n}", "2"],
+            &["2024-05-01 10:00:03.000", "\n2024-05-01T10:00:04Z not a new one", ""],
+        ],
+        0,
+    ),
+    (
+        "2 1 eni-1 10.0.0.1 10.0.0.2 1 22 6 1 40 1714557600 1714557660 ACCEPT OK\n2 1 eni-1 - - - - - - - 1714557601 1714557660 - NODATA extra\nshort line\n",
+        "vpcflow",
+        &["@timestamp", "srcaddr", "dst_port", "logStatus", "vpcId"],
+        &[
+            &["2024-05-01 10:00:00.000", "10.0.0.1", "22", "OK", ""],
+            &["2024-05-01 10:00:01.000", "-", "-", "NODATA", "extra"],
+            &["", "", "", "", ""],
+        ],
+        1,
+    ),
+    (
+        "version vpc-id srcaddr dstaddr start never-heard-of\n10 vpc-1 10.0.0.1 10.0.0.2 1714557600 x\nversion vpc-id srcaddr dstaddr start never-heard-of\n10 vpc-2 10.0.0.3 10.0.0.2 1714557601 y\nstart srcaddr vpc-id\n1714557602 10.0.0.4 vpc-3\n",
+        "vpcflow",
+        &["@timestamp", "srcAddr", "vpcId", "neverHeardOf", "version"],
+        &[
+            &["2024-05-01 10:00:00.000", "10.0.0.1", "vpc-1", "x", "10"],
+            &["2024-05-01 10:00:01.000", "10.0.0.3", "vpc-2", "y", "10"],
+            &["2024-05-01 10:00:02.000", "10.0.0.4", "vpc-3", "", ""],
+        ],
+        0,
+    ),
+    (
+        "a,b\n1,\"x\ny\"\n2,\"\"\"q\"\"\"\n3\n,4\n",
+        "csv",
+        &["a", "b"],
+        &[&["1", "x\ny"], &["2", "\"q\""], &["3", ""], &["", "4"]],
+        0,
+    ),
+    (
+        "#Fields: date time c-ip cs(User-Agent)\r\n2024-05-01\t10:00:00\t10.0.0.1\ta b\r\n#Fields: date time cs-method\r\n2024-05-01\t10:00:01\tGET\r\n",
+        "cloudfront",
+        &["@timestamp", "c_ip", "cs_user_agent", "csMethod", "`cs(User-Agent)`"],
+        &[&["2024-05-01 10:00:00.000", "10.0.0.1", "a b", "", "a b"], &["2024-05-01 10:00:01.000", "", "", "GET", ""]],
+        0,
+    ),
+    (
+        "::1 - - [01/May/2024:10:00:00 +0000] \"GET / HTTP/1.1\" 200 1\ngarbage\nvhost ::1 - - [01/May/2024:10:00:00 +0000] \"GET /b HTTP/1.1\" 200 1 \"-\" \"x\"\n",
+        "clf",
+        &["remote_addr", "path", "status", "user_agent", "server_name"],
+        &[&["::1", "/", "200", "", ""], &["", "", "", "", ""], &["::1", "/b", "200", "x", "vhost"]],
+        1,
+    ),
+];
+
+#[test]
+fn every_layout_gives_the_same_rows_in_any_cut() {
+    for (content, format, want, expected, unlike) in CASES {
+        assert_eq!(formats::sniff(content.as_bytes()).name, *format, "{content}");
+        for &morsel in CUTS {
+            for compressed in [false, true] {
+                let bytes = if compressed { gzip(content.as_bytes()) } else { content.as_bytes().to_vec() };
+                let pass = read_bytes(&bytes, want, Options { morsel, ..Options::default() });
+                let text = |cell: &String| cell.split_once(':').map_or(String::new(), |(_, text)| text.to_string());
+                let found: Vec<Vec<String>> = pass.rows.iter().map(|r| r.iter().map(text).collect()).collect();
+                assert_eq!(found, *expected, "{content} cut at {morsel}, compressed {compressed}");
+                assert_eq!(Counters::get(&pass.counters.unlike), *unlike);
+                assert_eq!(Counters::get(&pass.counters.not_json), 0);
+                assert_eq!(pass.records() as usize, expected.len());
+            }
+        }
+    }
+}
+
+/// The start of a file, and what it is taken for.
+const RECOGNISED: &[(&str, &str)] = &[
+    ("https 2024-05-01T10:00:00.1Z app/x/1 1.2.3.4:1 - -1 -1 -1 200 - 1 2 \"GET / HTTP/1.1\" \"a\" - -", "alb"),
+    ("2024-05-01T10:00:00.1Z 1.2.3.4 36280 443 TLSv1.2 X 4.0 \"CN=a\" - - Success TID", "alb"),
+    ("tls 2.0 2024-05-01T10:00:00 net/x/1 l 1.2.3.4:1 1.2.3.4:2 5 2 98 246 - - -", "nlb"),
+    ("2024-05-01T10:00:00.1Z lb 1.2.3.4:1 1.2.3.4:2 0.1 0.1 0.1 200 200 0 1 \"GET / HTTP/1.1\" \"a\" - -", "clb"),
+    (
+        "owner bucket [06/Feb/2024:00:00:38 +0000] 1.2.3.4 - ID REST.GET.OBJECT k \"GET /k HTTP/1.1\" 200 - 1 1 1 - \"-\" \"a\" -",
+        "s3access",
+    ),
+    ("START RequestId: 1 Version: 1\n", "lambda"),
+    ("1.2.3.4 - - [01/May/2024:10:00:00 +0000]\"GET / HTTP/1.1\" 200 1 c6af9ac6-7b61-11e6-9a41-93e8deadbeef", "apigw"),
+    ("1.2.3.4 - - [01/May/2024:10:00:00 +0000] \"GET / HTTP/1.1\" 200 1", "clf"),
+    ("name\tvalue\na\t1\n", "tsv"),
+    ("ip,status\n1.2.3.4,200\n", "csv"),
+    ("one, two\nthree, four, five\n", "ndjson"),
+    ("2024-05-01 10:00:00,123 INFO started, all well\n2024-05-01 10:00:01,123 INFO more, of it\n", "ndjson"),
+    ("Error: a, b\nError: c, d\n", "ndjson"),
+    ("Hello, world\nGood bye, world\n", "ndjson"),
+    ("May  1 10:00:00 host sshd[1]: Failed password for root from 1.2.3.4 port 1 ssh2\n", "ndjson"),
+    ("2024-05-01T10:00:00Z INFO an application of our own\n", "ndjson"),
+    ("2 apples, 3 pears\n", "ndjson"),
+];
+
+#[test]
+fn text_is_recognised_by_its_first_lines() {
+    for (content, format) in RECOGNISED {
+        assert_eq!(formats::sniff(content.as_bytes()).name, *format, "{content}");
+    }
+}
