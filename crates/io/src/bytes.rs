@@ -8,6 +8,7 @@ use bytes::Bytes;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Files from this size on are mapped. A smaller one costs less to read than its page faults.
 const MAP_FROM: u64 = 1 << 20;
@@ -19,8 +20,8 @@ const PIPE_IN_MEMORY: usize = 64 << 20;
 #[derive(Debug)]
 pub struct Stored {
     bytes: Bytes,
-    /// The file behind the map, if the bytes are one.
-    mapped: Option<File>,
+    /// The file behind the map, if the bytes are one, and where in it they begin.
+    mapped: Option<(Arc<File>, usize)>,
 }
 
 impl Stored {
@@ -41,7 +42,7 @@ impl Stored {
         // SAFETY: the map is only read, and `check` keeps to the size the file has. That other processes may change its
         // bytes meanwhile is accepted: bytes are all that is made of them, nothing is checked once and trusted later.
         let map = unsafe { memmap2::Mmap::map(&file)? };
-        Ok(Stored { bytes: Bytes::from_owner(map), mapped: Some(file) })
+        Ok(Stored { bytes: Bytes::from_owner(map), mapped: Some((Arc::new(file), 0)) })
     }
 
     /// Reads a pipe to its end, into memory or, if it is long, a temporary file without a name.
@@ -67,11 +68,17 @@ impl Stored {
     /// How many of the first `end` bytes can be touched safely, now.
     pub fn check(&self, end: usize) -> usize {
         let end = end.min(self.bytes.len());
-        let Some(file) = &self.mapped else { return end };
+        let Some((file, start)) = &self.mapped else { return end };
         match file.metadata() {
-            Ok(now) => end.min(usize::try_from(now.len()).unwrap_or(usize::MAX)),
+            Ok(now) => end.min(usize::try_from(now.len()).unwrap_or(usize::MAX).saturating_sub(*start)),
             Err(_) => 0,
         }
+    }
+
+    /// A part of the file as if it were one. The place must lie within it.
+    pub fn part(&self, place: std::ops::Range<usize>) -> Stored {
+        let mapped = self.mapped.as_ref().map(|(file, start)| (Arc::clone(file), start + place.start));
+        Stored { bytes: self.bytes.slice(place), mapped }
     }
 }
 

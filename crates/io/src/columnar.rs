@@ -69,6 +69,6 @@ impl Morsel for Piece<'_> {
         if let Some(archive) = self.file.archive() {
             return self.file.read_archive(archive, &self.stretch, &self.pass, out);
         }
-        self.file.read(&self.stretch, self.pass.scan, &self.times, self.pass.counters, out)
+        self.file.read(&self.stretch, self.pass.scan, &self.times, &self.pass.counters, out)
     }
 }

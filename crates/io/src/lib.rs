@@ -21,6 +21,7 @@
 //! | paths to files | [`discover`] |
 //! | a file's bytes, mapped or read | [`bytes`] |
 //! | compression: a table of codecs | [`codec`] |
+//! | archives: a table of those whose members are read in place | [`container`] |
 //! | formats: a table, and what each must offer | [`formats`] |
 //! | a file of records cut into chunks of whole records | [`records`] |
 //! | JSON lines to batches | [`json`] |
@@ -33,17 +34,22 @@ pub mod archive;
 pub mod bytes;
 pub mod codec;
 mod columnar;
+pub mod container;
+mod content;
 pub mod discover;
 mod fetch;
 pub mod files;
 pub mod formats;
+pub mod input;
 pub mod json;
 pub mod parquet;
 pub mod partitions;
+pub mod profile;
 pub mod records;
 pub mod rows;
 mod scratch;
 pub mod system;
+pub mod tally;
 
 pub use files::{Files, Input, open};
 pub use formats::FORMATS;

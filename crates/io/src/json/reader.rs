@@ -92,7 +92,7 @@ impl<'r> Reader<'r> {
         } else {
             self.lines(out)
         };
-        self.count.add_to(self.pass.counters);
+        self.count.add_to(&self.pass.counters);
         self.layouts.give_back(self.plan);
         flow
     }
