@@ -156,14 +156,10 @@ pub struct Counters {
     pub not_utf8: AtomicU64,
     /// Rows without a readable `@timestamp`, where one was asked for.
     pub no_timestamp: AtomicU64,
-    /// Records that give a wanted field twice; the last counts.
-    pub duplicate_keys: AtomicU64,
-    /// Wanted strings with half of a surrogate pair, which stands for no character: shown as U+FFFD.
-    pub lone_surrogates: AtomicU64,
-    /// Records with zero bytes.
-    pub nul: AtomicU64,
     /// Bytes of input files that could not be read; where is in the notes.
     pub lost: AtomicU64,
+    /// Files that were not read because the dates in their paths lie outside the time range.
+    pub out_of_range: AtomicU64,
     /// Findings about the input, in no particular order; sorted by file and offset when shown.
     pub notes: std::sync::Mutex<Vec<Note>>,
     /// The file that was begun last, for progress.
@@ -194,13 +190,14 @@ pub const COUNTS: &[Count] = &[
     ("blank", |c| &c.blank),
     ("bytes", |c| &c.bytes),
     ("input_bytes", |c| &c.input_bytes),
+    ("columnar_bytes", |c| &c.columnar_bytes),
+    ("fetched_bytes", |c| &c.fetched_bytes),
+    ("passed_groups", |c| &c.passed_groups),
     ("not_json", |c| &c.not_json),
     ("not_utf8", |c| &c.not_utf8),
     ("no_timestamp", |c| &c.no_timestamp),
-    ("duplicate_keys", |c| &c.duplicate_keys),
-    ("lone_surrogates", |c| &c.lone_surrogates),
-    ("nul", |c| &c.nul),
     ("lost", |c| &c.lost),
+    ("out_of_range", |c| &c.out_of_range),
 ];
 
 impl Counters {

@@ -17,6 +17,8 @@ pub(crate) struct Content {
     pub body: Body,
     /// What was noticed on the way.
     pub findings: Vec<Finding>,
+    /// The bytes as stored, where they lie by themselves.
+    pub stored: Option<Arc<Stored>>,
 }
 
 /// What a file holds.
@@ -34,6 +36,7 @@ impl Content {
     /// Opens a file.
     pub(crate) fn open(input: &Input) -> Result<Content, Error> {
         let (stored, method) = input.stored()?;
+        let kept = Some(Arc::clone(&stored));
         let mut findings = Vec::new();
         let (head, body) = match method {
             Method::Deflated { crc, size } => {
@@ -45,7 +48,7 @@ impl Content {
             }
             Method::Plain => plain(stored),
         };
-        Content::layers(input, head, body, findings)
+        Ok(Content { stored: kept, ..Content::layers(input, head, body, findings)? })
     }
 
     /// Opens what a decoder gives.
@@ -78,7 +81,7 @@ impl Content {
             };
             (head, body) = start_decoding(Box::new(Utf16::new(bytes)), &mut findings)?;
         }
-        Ok(Content { codec: outermost, head, body, findings })
+        Ok(Content { codec: outermost, head, body, findings, stored: None })
     }
 }
 

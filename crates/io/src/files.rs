@@ -2,15 +2,16 @@
 
 use crate::Options;
 use crate::archive::{self, Tap};
+use crate::bytes::Stored;
 use crate::codec::Codec;
 use crate::container::{self, Container};
 use crate::content::{Body, Content, decode_all};
 use crate::discover::discover;
 use crate::formats::{self, FORMATS, Format, Memory, Pass, Queue, Reader};
 pub use crate::input::Input;
-use crate::partitions;
 use crate::records::{Broken, Plain, Stream, finding, read_all};
 use crate::tally::{Counted, Tally};
+use crate::{dates, partitions};
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Flow, Morsel, Morsels, Note, Scan, Source, Weight};
 use backsight_engine::value::column::{Batch, OFFSET_BITS};
@@ -167,6 +168,11 @@ impl Morsels for Sequence<'_> {
             state.queue = None;
             let input = self.files.inputs.get(state.next)?;
             state.next += 1;
+            if dates::is_outside(&input.stream, self.scan.range) {
+                Counters::add(&self.counters.out_of_range, 1);
+                Counters::add(&self.counters.input_bytes, input.size.unwrap_or(0));
+                continue;
+            }
             self.counters.reading(&input.shown);
             let pass = Pass {
                 input: Arc::clone(input),
@@ -244,14 +250,17 @@ impl Files {
         pass: Pass<'a>,
         content: Content,
     ) -> Result<Option<Box<dyn Queue<'a> + 'a>>, Error> {
-        Ok(self.forgiving(pass, |pass| self.start_content(pass, content, true))?.map(|(queue, _)| queue))
+        let started = self.forgiving(pass, &mut None, |pass, _| self.start_content(pass, content, true))?;
+        Ok(started.map(|(queue, _)| queue))
     }
 
     /// Opens a file for a pass. One that cannot be read is damage, not an error, as long as there are others and the run
     /// is not strict; it then has no morsels. `last`: no file follows it.
     fn start<'a>(&'a self, pass: Pass<'a>, last: bool) -> Result<Option<Started<'a>>, Error> {
-        self.forgiving(pass, |pass| {
+        let mut stored = None;
+        self.forgiving(pass, &mut stored, |pass, stored| {
             let content = Content::open(&pass.input)?;
+            stored.clone_from(&content.stored);
             self.start_content(pass, content, last)
         })
     }
@@ -259,14 +268,16 @@ impl Files {
     fn forgiving<'a>(
         &'a self,
         pass: Pass<'a>,
-        start: impl FnOnce(Pass<'a>) -> Result<Option<Started<'a>>, Error>,
+        stored: &mut Option<Arc<Stored>>,
+        start: impl FnOnce(Pass<'a>, &mut Option<Arc<Stored>>) -> Result<Option<Started<'a>>, Error>,
     ) -> Result<Option<Started<'a>>, Error> {
         let forgive = self.is_one_of_many(&pass) && !self.options.strict;
-        let tally = Arc::clone(&pass.counters);
-        let (offset, why) = match start(pass.clone()) {
+        let (offset, why) = match start(pass.clone(), stored) {
             Err(Error::Input { offset, why, .. }) if forgive => (offset, why),
             Err(Error::Io { source, .. }) if forgive => (None, format!("cannot be read: {source}")),
-            Ok(Some((queue, shared))) => return Ok(Some((Box::new(Counted { queue, tally }), shared))),
+            Ok(Some((queue, shared))) => {
+                return Ok(Some((Box::new(Counted { queue, pass, stored: stored.take() }), shared)));
+            }
             other => return other,
         };
         pass.note(Weight::Damage, offset, why);
@@ -279,7 +290,7 @@ impl Files {
     }
 
     fn start_content<'a>(&'a self, pass: Pass<'a>, content: Content, last: bool) -> Result<Option<Started<'a>>, Error> {
-        let Content { codec, head, body, findings } = content;
+        let Content { codec, head, body, findings, stored: _ } = content;
         if head.is_empty() && findings.is_empty() {
             pass.note(Weight::Notice, None, "empty");
         }

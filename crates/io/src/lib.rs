@@ -36,6 +36,7 @@ pub mod codec;
 mod columnar;
 pub mod container;
 mod content;
+pub mod dates;
 pub mod discover;
 mod fetch;
 pub mod files;

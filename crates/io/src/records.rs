@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 type Out<'o> = &'o mut dyn FnMut(Batch) -> Result<Flow, Error>;
 
 /// What is said when the bytes of a file go away while it is read.
-const SHRUNK: &str = "the file was cut short while being read";
+pub(crate) const SHRUNK: &str = "the file was cut short while being read";
 
 /// A chunk and who reads it.
 struct Piece<'a> {

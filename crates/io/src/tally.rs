@@ -1,9 +1,12 @@
 //! What is counted and noted about one file during a pass.
 
-use crate::formats::Queue;
+use crate::bytes::{Change, Stored};
+use crate::codec::Finding;
+use crate::formats::{Pass, Queue};
 use crate::input::Input;
+use crate::records::{SHRUNK, finding};
 use backsight_engine::error::Error;
-use backsight_engine::source::{Counters, FileCount, Flow, Morsel};
+use backsight_engine::source::{Counters, FileCount, Flow, Morsel, Weight};
 use backsight_engine::value::column::Batch;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -53,29 +56,49 @@ impl Drop for Tally<'_> {
     }
 }
 
-/// A queue whose morsels hand on what they counted.
+/// A queue whose morsels hand on what they counted, and say what happened to their file meanwhile.
 pub(crate) struct Counted<'a> {
     pub queue: Box<dyn Queue<'a> + 'a>,
-    pub tally: Arc<Tally<'a>>,
+    pub pass: Pass<'a>,
+    /// The bytes of the file, where they could change.
+    pub stored: Option<Arc<Stored>>,
 }
 
 struct CountedMorsel<'a> {
     morsel: Box<dyn Morsel + 'a>,
-    tally: Arc<Tally<'a>>,
+    pass: Pass<'a>,
+    stored: Option<Arc<Stored>>,
+}
+
+/// Notes what happened to a file; that bytes went away is an error where the run is strict.
+fn watch(pass: &Pass<'_>, stored: &Option<Arc<Stored>>) -> Result<(), Error> {
+    let Some(change) = stored.as_ref().and_then(|stored| stored.changed()) else { return Ok(()) };
+    let (weight, message) = match change {
+        Change::Zeros => {
+            (Weight::Damage, "the file was cut short while being read; some of what was read are zeros".into())
+        }
+        Change::Shrunk => (Weight::Damage, SHRUNK.to_owned()),
+        Change::Grown(n) => (Weight::Notice, format!("the file grew while being read; {n} bytes more are not read")),
+        Change::Touched => (Weight::Notice, "the file was written to while being read".into()),
+    };
+    finding(
+        pass,
+        &Finding { weight, offset: stored.as_ref().map_or(0, |s| s.check(usize::MAX) as u64), message, lost: 0 },
+    )
 }
 
 impl<'a> Queue<'a> for Counted<'a> {
     fn next(&mut self) -> Option<Box<dyn Morsel + 'a>> {
         let morsel = self.queue.next();
-        self.tally.flush();
-        Some(Box::new(CountedMorsel { morsel: morsel?, tally: Arc::clone(&self.tally) }))
+        self.pass.counters.flush();
+        Some(Box::new(CountedMorsel { morsel: morsel?, pass: self.pass.clone(), stored: self.stored.clone() }))
     }
 }
 
 impl Morsel for CountedMorsel<'_> {
     fn read(self: Box<Self>, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
-        let result = self.morsel.read(out);
-        self.tally.flush();
+        let result = self.morsel.read(out).and_then(|flow| watch(&self.pass, &self.stored).map(|()| flow));
+        self.pass.counters.flush();
         result
     }
 }
