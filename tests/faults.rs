@@ -28,7 +28,13 @@ struct Fault {
 /// Counts all records, those with a field `n`, and adds those up: whatever is lost or doubled shows.
 const COUNT: &[&str] = &["stats count(*) as all, count(n) as with, sum(n) as total"];
 
-fn fault(what: &'static str, files: Vec<File>, answer: &'static str, exit: i32, said: &'static [&'static str]) -> Fault {
+fn fault(
+    what: &'static str,
+    files: Vec<File>,
+    answer: &'static str,
+    exit: i32,
+    said: &'static [&'static str],
+) -> Fault {
     Fault { what, files, args: COUNT, answer, exit, said }
 }
 
@@ -40,7 +46,9 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// Records with these numbers.
 fn records(numbers: std::ops::Range<u32>) -> Vec<u8> {
-    numbers.flat_map(|n| format!("{{\"n\":{n},\"pad\":\"{:x}\"}}\n", n.wrapping_mul(2_654_435_761)).into_bytes()).collect()
+    numbers
+        .flat_map(|n| format!("{{\"n\":{n},\"pad\":\"{:x}\"}}\n", n.wrapping_mul(2_654_435_761)).into_bytes())
+        .collect()
 }
 
 /// Record 1 and 2, with something between them.
@@ -69,17 +77,35 @@ fn containers() -> Vec<Fault> {
     let padded = [whole.clone(), vec![0; 512]].concat();
     let noise = [whole.clone(), b"tape label".to_vec()].concat();
     vec![
-        fault("C1 cut in the header", vec![("a.gz", whole[..8].to_vec()), ("b", records(0..2))], "2,2,1", 3, &["truncated"]),
+        fault(
+            "C1 cut in the header",
+            vec![("a.gz", whole[..8].to_vec()), ("b", records(0..2))],
+            "2,2,1",
+            3,
+            &["truncated"],
+        ),
         fault("C1 cut in the trailer", vec![("a.gz", cut)], "100,100,4950", 3, &["truncated", "at byte"]),
         Fault {
             args: &["stats count(*) > 20 and count(*) < 80 as half"],
             ..fault("C1 cut in half", vec![("a.gz", half)], "1", 3, &["truncated"])
         },
-        fault("C2 wrong checksum", vec![("a.gz", flipped(whole.clone(), 8))], "100,100,4950", 3, &["checksum mismatch"]),
+        fault(
+            "C2 wrong checksum",
+            vec![("a.gz", flipped(whole.clone(), 8))],
+            "100,100,4950",
+            3,
+            &["checksum mismatch"],
+        ),
         fault("C2 wrong size", vec![("a.gz", flipped(whole.clone(), 1))], "100,100,4950", 3, &["checksum mismatch"]),
         Fault {
             args: &["filter n < 40 or n >= 80 | stats count(*) as n, sum(n) as total"],
-            ..fault("C3 a flipped bit", vec![("a.gz", broken)], "60,2570", 3, &["damaged: a.gz at byte", "reading goes on"])
+            ..fault(
+                "C3 a flipped bit",
+                vec![("a.gz", broken)],
+                "60,2570",
+                3,
+                &["damaged: a.gz at byte", "reading goes on"],
+            )
         },
         fault("C4 many members", vec![("a.gz", members)], "100,100,4950", 0, &[]),
         fault("C5 zeros behind", vec![("a.gz", padded)], "100,100,4950", 0, &["512 zero bytes after"]),
@@ -88,16 +114,16 @@ fn containers() -> Vec<Fault> {
         fault("C6 gzip under .json", vec![("a.json", gzip(&records(0..3)))], "3,3,3", 0, &[]),
         Fault {
             args: &[COUNT[0], "--max-expansion", "1"],
-            ..fault(
-                "C7 a bomb",
-                vec![("a.gz", gzip(&vec![b' '; (1 << 30) / 256 + (1 << 20)]))],
-                "0,0,",
-                0,
-                &[],
-            )
+            ..fault("C7 a bomb", vec![("a.gz", gzip(&vec![b' '; (1 << 30) / 256 + (1 << 20)]))], "0,0,", 0, &[])
         },
-        Fault { args: &[COUNT[0], "--lenient"], ..fault("lenient", vec![("a.gz", flipped(whole.clone(), 8))], "100,100,4950", 0, &["damaged"]) },
-        Fault { args: &[COUNT[0], "--strict"], ..fault("strict", vec![("a.gz", flipped(whole.clone(), 8))], "", 2, &["checksum mismatch"]) },
+        Fault {
+            args: &[COUNT[0], "--lenient"],
+            ..fault("lenient", vec![("a.gz", flipped(whole.clone(), 8))], "100,100,4950", 0, &["damaged"])
+        },
+        Fault {
+            args: &[COUNT[0], "--strict"],
+            ..fault("strict", vec![("a.gz", flipped(whole.clone(), 8))], "", 2, &["checksum mismatch"])
+        },
     ]
 }
 
@@ -164,8 +190,20 @@ fn lines() -> Vec<Fault> {
 
 fn files() -> Vec<Fault> {
     vec![
-        fault("P3 a footer that claims too much", vec![("a.parquet", b"PAR1\xff\xff\xff\x7fPAR1".to_vec()), ("b", records(0..2))], "2,2,1", 3, &["a.parquet"]),
-        fault("F3 odd names", vec![("-n", records(0..1)), ("a\nb\x1b[31m", records(1..3)), ("\u{202e}c", b"x\n".to_vec())], "4,3,3", 0, &["\\u{202e}c: 1 record not JSON"]),
+        fault(
+            "P3 a footer that claims too much",
+            vec![("a.parquet", b"PAR1\xff\xff\xff\x7fPAR1".to_vec()), ("b", records(0..2))],
+            "2,2,1",
+            3,
+            &["a.parquet"],
+        ),
+        fault(
+            "F3 odd names",
+            vec![("-n", records(0..1)), ("a\nb\x1b[31m", records(1..3)), ("\u{202e}c", b"x\n".to_vec())],
+            "4,3,3",
+            0,
+            &["\\u{202e}c: 1 record not JSON"],
+        ),
     ]
 }
 
@@ -201,7 +239,8 @@ struct Run {
 fn run(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
     let mut command = assert_cmd::Command::cargo_bin("backsight").expect("the binary is built");
     command.current_dir(folder).env_remove("NO_COLOR").envs(env.iter().copied());
-    let output = command.arg("query").args(["--format", "csv", "--csv-raw"]).args(args).arg(".").output().expect("runs");
+    let output =
+        command.arg("query").args(["--format", "csv", "--csv-raw"]).args(args).arg(".").output().expect("runs");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Run { exit: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
@@ -228,7 +267,8 @@ fn times_do_not_depend_on_the_machine() {
         .into_iter()
         .zip(["C", "de_DE.UTF-8", "tr_TR.UTF-8", "ar_SA", "nonsense"])
         .map(|(zone, locale)| {
-            let run = run(folder.path(), &["fields @timestamp, toMillis(@timestamp)"], &[("TZ", zone), ("LC_ALL", locale)]);
+            let run =
+                run(folder.path(), &["fields @timestamp, toMillis(@timestamp)"], &[("TZ", zone), ("LC_ALL", locale)]);
             (format!("{} {}", run.exit, run.out), zone)
         })
         .collect();

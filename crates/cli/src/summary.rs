@@ -59,6 +59,11 @@ impl Summary {
         }
     }
 
+    /// A counter by its name.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.counts.iter().find(|(n, _)| *n == name).map_or(0, |(_, count)| *count)
+    }
+
     /// Part of the input could not be read.
     pub(crate) fn damaged(&self) -> bool {
         self.notes.iter().any(|n| n.weight == Weight::Damage)
@@ -92,9 +97,7 @@ impl Summary {
         }
         let damaged = self.notes.iter().filter(|n| n.weight == Weight::Damage).count() as u64;
         let noticed = self.notes.len() as u64 - damaged;
-        let unclean =
-            |count: &dyn Fn(&str) -> u64| UNCLEAN.iter().map(|(name, what)| (count(name), *what)).collect::<Vec<_>>();
-        let counts = unclean(&|name| self.counts.iter().find(|(n, _)| *n == name).map_or(0, |(_, count)| *count));
+        let counts = UNCLEAN.iter().map(|(name, what)| (self.count(name), *what)).collect();
         for (n, what) in [vec![(damaged, "damaged place")], counts, vec![(noticed, "notice")]].concat() {
             if n > 0 {
                 let _ = write!(line, "; {}", counted(n, what));
