@@ -87,6 +87,8 @@ pub(crate) enum Command {
     /// Run query files and folders of them: one result a query
     #[command(override_usage = "backsight run [OPTIONS] FILE.bsq|DIR... --on PATH... [-o OUTDIR]")]
     Run(RunArgs),
+    /// What the files are and which fields their records have: kinds, presence, distinct values, examples
+    Fields(FieldsArgs),
     /// Print query files in canonical form
     Fmt(FmtArgs),
     /// Report problems in query files
@@ -226,6 +228,20 @@ pub(crate) struct ManArgs {
     /// Write the pages of the program and all its commands into a folder
     #[arg(short, long, value_name = "DIR", conflicts_with = "command")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FieldsArgs {
+    /// Files, directories, globs, or `-` for standard input
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<OsString>,
+    /// List only the files: format, compression, records, first and last time
+    #[arg(long)]
+    pub(crate) files: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) reading: ReadArgs,
 }
 
 /// How the answer is written.

@@ -11,6 +11,7 @@ mod convert;
 mod draw;
 mod escape;
 mod exit;
+mod fields;
 mod files;
 mod hunt;
 mod machine;
@@ -60,6 +61,7 @@ fn dispatch(command: Option<Command>, common: &Common) -> Result<u8, Failure> {
         Some(Command::Convert(args)) => convert::convert(&args, common),
         Some(Command::Repl(args)) => repl::repl(&args.paths, &args.reading, common),
         Some(Command::Run(args)) => batch::run(&args, common),
+        Some(Command::Fields(args)) => Ok(fields::fields(&args, common)?),
         Some(Command::Fmt(args)) => files::fmt(&args),
         Some(Command::Lint(args)) => files::lint(&args, look().color),
         Some(Command::Hunt(args)) => Ok(hunt::hunt(&args, common)?),

@@ -246,7 +246,7 @@ pub(crate) fn explain(args: ExplainArgs) -> Result<u8, Failure> {
 }
 
 /// The format asked for, by name or by the extension of the file.
-fn format_of(to: &OutputArgs, look: Look) -> Result<Format, Error> {
+pub(crate) fn format_of(to: &OutputArgs, look: Look) -> Result<Format, Error> {
     match (to.format, &to.output) {
         (Some(format), _) => Ok(format),
         (None, Some(path)) if path != Path::new("-") => Format::of_file(path).ok_or_else(|| Error::Input {

@@ -102,7 +102,7 @@ impl Input {
     fn of_format(&self, format: &str) -> Vec<PathBuf> {
         let Some(files) = &self.files else { return Vec::new() };
         let Some(format) = backsight_io::formats::data_source(format) else { return Vec::new() };
-        files.only(&[format]).inputs().iter().map(|input| input.path.clone()).collect()
+        files.of_formats(&[format]).inputs().iter().map(|input| input.path.clone()).collect()
     }
 
     /// One file, read as the whole input is.
@@ -194,7 +194,7 @@ impl Catalog for Input {
         if let Some(files) = &self.files
             && formats.len() == wanted.len()
         {
-            return Ok(self.opened(Arc::new(files.only(&formats))));
+            return Ok(self.opened(Arc::new(files.of_formats(&formats))));
         }
         let mut paths = Vec::new();
         for source in wanted {

@@ -3,8 +3,9 @@
 use crate::escape;
 use crate::exit;
 use backsight_engine::Outcome;
-use backsight_engine::source::{Counters, Note, Weight};
+use backsight_engine::source::{COUNTS, Counters, FileCount, Note, Weight};
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Findings listed one by one; more than these are only counted.
@@ -19,20 +20,14 @@ pub(crate) struct Summary {
     pub(crate) records: u64,
     /// Bytes of records, decompressed.
     pub(crate) bytes: u64,
-    /// Bytes of input files.
-    pub(crate) input_bytes: u64,
     /// Bytes of input files that were in fact read.
     pub(crate) bytes_read: u64,
     /// Row groups of Parquet that were passed over.
     pub(crate) passed_groups: u64,
-    /// Records that are not JSON in a JSON log.
-    pub(crate) not_json: u64,
-    /// Records that do not look like those of their log.
-    pub(crate) unlike: u64,
-    /// Records with bytes that are not UTF-8.
-    pub(crate) not_utf8: u64,
-    /// Rows without a readable time where one was asked for.
-    pub(crate) no_timestamp: u64,
+    /// All counters with their names, these included.
+    pub(crate) counts: Vec<(&'static str, u64)>,
+    /// Each file, and each member of an archive, by itself; in source order.
+    pub(crate) files: Vec<Arc<FileCount>>,
     /// Findings about the input, by file and offset.
     pub(crate) notes: Vec<Note>,
     /// Wall time.
@@ -48,21 +43,25 @@ impl Summary {
         notes.extend_from_slice(found_before);
         notes.sort();
         notes.dedup();
+        let mut files = counters.files.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        files.sort_by(|a, b| (a.position, &a.file).cmp(&(b.position, &b.file)));
         Summary {
             rows: outcome.rows,
             records: Counters::get(&counters.records),
             bytes: Counters::get(&counters.bytes),
-            input_bytes: Counters::get(&counters.input_bytes),
             bytes_read: counters.bytes_read(),
             passed_groups: Counters::get(&counters.passed_groups),
-            not_json: Counters::get(&counters.not_json),
-            unlike: Counters::get(&counters.unlike),
-            not_utf8: Counters::get(&counters.not_utf8),
-            no_timestamp: Counters::get(&counters.no_timestamp),
+            counts: COUNTS.iter().map(|(name, counter)| (*name, Counters::get(counter(counters)))).collect(),
+            files,
             notes,
             elapsed,
             partial: outcome.partial,
         }
+    }
+
+    /// A counter by its name.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.counts.iter().find(|(n, _)| *n == name).map_or(0, |(_, count)| *count)
     }
 
     /// Part of the input could not be read.
@@ -98,14 +97,8 @@ impl Summary {
         }
         let damaged = self.notes.iter().filter(|n| n.weight == Weight::Damage).count() as u64;
         let noticed = self.notes.len() as u64 - damaged;
-        for (n, what) in [
-            (damaged, "damaged place"),
-            (self.not_json, "record not JSON"),
-            (self.unlike, "record unlike its log"),
-            (self.not_utf8, "record not UTF-8"),
-            (self.no_timestamp, "row without timestamp"),
-            (noticed, "notice"),
-        ] {
+        let counts = UNCLEAN.iter().map(|(name, what)| (self.count(name), *what)).collect();
+        for (n, what) in [vec![(damaged, "damaged place")], counts, vec![(noticed, "notice")]].concat() {
             if n > 0 {
                 let _ = write!(line, "; {}", counted(n, what));
             }
@@ -121,7 +114,27 @@ impl Summary {
             let more = self.notes.len() - LISTED;
             let _ = writeln!(line, "… and {more} more; `--stats json` lists all");
         }
+        self.unclean_files(&mut line);
         line
+    }
+
+    /// Which of several files the counts of what was not clean come from.
+    fn unclean_files(&self, line: &mut String) {
+        if self.files.len() < 2 {
+            return;
+        }
+        let counter = |name: &str| COUNTS.iter().find(|(n, _)| *n == name).map(|(_, counter)| counter);
+        let of = |file: &FileCount, name| counter(name).map_or(0, |counter| Counters::get(counter(&file.counts)));
+        let mut unclean = self.files.iter().filter_map(|file| {
+            let counts = UNCLEAN.iter().map(|(name, what)| (of(file, name), *what)).filter(|(n, _)| *n > 0);
+            let said = counts.map(|(n, what)| counted(n, what)).collect::<Vec<_>>().join(", ");
+            (!said.is_empty()).then(|| format!("{}: {said}\n", escape::visible(&file.file)))
+        });
+        line.extend(unclean.by_ref().take(LISTED));
+        let more = unclean.count();
+        if more > 0 {
+            let _ = writeln!(line, "… and {more} more files; `--stats json` lists all");
+        }
     }
 
     /// For programs: the same as one JSON object.
@@ -135,14 +148,51 @@ impl Summary {
                 })
             })
             .collect();
-        serde_json::json!({
-            "rows": self.rows, "records": self.records, "bytes": self.bytes, "input_bytes": self.input_bytes,
+        let mut stats = serde_json::json!({
+            "rows": self.rows, "seconds": self.elapsed.as_secs_f64(),
             "bytes_read": self.bytes_read, "row_groups_passed": self.passed_groups,
-            "seconds": self.elapsed.as_secs_f64(), "not_json": self.not_json, "unlike": self.unlike, "not_utf8": self.not_utf8,
-            "no_timestamp": self.no_timestamp, "partial": self.partial, "exit": exit,
-            "notes": notes, "warnings": warnings,
-        })
+        });
+        for (name, n) in &self.counts {
+            stats[*name] = (*n).into();
+        }
+        let files: Vec<_> = self.files.iter().map(|file| of_file(file)).collect();
+        for (name, value) in [
+            ("partial", self.partial.into()),
+            ("exit", exit.into()),
+            ("notes", notes.into()),
+            ("warnings", warnings.into()),
+            ("files", files.into()),
+        ] {
+            stats[name] = value;
+        }
+        stats
     }
+}
+
+/// What is said of counters that are not zero, in this order.
+const UNCLEAN: &[(&str, &str)] = &[
+    ("lost", "byte lost"),
+    ("not_json", "record not JSON"),
+    ("unlike", "record unlike its log"),
+    ("not_utf8", "record not UTF-8"),
+    ("no_timestamp", "row without timestamp"),
+    ("out_of_range", "file outside the time range by its path"),
+];
+
+/// One file, with the counts that are not zero.
+fn of_file(file: &FileCount) -> serde_json::Value {
+    let taken = file.taken_for.get();
+    let mut out = serde_json::json!({
+        "file": file.file, "format": taken.map(|t| t.0), "compression": taken.and_then(|t| t.1),
+        "records": Counters::get(&file.counts.records),
+    });
+    for (name, counter) in COUNTS {
+        let n = Counters::get(counter(&file.counts));
+        if n > 0 {
+            out[*name] = n.into();
+        }
+    }
+    out
 }
 
 /// `1 row`, `2,395 rows`; only the first word of `what` takes the plural.
@@ -243,8 +293,7 @@ mod tests {
     fn whatever_was_not_clean_is_said() {
         let note = |file: &str, offset, weight| Note { file: file.into(), offset, message: "cut short".into(), weight };
         let summary = Summary {
-            not_json: 1,
-            not_utf8: 2,
+            counts: vec![("not_json", 1), ("not_utf8", 2)],
             notes: vec![note("a\x1b.gz", Some(7), Weight::Damage), note("b", None, Weight::Notice)],
             partial: true,
             elapsed: Duration::from_millis(1),

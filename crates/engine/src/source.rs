@@ -158,13 +158,74 @@ pub struct Counters {
     pub unlike: AtomicU64,
     /// Rows without a readable `@timestamp`, where one was asked for.
     pub no_timestamp: AtomicU64,
+    /// Bytes of input files that could not be read; where is in the notes.
+    pub lost: AtomicU64,
+    /// Files that were not read because the dates in their paths lie outside the time range.
+    pub out_of_range: AtomicU64,
     /// Findings about the input, in no particular order; sorted by file and offset when shown.
     pub notes: std::sync::Mutex<Vec<Note>>,
     /// The file that was begun last, for progress.
     pub file: std::sync::Mutex<String>,
+    /// Each file by itself, in no particular order.
+    pub files: std::sync::Mutex<Vec<std::sync::Arc<FileCount>>>,
 }
 
+/// What a pass has seen of one file, or one member of an archive.
+#[derive(Debug, Default)]
+pub struct FileCount {
+    /// Its name.
+    pub file: String,
+    /// The position before its first record: its place in source order.
+    pub position: u64,
+    /// The format and compression it was taken for.
+    pub taken_for: std::sync::OnceLock<(&'static str, Option<&'static str>)>,
+    /// Its counts; the lists in here stay empty.
+    pub counts: Counters,
+}
+
+/// A counter's name and where it is.
+pub type Count = (&'static str, fn(&Counters) -> &AtomicU64);
+
+/// All counters.
+pub const COUNTS: &[Count] = &[
+    ("records", |c| &c.records),
+    ("blank", |c| &c.blank),
+    ("bytes", |c| &c.bytes),
+    ("input_bytes", |c| &c.input_bytes),
+    ("columnar_bytes", |c| &c.columnar_bytes),
+    ("fetched_bytes", |c| &c.fetched_bytes),
+    ("passed_groups", |c| &c.passed_groups),
+    ("not_json", |c| &c.not_json),
+    ("unlike", |c| &c.unlike),
+    ("not_utf8", |c| &c.not_utf8),
+    ("no_timestamp", |c| &c.no_timestamp),
+    ("lost", |c| &c.lost),
+    ("out_of_range", |c| &c.out_of_range),
+];
+
 impl Counters {
+    /// Begins to count a file.
+    pub fn begin(&self, file: &str, position: u64) -> std::sync::Arc<FileCount> {
+        let count = std::sync::Arc::new(FileCount { file: file.into(), position, ..FileCount::default() });
+        let mut files = self.files.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        files.push(std::sync::Arc::clone(&count));
+        count
+    }
+
+    /// Moves all counts to others, and the notes to the last of them.
+    pub fn hand_on(&self, to: &[&Counters]) {
+        for (_, counter) in COUNTS {
+            let n = counter(self).swap(0, Ordering::Relaxed);
+            if n > 0 {
+                to.iter().for_each(|to| Counters::add(counter(to), n));
+            }
+        }
+        let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        if let Some(last) = to.last() {
+            notes.into_iter().for_each(|note| last.note(note));
+        }
+    }
+
     /// Adds to a counter.
     pub fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Ordering::Relaxed);

@@ -1,13 +1,20 @@
 //! What a file holds on disk, as bytes: mapped into memory where it is large, else read.
 //!
 //! A mapped file that is cut short by someone else while it is being read would end the process (SIGBUS). Its size is
-//! therefore asked again before each piece is touched ([`Stored::check`]), which leaves a window of microseconds.
+//! therefore asked again before each piece is touched ([`Stored::check`]), and in the window of microseconds that this
+//! leaves a [`guard`] puts zeros where the file has nothing any more, and says so.
+
+mod guard;
 
 use backsight_engine::error::Error;
 use bytes::Bytes;
+use guard::Guard;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 /// Files from this size on are mapped. A smaller one costs less to read than its page faults.
 const MAP_FROM: u64 = 1 << 20;
@@ -19,8 +26,41 @@ const PIPE_IN_MEMORY: usize = 64 << 20;
 #[derive(Debug)]
 pub struct Stored {
     bytes: Bytes,
-    /// The file behind the map, if the bytes are one.
-    mapped: Option<File>,
+    /// The file behind the map, if the bytes are one, and where in it they begin.
+    mapped: Option<(Arc<Mapped>, usize)>,
+}
+
+/// What stands behind a map.
+#[derive(Debug)]
+struct Mapped {
+    file: File,
+    /// Size and time of the last change when it was opened.
+    opened: (u64, Option<SystemTime>),
+    guard: Guard,
+    /// Set once somebody was told that the file changed.
+    told: AtomicBool,
+}
+
+fn state(file: &File) -> std::io::Result<(u64, Option<SystemTime>)> {
+    file.metadata().map(|metadata| (metadata.len(), metadata.modified().ok()))
+}
+
+/// A map with its guard, which goes first.
+struct Watched {
+    map: memmap2::Mmap,
+    mapped: Arc<Mapped>,
+}
+
+impl AsRef<[u8]> for Watched {
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.mapped.guard.release();
+    }
 }
 
 impl Stored {
@@ -38,10 +78,14 @@ impl Stored {
     }
 
     fn map(file: File) -> std::io::Result<Stored> {
-        // SAFETY: the map is only read, and `check` keeps to the size the file has. That other processes may change its
-        // bytes meanwhile is accepted: bytes are all that is made of them, nothing is checked once and trusted later.
+        let opened = state(&file)?;
+        // SAFETY: the map is only read, `check` keeps to the size the file has, and the guard is there for the moment in
+        // between. That other processes may change its bytes meanwhile is accepted: bytes are all that is made of them,
+        // nothing is checked once and trusted later.
         let map = unsafe { memmap2::Mmap::map(&file)? };
-        Ok(Stored { bytes: Bytes::from_owner(map), mapped: Some(file) })
+        let mapped = Arc::new(Mapped { guard: Guard::new(&map), file, opened, told: AtomicBool::new(false) });
+        let bytes = Bytes::from_owner(Watched { map, mapped: Arc::clone(&mapped) });
+        Ok(Stored { bytes, mapped: Some((mapped, 0)) })
     }
 
     /// Reads a pipe to its end, into memory or, if it is long, a temporary file without a name.
@@ -67,12 +111,45 @@ impl Stored {
     /// How many of the first `end` bytes can be touched safely, now.
     pub fn check(&self, end: usize) -> usize {
         let end = end.min(self.bytes.len());
-        let Some(file) = &self.mapped else { return end };
-        match file.metadata() {
-            Ok(now) => end.min(usize::try_from(now.len()).unwrap_or(usize::MAX)),
+        let Some((mapped, start)) = &self.mapped else { return end };
+        match mapped.file.metadata() {
+            Ok(now) => end.min(usize::try_from(now.len()).unwrap_or(usize::MAX).saturating_sub(*start)),
             Err(_) => 0,
         }
     }
+
+    /// What happened to the file since it was opened, if anything; said once.
+    pub fn changed(&self) -> Option<Change> {
+        let (mapped, _) = self.mapped.as_ref()?;
+        let (size, time) = mapped.opened;
+        let change = match state(&mapped.file) {
+            _ if mapped.guard.was_hit() => Change::Zeros,
+            Ok((now, _)) if now < size => Change::Shrunk,
+            Ok((now, _)) if now > size => Change::Grown(now - size),
+            Ok((_, now)) if now != time => Change::Touched,
+            _ => return None,
+        };
+        (!mapped.told.swap(true, Ordering::Relaxed)).then_some(change)
+    }
+
+    /// A part of the file as if it were one. The place must lie within it.
+    pub fn part(&self, place: std::ops::Range<usize>) -> Stored {
+        let mapped = self.mapped.as_ref().map(|(file, start)| (Arc::clone(file), start + place.start));
+        Stored { bytes: self.bytes.slice(place), mapped }
+    }
+}
+
+/// What happened to a file while it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It was cut short, and zeros were read for what is gone.
+    Zeros,
+    /// It was cut short.
+    Shrunk,
+    /// It has so many bytes more.
+    Grown(u64),
+    /// Somebody wrote to it.
+    Touched,
 }
 
 impl From<Vec<u8>> for Stored {
@@ -111,6 +188,7 @@ mod tests {
         let stored = Stored::open(file.path()).expect("open");
         file.as_file().set_len(10).expect("cut");
         assert_eq!(stored.check(4096), 10);
+        assert_eq!((stored.changed(), stored.changed()), (Some(Change::Shrunk), None));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod bzip2;
 mod chain;
+mod deflate;
 mod feed;
 mod gzip;
 mod lz4;
@@ -12,6 +13,7 @@ mod utf16;
 mod xz;
 mod zstd;
 
+pub use deflate::{Deflated, checked};
 pub use feed::Feed;
 pub use utf16::Utf16;
 

@@ -84,8 +84,8 @@ impl Morsel for Piece<'_> {
         let pass = &self.pass;
         if partitions::fills(pass) {
             let scan = Scan { equals: Vec::new(), filter: None, ..pass.scan.clone() };
-            return self.file.read(&self.stretch, &scan, &self.times, pass.counters, out);
+            return self.file.read(&self.stretch, &scan, &self.times, &pass.counters, out);
         }
-        self.file.read(&self.stretch, pass.scan, &self.times, pass.counters, out)
+        self.file.read(&self.stretch, pass.scan, &self.times, &pass.counters, out)
     }
 }

@@ -118,6 +118,13 @@ fn unwanted(name: &str) -> Option<&'static str> {
         .then_some("not a log by its name")
 }
 
+/// Why a member of an archive is left out, going by its path.
+pub(crate) fn unwanted_path(path: &str) -> Option<&'static str> {
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let hidden = folders.split('/').any(|f| f.starts_with('.') && !matches!(f, "." | ".."));
+    if hidden { Some("hidden") } else { unwanted(name) }
+}
+
 fn input_error(path: &Path, why: impl Into<String>) -> Error {
     Error::Input { file: path.to_string_lossy().into_owned(), offset: None, why: why.into() }
 }

@@ -18,10 +18,10 @@ impl Files {
         }
     }
 
-    /// The file of a position, and the offset in it.
+    /// The file of a position (of a member of an archive: the archive), and the offset in it.
     pub fn place(&self, position: u64) -> Option<(&crate::Input, u64)> {
         let number = position >> OFFSET_BITS;
-        let input = self.inputs.iter().find(|input| input.number == number)?;
+        let input = self.inputs.iter().find(|input| (input.number..input.number + input.span).contains(&number))?;
         Some((input, position & ((1 << OFFSET_BITS) - 1)))
     }
 
@@ -34,7 +34,8 @@ impl Files {
         let mut found = BTreeMap::new();
         let mut left: BTreeSet<u64> = BTreeSet::new();
         for position in positions {
-            match self.place(*position).and_then(|(input, offset)| self.at_place(input, offset)) {
+            let place = self.place(*position).filter(|(input, _)| *position >> OFFSET_BITS == input.number);
+            match place.and_then(|(input, offset)| self.at_place(input, offset)) {
                 Some(text) => {
                     found.insert(*position, text);
                 }
@@ -48,7 +49,8 @@ impl Files {
         }
         for input in &self.inputs {
             let from = input.position(0);
-            let mut here: BTreeSet<u64> = left.range(from..from + (1 << OFFSET_BITS)).copied().collect();
+            let end = from + (input.span << OFFSET_BITS);
+            let mut here: BTreeSet<u64> = left.range(from..end).copied().collect();
             if here.is_empty() {
                 continue;
             }
@@ -74,8 +76,8 @@ impl Files {
 
     /// A JSON object that stands plain in its file at an offset.
     fn at_place(&self, input: &crate::Input, offset: u64) -> Option<Vec<u8>> {
-        self.detect(input).ok().filter(|d| d.codec.is_none() && d.format.name != "parquet")?;
-        let stored = input.stored().ok()?;
+        self.detect(input).ok().filter(|d| d.codec.is_none() && d.container.is_none() && d.format.name != "parquet")?;
+        let (stored, _) = input.stored().ok()?;
         let rest = stored.bytes().get(usize::try_from(offset).ok()?..)?;
         if rest.first() != Some(&b'{') {
             return None;

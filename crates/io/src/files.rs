@@ -2,84 +2,23 @@
 
 use crate::Options;
 use crate::archive::{self, Tap};
-use crate::bytes::{Stored, io_error};
-use crate::codec::{self, Again, Codec, Decoder, Feed, Finding, Identity, State, Utf16};
-use crate::columnar;
-use crate::discover::{Origin, discover};
-use crate::formats::{self, FORMATS, Format, HEAD, Memory, Pass, Queue, Reader};
+use crate::bytes::Stored;
+use crate::codec::Codec;
+use crate::container::{self, Container};
+use crate::content::{Body, Content, decode_all};
+use crate::discover::discover;
+use crate::formats::{self, FORMATS, Format, Memory, Pass, Queue, Reader};
 use crate::head::Head;
-use crate::partitions;
+pub use crate::input::Input;
 use crate::records::{Broken, Plain, Stream, finding, read_all};
+use crate::tally::{Counted, Tally};
+use crate::{columnar, dates, partitions};
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Flow, Morsel, Morsels, Note, Scan, Source, Weight};
 use backsight_engine::value::column::{Batch, OFFSET_BITS};
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
-/// One file of a source.
-#[derive(Debug)]
-pub struct Input {
-    /// Its number in source order.
-    pub number: u64,
-    /// The number of the first file of the archive it belongs to; its own if it is of none.
-    pub family: u64,
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its name for people.
-    pub shown: String,
-    /// `@log` of its events, unless they have their own.
-    pub log: String,
-    /// `@logStream` of its events, unless they have their own.
-    pub stream: String,
-    /// Fields its folders give: `year=2024/…`.
-    pub partitions: Vec<(String, String)>,
-    /// Bytes as stored; `None` for a pipe.
-    pub size: Option<u64>,
-    origin: Origin,
-    /// What a pipe held, once it has been read.
-    drained: OnceLock<Arc<Stored>>,
-}
-
-impl Input {
-    /// An input that is not read from its file.
-    pub(crate) fn elsewhere(log: String, stream: String) -> Input {
-        Input {
-            number: 0,
-            family: 0,
-            path: PathBuf::new(),
-            shown: stream.clone(),
-            log,
-            stream,
-            partitions: Vec::new(),
-            size: None,
-            origin: Origin::Pipe,
-            drained: OnceLock::new(),
-        }
-    }
-
-    /// Position of the record at `offset` of the (decompressed) file, or of that row number.
-    pub fn position(&self, offset: u64) -> u64 {
-        (self.number << OFFSET_BITS) + offset
-    }
-
-    pub(crate) fn stored(&self) -> Result<Arc<Stored>, Error> {
-        let fail = |e| io_error(&self.shown, e);
-        if let Origin::File(_) = self.origin {
-            return Ok(Arc::new(Stored::open(&self.path).map_err(fail)?));
-        }
-        if let Some(stored) = self.drained.get() {
-            return Ok(Arc::clone(stored));
-        }
-        let stored = match self.origin {
-            Origin::Stdin => Stored::drain(std::io::stdin().lock()),
-            _ => File::open(&self.path).and_then(Stored::drain),
-        };
-        let stored = Arc::new(stored.map_err(fail)?);
-        Ok(Arc::clone(self.drained.get_or_init(|| stored)))
-    }
-}
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a file was taken for.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +27,8 @@ pub struct Detected {
     pub format: &'static Format,
     /// Its compression.
     pub codec: Option<&'static Codec>,
+    /// The kind of archive it is; its members are what has a format then.
+    pub container: Option<&'static Container>,
 }
 
 /// The files behind some paths.
@@ -125,6 +66,9 @@ impl Families {
     }
 }
 
+/// Members of an archive that get a place of their own in source order, at most.
+const MOST_MEMBERS: u64 = 1 << 20;
+
 /// Finds the files behind `paths`: files, directories, patterns, and `-` for standard input.
 ///
 /// Reads no content yet. Fails if a path does not exist or cannot be read, if a directory or a pattern has no file
@@ -139,24 +83,14 @@ pub fn open(paths: &[PathBuf], options: Options) -> Result<Files, Error> {
         })?),
     };
     let (found, notes) = discover(paths)?;
+    let span = (1 << (u64::BITS - OFFSET_BITS)) / (found.len() as u64 + 1);
+    let span = span.clamp(1, MOST_MEMBERS);
     let mut families = Families::default();
-    let inputs = found.into_iter().enumerate().map(|(number, found)| {
-        Arc::new(Input {
-            number: number as u64,
-            family: families.of(&found.path, number as u64),
-            shown: if found.origin == Origin::Stdin {
-                "standard input".into()
-            } else {
-                found.path.to_string_lossy().into_owned()
-            },
-            log: options.log.clone().unwrap_or(found.root),
-            partitions: partitions::of(&found.path),
-            path: found.path,
-            stream: found.below,
-            size: if let Origin::File(size) = found.origin { Some(size) } else { None },
-            origin: found.origin,
-            drained: OnceLock::new(),
-        })
+    let inputs = (0..).step_by(span as usize).zip(found).map(|(number, found)| {
+        let family = families.of(&found.path, number);
+        let mut input = Input::new(found, (number, span), &options);
+        input.family = family;
+        Arc::new(input)
     });
     Ok(Files { inputs: inputs.collect(), notes, options, format })
 }
@@ -182,17 +116,18 @@ impl Files {
             }
             _ => None,
         };
-        Ok(Detected { format: table.unwrap_or(format), codec: content.codec })
+        let container = container::sniff(&content.head);
+        Ok(Detected { format: table.unwrap_or(format), codec: content.codec, container })
     }
 
     /// Those of the files that are taken for one of these formats, numbered as they are here. Files that cannot be looked at
-    /// stay, to be reported when they are read.
-    pub fn only(&self, formats: &[&'static Format]) -> Files {
-        let is = |input: &Arc<Input>| {
-            self.detect(input).map_or(true, |found| formats.iter().any(|f| f.name == found.format.name))
-        };
-        let inputs = self.inputs.iter().filter(|input| is(input)).cloned().collect();
-        Files { inputs, notes: self.notes.clone(), options: self.options.clone(), format: self.format }
+    /// stay, to be reported when they are read; archives stay for their members.
+    pub fn of_formats(&self, formats: &[&'static Format]) -> Files {
+        let chosen = self.only(|input| {
+            self.detect(input)
+                .map_or(true, |found| found.container.is_some() || formats.iter().any(|f| f.name == found.format.name))
+        });
+        Files { notes: self.notes.clone(), ..chosen }
     }
 }
 
@@ -253,28 +188,39 @@ impl Morsels for Sequence<'_> {
             state.queue = None;
             let input = self.files.inputs.get(state.next)?;
             state.next += 1;
+            if dates::is_outside(&input.stream, self.scan.range) {
+                Counters::add(&self.counters.out_of_range, 1);
+                Counters::add(&self.counters.input_bytes, input.size.unwrap_or(0));
+                continue;
+            }
             self.counters.reading(&input.shown);
             let pass = Pass {
                 input: Arc::clone(input),
                 scan: self.scan,
-                counters: self.counters,
+                counters: Arc::new(Tally::new(self.counters, input)),
                 options: &self.files.options,
                 memory: Arc::clone(&self.memory),
                 tap: self.tap,
             };
             let last = state.next == self.files.inputs.len();
-            // A file that is one piece of work anyway is opened by the worker that takes it, not under this lock.
-            if input.size.is_some_and(|size| size <= self.files.options.morsel as u64) {
-                return Some(Box::new(Unopened { pass, files: self.files }));
-            }
-            match self.files.start(pass, last) {
-                Ok(None) => {}
-                Ok(Some((queue, true))) => state.queue = Some(queue),
-                Ok(Some((queue, false))) => return Some(Box::new(Single(queue))),
+            match self.files.begin(pass, last) {
+                Ok(Begun::Nothing) => {}
+                Ok(Begun::Queue(queue)) => state.queue = Some(queue),
+                Ok(Begun::Morsel(morsel)) => return Some(morsel),
                 Err(e) => return Some(Box::new(Broken(e))),
             }
         }
     }
+}
+
+/// What a file is to those who hand out its morsels.
+pub(crate) enum Begun<'a> {
+    /// There is nothing to read.
+    Nothing,
+    /// One piece of work.
+    Morsel(Box<dyn Morsel + 'a>),
+    /// Pieces to share out.
+    Queue(Box<dyn Queue<'a> + 'a>),
 }
 
 /// A file as one morsel, not opened yet.
@@ -305,34 +251,90 @@ impl Morsel for Unopened<'_> {
 type Started<'a> = (Box<dyn Queue<'a> + 'a>, bool);
 
 impl Files {
+    /// Begins a file. One that is one piece of work anyway is opened by the worker that takes it, not under the lock of
+    /// those who hand out. `last`: no file follows it.
+    pub(crate) fn begin<'a>(&'a self, pass: Pass<'a>, last: bool) -> Result<Begun<'a>, Error> {
+        if pass.input.size.is_some_and(|size| size <= self.options.morsel as u64) {
+            return Ok(Begun::Morsel(Box::new(Unopened { pass, files: self })));
+        }
+        Ok(match self.start(pass, last)? {
+            None => Begun::Nothing,
+            Some((queue, true)) => Begun::Queue(queue),
+            Some((queue, false)) => Begun::Morsel(Box::new(Single(queue))),
+        })
+    }
+
+    /// Begins a member of an archive that is being decompressed: its morsels must be asked for in order.
+    pub(crate) fn begin_streamed<'a>(
+        &'a self,
+        pass: Pass<'a>,
+        content: Content,
+    ) -> Result<Option<Box<dyn Queue<'a> + 'a>>, Error> {
+        let started = self.forgiving(pass, &mut None, |pass, _| self.start_content(pass, content, true))?;
+        Ok(started.map(|(queue, _)| queue))
+    }
+
     /// Opens a file for a pass. One that cannot be read is damage, not an error, as long as there are others and the run
     /// is not strict; it then has no morsels. `last`: no file follows it.
-    fn start<'a>(&self, pass: Pass<'a>, last: bool) -> Result<Option<Started<'a>>, Error> {
-        let forgive = self.inputs.len() > 1 && !self.options.strict;
-        let (offset, why) = match self.try_start(pass.clone(), last) {
+    fn start<'a>(&'a self, pass: Pass<'a>, last: bool) -> Result<Option<Started<'a>>, Error> {
+        let mut stored = None;
+        self.forgiving(pass, &mut stored, |pass, stored| {
+            let content = Content::open(&pass.input)?;
+            stored.clone_from(&content.stored);
+            self.start_content(pass, content, last)
+        })
+    }
+
+    fn forgiving<'a>(
+        &'a self,
+        pass: Pass<'a>,
+        stored: &mut Option<Arc<Stored>>,
+        start: impl FnOnce(Pass<'a>, &mut Option<Arc<Stored>>) -> Result<Option<Started<'a>>, Error>,
+    ) -> Result<Option<Started<'a>>, Error> {
+        let forgive = self.is_one_of_many(&pass) && !self.options.strict;
+        let (offset, why) = match start(pass.clone(), stored) {
             Err(Error::Input { offset, why, .. }) if forgive => (offset, why),
             Err(Error::Io { source, .. }) if forgive => (None, format!("cannot be read: {source}")),
+            Ok(Some((queue, shared))) => {
+                return Ok(Some((Box::new(Counted { queue, pass, stored: stored.take() }), shared)));
+            }
             other => return other,
         };
         pass.note(Weight::Damage, offset, why);
         Ok(None)
     }
 
-    fn try_start<'a>(&self, pass: Pass<'a>, last: bool) -> Result<Option<Started<'a>>, Error> {
-        let Content { codec: _, head, body, findings } = Content::open(&pass.input)?;
+    /// True if there are other files, or other members of an archive, to go on with.
+    fn is_one_of_many(&self, pass: &Pass<'_>) -> bool {
+        self.inputs.len() > 1 || pass.input.depth > 0
+    }
+
+    fn start_content<'a>(&'a self, pass: Pass<'a>, content: Content, last: bool) -> Result<Option<Started<'a>>, Error> {
+        let Content { codec, head, body, findings, stored: _ } = content;
         if head.is_empty() && findings.is_empty() {
             pass.note(Weight::Notice, None, "empty");
         }
-        for found in findings {
-            finding(&pass, found.weight, found.offset, &found.message)?;
+        for found in &findings {
+            finding(&pass, found)?;
         }
         if head.is_empty() {
             return Ok(None);
         }
+        if let Some(container) = container::sniff(&head)
+            && self.format.is_none()
+        {
+            if pass.input.depth >= container::MAX_DEPTH {
+                let why = format!("skipped: an archive within {} archives", container::MAX_DEPTH);
+                pass.note(Weight::Notice, None, why);
+                return Ok(None);
+            }
+            pass.counters.taken_for(container.name, codec.map(|c| c.name));
+            return Ok(Some((container::open(container, self, pass, head, body)?, true)));
+        }
         let format = match (self.format, formats::no_log(&head)) {
             (Some(format), _) => format,
             (None, None) => formats::sniff(&head),
-            (None, Some((what, Weight::Notice))) if self.inputs.len() > 1 => {
+            (None, Some((what, Weight::Notice))) if self.is_one_of_many(&pass) => {
                 pass.note(Weight::Notice, None, format!("skipped: {what}"));
                 return Ok(None);
             }
@@ -344,11 +346,12 @@ impl Files {
                 });
             }
         };
+        pass.counters.taken_for(format.name, codec.map(|c| c.name));
         let filled = pass.clone();
         let (queue, shared): Started<'a> = match (&format.reader, body) {
             (Reader::Whole(open), Body::Plain(stored)) => (open(pass, stored.bytes().clone())?, true),
             (Reader::Whole(open), Body::Decoded(decoder, state)) => {
-                let bytes = decode_all(&pass.input, decoder, head, state, pass.options)?;
+                let bytes = decode_all(&pass, decoder, head, state)?;
                 (open(pass, bytes.into())?, true)
             }
             (Reader::Records(open), Body::Plain(stored)) => {
@@ -367,100 +370,4 @@ impl Files {
         let queue = if let Reader::Whole(_) = format.reader { queue } else { partitions::fill(&filled, queue) };
         Ok(Some((queue, shared)))
     }
-}
-
-/// A file with its container opened.
-struct Content {
-    codec: Option<&'static Codec>,
-    /// The first bytes, decompressed; at least one unless there are none.
-    head: Vec<u8>,
-    body: Body,
-    /// What was noticed on the way.
-    findings: Vec<Finding>,
-}
-
-enum Body {
-    /// As stored.
-    Plain(Arc<Stored>),
-    /// What follows the head, and how that ended.
-    Decoded(Box<dyn Decoder>, State),
-}
-
-/// Compression within compression that is followed.
-const MAX_NESTING: usize = 3;
-
-impl Content {
-    fn open(input: &Input) -> Result<Content, Error> {
-        let stored = input.stored()?;
-        let mut head = stored.bytes()[..stored.check(HEAD)].to_vec();
-        let mut body = Body::Plain(stored);
-        let (mut findings, mut outermost) = (Vec::new(), None);
-        let mut depth = 0;
-        while let Some(codec) = codec::sniff(&head) {
-            if depth == MAX_NESTING {
-                let why = format!("compressed more than {MAX_NESTING} times");
-                return Err(Error::Input { file: input.shown.clone(), offset: None, why });
-            }
-            depth += 1;
-            outermost = outermost.or(Some(codec));
-            let feed = match body {
-                Body::Plain(stored) => Feed::new(stored),
-                Body::Decoded(decoder, state) => Feed::piped(decoder, head, state),
-            };
-            (head, body) = start_decoding((codec.open)(feed), &mut findings)?;
-        }
-        if Utf16::sniff(&head) {
-            let bytes: Box<dyn Decoder> = match body {
-                Body::Plain(stored) => Box::new(Identity::new(Feed::new(stored))),
-                Body::Decoded(decoder, state) => Box::new(Again::new(decoder, head, state)),
-            };
-            (head, body) = start_decoding(Box::new(Utf16::new(bytes)), &mut findings)?;
-        }
-        Ok(Content { codec: outermost, head, body, findings })
-    }
-}
-
-/// Decompresses the first bytes.
-fn start_decoding(mut decoder: Box<dyn Decoder>, findings: &mut Vec<Finding>) -> Result<(Vec<u8>, Body), Error> {
-    let mut head = vec![0; HEAD];
-    let mut len = 0;
-    let mut state = State::More;
-    while len < HEAD && state == State::More {
-        let (n, now) = decoder.fill(&mut head[len..], findings)?;
-        len += n;
-        state = now;
-        // Nothing before the first damage: look behind it.
-        if len == 0 && matches!(state, State::Gap | State::Break) {
-            state = State::More;
-        }
-    }
-    head.truncate(len);
-    Ok((head, Body::Decoded(decoder, state)))
-}
-
-/// Decompresses all of a file into memory, for formats that need it so.
-fn decode_all(
-    input: &Input,
-    mut decoder: Box<dyn Decoder>,
-    head: Vec<u8>,
-    state: State,
-    options: &Options,
-) -> Result<Vec<u8>, Error> {
-    let fail = |offset, why: String| Error::Input { file: input.shown.clone(), offset, why };
-    let (mut bytes, mut state) = (head, state);
-    let mut findings = Vec::new();
-    while state == State::More {
-        let len = bytes.len();
-        bytes.resize((len * 2).max(1 << 20), 0);
-        let (n, now) = decoder.fill(&mut bytes[len..], &mut findings)?;
-        bytes.truncate(len + n);
-        state = now;
-        if bytes.len() as u64 > options.expansion_floor {
-            return Err(fail(None, format!("more than {} bytes that are needed at once", options.expansion_floor)));
-        }
-    }
-    if let Some(found) = findings.into_iter().find(|f| f.weight == Weight::Damage) {
-        return Err(fail(Some(found.offset), found.message));
-    }
-    Ok(bytes)
 }

@@ -7,10 +7,11 @@
 use crate::archive::Tap;
 use crate::files::Input;
 use crate::head::Head;
+use crate::tally::Tally;
 use crate::{Options, json, layouts};
 use arrow::buffer::Buffer;
 use backsight_engine::error::Error;
-use backsight_engine::source::{Counters, Flow, Morsel, Note, Scan, Weight};
+use backsight_engine::source::{Flow, Morsel, Note, Scan, Weight};
 use backsight_engine::value::column::Batch;
 use backsight_engine::value::json::write_bytes;
 use bytes::Bytes;
@@ -112,7 +113,6 @@ pub fn with_fields<'n>(names: impl Iterator<Item = &'n str>) -> Option<&'static 
 
 /// Content that is no log or cannot be read as one, by its first bytes. Damage where logs may well be in it.
 const NO_LOGS: &[(&[u8], &str, Weight)] = &[
-    (b"PK\x03\x04", "a zip archive, which cannot be read yet", Weight::Damage),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive, which cannot be read", Weight::Damage),
     (b"ORC", "an ORC file, which cannot be read", Weight::Damage),
     (b"Obj\x01", "an Avro file, which cannot be read", Weight::Damage),
@@ -154,7 +154,7 @@ pub struct Pass<'a> {
     /// What is wanted.
     pub scan: &'a Scan<'a>,
     /// Where to count and note.
-    pub counters: &'a Counters,
+    pub counters: Arc<Tally<'a>>,
     /// How to read.
     pub options: &'a Options,
     /// What formats work out once for all files.
@@ -179,9 +179,20 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// The same pass over another file.
+    pub(crate) fn on(&self, input: Arc<Input>) -> Pass<'a> {
+        let counters = Arc::new(Tally::new(self.counters.total(), &input));
+        Pass { input, counters, ..self.clone() }
+    }
+
     /// Notes a finding about the file; `offset` is in the file as stored.
     pub fn note(&self, weight: Weight, offset: Option<u64>, message: impl Into<String>) {
-        self.counters.note(Note { file: self.input.shown.clone(), offset, message: message.into(), weight });
+        self.note_on(self.input.shown.clone(), weight, offset, message);
+    }
+
+    /// Notes a finding about a file of that name.
+    pub(crate) fn note_on(&self, file: String, weight: Weight, offset: Option<u64>, message: impl Into<String>) {
+        self.counters.note(Note { file, offset, message: message.into(), weight });
     }
 
     /// Position of the record at `offset` of the (decompressed) file, or of that row number.

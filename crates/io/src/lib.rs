@@ -22,6 +22,7 @@
 //! | a file's bytes, mapped or read | [`bytes`] |
 //! | compression: a table of codecs | [`codec`] |
 //! | what the first bytes of a file show | [`head`] |
+//! | archives: a table of those whose members are read in place | [`container`] |
 //! | formats: a table, and what each must offer | [`formats`] |
 //! | one file of code a format | [`layouts`] |
 //! | a file of records cut into chunks of whole records | [`records`] |
@@ -36,19 +37,25 @@ pub mod archive;
 pub mod bytes;
 pub mod codec;
 mod columnar;
+pub mod container;
+mod content;
+pub mod dates;
 pub mod discover;
 mod fetch;
 pub mod files;
 pub mod formats;
 pub mod head;
+pub mod input;
 pub mod json;
 pub mod layouts;
 pub mod parquet;
 pub mod partitions;
+pub mod profile;
 pub mod records;
 pub mod rows;
 mod scratch;
 pub mod system;
+pub mod tally;
 mod text;
 
 pub use files::{Files, Input, open};

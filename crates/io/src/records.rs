@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 type Out<'o> = &'o mut dyn FnMut(Batch) -> Result<Flow, Error>;
 
 /// What is said when the bytes of a file go away while it is read.
-const SHRUNK: &str = "the file was cut short while being read";
+pub(crate) const SHRUNK: &str = "the file was cut short while being read";
 
 /// A chunk and who reads it.
 struct Piece<'a> {
@@ -38,7 +38,7 @@ impl Morsel for Piece<'_> {
             if missing > 0 {
                 let kept = self.chunk.data.len().saturating_sub(missing);
                 self.chunk.data = self.chunk.data.slice_with_length(0, kept);
-                finding(&self.pass, Weight::Damage, self.chunk.offset + kept as u64, SHRUNK)?;
+                damage(&self.pass, self.chunk.offset + kept as u64, SHRUNK, missing as u64)?;
             }
         }
         Counters::add(&self.pass.counters.bytes, self.chunk.data.len() as u64);
@@ -57,22 +57,24 @@ impl Morsel for Broken {
 }
 
 /// Notes a finding; damage is an error where the run is strict.
-pub(crate) fn finding(pass: &Pass<'_>, weight: Weight, offset: u64, message: &str) -> Result<(), Error> {
-    if weight == Weight::Damage && pass.options.strict {
-        return Err(Error::Input { file: pass.input.shown.clone(), offset: Some(offset), why: message.into() });
+pub(crate) fn finding(pass: &Pass<'_>, found: &Finding) -> Result<(), Error> {
+    if found.weight == Weight::Damage && pass.options.strict {
+        let (file, why) = (pass.input.shown.clone(), found.message.clone());
+        return Err(Error::Input { file, offset: Some(found.offset), why });
     }
-    pass.note(weight, Some(offset), message);
+    Counters::add(&pass.counters.lost, found.lost);
+    pass.note(found.weight, Some(found.offset), &found.message);
     Ok(())
+}
+
+/// Notes that so many bytes are lost.
+fn damage(pass: &Pass<'_>, offset: u64, message: impl Into<String>, lost: u64) -> Result<(), Error> {
+    finding(pass, &Finding { weight: Weight::Damage, offset, message: message.into(), lost })
 }
 
 fn too_long(pass: &Pass<'_>, offset: u64, bytes: u64) -> Result<(), Error> {
     let limit = pass.options.record_limit;
-    finding(
-        pass,
-        Weight::Damage,
-        offset,
-        &format!("a record of {bytes} bytes, longer than the limit of {limit}, is left out"),
-    )
+    damage(pass, offset, format!("a record of {bytes} bytes, longer than the limit of {limit}, is left out"), bytes)
 }
 
 /// Cuts a plain file.
@@ -124,7 +126,7 @@ impl<'a> Plain<'a> {
                 let asked = self.at.saturating_add(size).min(self.len);
                 let end = self.stored.check(asked);
                 if end < asked {
-                    finding(&self.pass, Weight::Damage, end as u64, SHRUNK)?;
+                    damage(&self.pass, end as u64, SHRUNK, (self.len - end.max(self.at)) as u64)?;
                     self.len = end.max(self.at);
                 }
                 let window = &self.buffer[self.at..end.max(self.at)];
@@ -274,17 +276,10 @@ impl<'a> Stream<'a> {
         *len += n;
         self.state = state;
         for found in std::mem::take(&mut self.findings) {
-            finding(&self.pass, found.weight, found.offset, &found.message)?;
+            finding(&self.pass, &found)?;
         }
-        let (taken, given) = (self.decoder.taken(), self.offset + *len as u64);
-        let options = self.pass.options;
-        if given > options.expansion_floor && given > taken.saturating_mul(options.expansion) {
-            return Err(Error::Limit(format!(
-                "{} expands to more than {} times its size; --max-expansion raises the limit",
-                self.pass.input.shown, options.expansion
-            )));
-        }
-        Ok(())
+        let both = (self.decoder.taken(), self.offset + *len as u64);
+        self.pass.input.expands(n as u64, both, self.pass.options)
     }
 
     /// The next chunk; its bytes in the compressed file.

@@ -240,9 +240,9 @@ fn losses(session: &Session) -> Result<After, Failure> {
     let summary = &answer.summary;
     let mut out = String::new();
     for (n, what) in [
-        (summary.not_json, "record not JSON, kept with only `@message`"),
-        (summary.not_utf8, "record not UTF-8"),
-        (summary.no_timestamp, "row without timestamp"),
+        (summary.count("not_json"), "record not JSON, kept with only `@message`"),
+        (summary.count("not_utf8"), "record not UTF-8"),
+        (summary.count("no_timestamp"), "row without timestamp"),
     ] {
         if n > 0 {
             out.push_str(&format!("{}\n", counted(n, what)));

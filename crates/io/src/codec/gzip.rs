@@ -38,14 +38,14 @@ struct Gzip {
 }
 
 /// A member that is being inflated.
-struct Member {
+pub(super) struct Member {
     start: usize,
     inflate: Decompress,
     crc: Crc,
 }
 
 /// How inflating a stretch ended.
-enum Inflated {
+pub(super) enum Inflated {
     Full,
     EndOfInput,
     EndOfStream,
@@ -53,12 +53,17 @@ enum Inflated {
 }
 
 impl Member {
-    fn new(start: usize) -> Member {
+    pub(super) fn new(start: usize) -> Member {
         Member { start, inflate: Decompress::new(false), crc: Crc::new() }
     }
 
+    /// The checksum so far.
+    pub(super) fn crc(&self) -> u32 {
+        self.crc.sum()
+    }
+
     /// Inflates from `at` into `out`: bytes written, and why it stopped. Moves `at`.
-    fn inflate(&mut self, feed: &mut Feed, at: &mut usize, out: &mut [u8]) -> (usize, Inflated) {
+    pub(super) fn inflate(&mut self, feed: &mut Feed, at: &mut usize, out: &mut [u8]) -> (usize, Inflated) {
         let mut written = 0;
         let end = loop {
             let input = feed.from(*at, 1);

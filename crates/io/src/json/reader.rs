@@ -144,7 +144,7 @@ impl<'r> Reader<'r> {
 
     /// Adds up what was counted.
     pub(super) fn finish(self, flow: Result<Flow, Error>) -> Result<Flow, Error> {
-        self.count.add_to(self.pass.counters);
+        self.count.add_to(&self.pass.counters);
         self.layouts.give_back(self.plan);
         flow
     }

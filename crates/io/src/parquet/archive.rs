@@ -11,6 +11,7 @@ use crate::archive::{Columns, FACTS, Rebuilder, Rebuilt, System, integer};
 use crate::files::Input;
 use crate::formats::{self, Chunk, Pass, Reader};
 use crate::head::Head;
+use crate::tally::Tally;
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
@@ -94,7 +95,7 @@ impl ParquetFile {
         pass: &Pass<'_>,
         out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
     ) -> Result<Flow, Error> {
-        if self.pass_over(stretch, pass.scan, pass.counters) {
+        if self.pass_over(stretch, pass.scan, &pass.counters) {
             return Ok(Flow::More);
         }
         let span = self.integers(stretch, System::Seq);
@@ -110,7 +111,7 @@ impl ParquetFile {
             && pass.scan.want.iter().all(|field| self.is_plain(archive, stretch, field))
         {
             let numbered = Stretch { first: first.unsigned_abs(), ..stretch.clone() };
-            return self.read(&numbered, pass.scan, &[], pass.counters, out);
+            return self.read(&numbered, pass.scan, &[], &pass.counters, out);
         }
         let slots: Vec<Slot> =
             pass.scan.want.iter().map(|field| Slot::new(archive, field, pass, self.has_extra(stretch))).collect();
@@ -299,7 +300,7 @@ impl Rows<'_, '_> {
         done: &mut u64,
         out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
     ) -> Result<Flow, Stop> {
-        let counters = self.pass.counters;
+        let counters: &Counters = &self.pass.counters;
         let mut reader = match &self.selected {
             None => {
                 self.file.count_chunks(stretch, &self.leaves, counters);
@@ -539,10 +540,11 @@ impl Rows<'_, '_> {
         let counters = Counters::default();
         // Every record must come back, whatever it holds.
         let all = Scan { want: self.pass.scan.want.clone(), ..Scan::default() };
+        let input = Arc::new(Input::elsewhere(name(System::Log), name(System::LogStream)));
         let pass = Pass {
-            input: Arc::new(Input::elsewhere(name(System::Log), name(System::LogStream))),
+            counters: Arc::new(Tally::new(&counters, &input)),
+            input,
             scan: &all,
-            counters: &counters,
             options: self.pass.options,
             memory: Arc::clone(&self.pass.memory),
             tap: None,
@@ -555,6 +557,7 @@ impl Rows<'_, '_> {
             Ok(Flow::More)
         };
         reader.read(chunk, &mut keep).map_err(Stop::Receiver)?;
+        pass.counters.flush();
         for (from, to) in
             [(&counters.not_json, &self.pass.counters.not_json), (&counters.not_utf8, &self.pass.counters.not_utf8)]
         {

@@ -224,7 +224,7 @@ impl<'r, 'a> Reader<'r, 'a> {
 
     fn read(mut self, out: Out<'_>) -> Result<Flow, Error> {
         let flow = self.lines(out);
-        self.count.add_to(self.file.pass.counters);
+        self.count.add_to(&self.file.pass.counters);
         flow
     }
 

@@ -1,5 +1,6 @@
 //! Files of every shape, read as the engine reads them.
 
+mod archives;
 mod codecs;
 mod damage;
 mod frames;

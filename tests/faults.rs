@@ -1,0 +1,326 @@
+//! Bad input of every kind, and what must come of it: each row makes the fault, runs the program over it, and compares
+//! answer, exit status and what was said. Compression other than gzip, and archives, have rows of their own in
+//! `crates/io/tests/io`: `codecs.rs` (C3, C5, C8), `archives.rs` (C9, C10), `damage.rs` (C1 to C5 at every byte).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A file of a row: its name and its bytes.
+type File = (&'static str, Vec<u8>);
+
+/// A fault and what must come of it.
+struct Fault {
+    /// The number in the list of faults, and the fault.
+    what: &'static str,
+    files: Vec<File>,
+    /// The query, then options.
+    args: &'static [&'static str],
+    /// The answer as CSV, lines divided by blanks, and the exit status.
+    answer: &'static str,
+    exit: i32,
+    /// What must be said on standard error.
+    said: &'static [&'static str],
+}
+
+/// Counts all records, those with a field `n`, and adds those up: whatever is lost or doubled shows.
+const COUNT: &[&str] = &["stats count(*) as all, count(n) as with, sum(n) as total"];
+
+fn fault(
+    what: &'static str,
+    files: Vec<File>,
+    answer: &'static str,
+    exit: i32,
+    said: &'static [&'static str],
+) -> Fault {
+    Fault { what, files, args: COUNT, answer, exit, said }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+/// Records with these numbers.
+fn records(numbers: std::ops::Range<u32>) -> Vec<u8> {
+    numbers
+        .flat_map(|n| format!("{{\"n\":{n},\"pad\":\"{:x}\"}}\n", n.wrapping_mul(2_654_435_761)).into_bytes())
+        .collect()
+}
+
+/// Record 1 and 2, with something between them.
+fn between(bytes: &[u8]) -> Vec<u8> {
+    [b"{\"n\":1}\n", bytes, b"\n{\"n\":2}\n"].concat()
+}
+
+fn flipped(mut bytes: Vec<u8>, from_the_end: usize) -> Vec<u8> {
+    let at = bytes.len() - from_the_end;
+    bytes[at] ^= 0x55;
+    bytes
+}
+
+fn utf16(text: &str, big: bool) -> Vec<u8> {
+    let unit = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+    std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(unit).collect()
+}
+
+fn containers() -> Vec<Fault> {
+    let whole = gzip(&records(0..100));
+    let cut = whole[..whole.len() - 4].to_vec();
+    let half = whole[..whole.len() / 2].to_vec();
+    let members: Vec<u8> = records(0..100).chunks(7).flat_map(gzip).collect();
+    let [first, second, third] = [0..40, 40..80, 80..100].map(|r| gzip(&records(r)));
+    let broken = [first.clone(), flipped(second.clone(), second.len() / 2), third.clone()].concat();
+    let padded = [whole.clone(), vec![0; 512]].concat();
+    let noise = [whole.clone(), b"tape label".to_vec()].concat();
+    vec![
+        fault(
+            "C1 cut in the header",
+            vec![("a.gz", whole[..8].to_vec()), ("b", records(0..2))],
+            "2,2,1",
+            3,
+            &["truncated"],
+        ),
+        fault("C1 cut in the trailer", vec![("a.gz", cut)], "100,100,4950", 3, &["truncated", "at byte"]),
+        Fault {
+            args: &["stats count(*) > 20 and count(*) < 80 as half"],
+            ..fault("C1 cut in half", vec![("a.gz", half)], "1", 3, &["truncated"])
+        },
+        fault(
+            "C2 wrong checksum",
+            vec![("a.gz", flipped(whole.clone(), 8))],
+            "100,100,4950",
+            3,
+            &["checksum mismatch"],
+        ),
+        fault("C2 wrong size", vec![("a.gz", flipped(whole.clone(), 1))], "100,100,4950", 3, &["checksum mismatch"]),
+        Fault {
+            args: &["filter n < 40 or n >= 80 | stats count(*) as n, sum(n) as total"],
+            ..fault(
+                "C3 a flipped bit",
+                vec![("a.gz", broken)],
+                "60,2570",
+                3,
+                &["damaged: a.gz at byte", "reading goes on"],
+            )
+        },
+        fault("C4 many members", vec![("a.gz", members)], "100,100,4950", 0, &[]),
+        fault("C5 zeros behind", vec![("a.gz", padded)], "100,100,4950", 0, &["512 zero bytes after"]),
+        fault("C5 garbage behind", vec![("a.gz", noise)], "100,100,4950", 0, &["10 bytes after"]),
+        fault("C6 plain under .gz", vec![("a.gz", records(0..3))], "3,3,3", 0, &[]),
+        fault("C6 gzip under .json", vec![("a.json", gzip(&records(0..3)))], "3,3,3", 0, &[]),
+        Fault {
+            args: const { &[COUNT[0], "--max-expansion", "1"] },
+            ..fault("C7 a bomb", vec![("a.gz", gzip(&vec![b' '; (1 << 30) / 256 + (1 << 20)]))], "0,0,", 0, &[])
+        },
+        Fault {
+            args: const { &[COUNT[0], "--lenient"] },
+            ..fault("lenient", vec![("a.gz", flipped(whole.clone(), 8))], "100,100,4950", 0, &["damaged"])
+        },
+        Fault {
+            args: const { &[COUNT[0], "--strict"] },
+            ..fault("strict", vec![("a.gz", flipped(whole.clone(), 8))], "", 2, &["checksum mismatch"])
+        },
+    ]
+}
+
+fn lines() -> Vec<Fault> {
+    let deep = |n: usize| [b"{\"n\":".repeat(n), b"1".to_vec(), b"}".repeat(n)].concat();
+    let many_keys: String = (0..10_000).map(|i| format!("\"k{i}\":{i},")).collect();
+    let long = format!("{{\"n\":5,\"pad\":\"{}\"}}", "x".repeat(3 << 20));
+    let not_json = &["1 record not JSON"];
+    vec![
+        fault("J1 a garbage line", vec![("a", between(b"no json at all"))], "3,2,3", 0, not_json),
+        fault("J1 half a record", vec![("a", between(b"{\"n\":7,\"x\":"))], "3,2,3", 0, not_json),
+        fault("J1 empty and blank lines", vec![("a", between(b"\n   \n\t\n"))], "2,2,3", 0, &[]),
+        fault("J2 no line feed at the end", vec![("a", b"{\"n\":1}\n{\"n\":2}".to_vec())], "2,2,3", 0, &[]),
+        fault("J2 carriage returns", vec![("a", b"{\"n\":1}\r\n{\"n\":2}\r\n".to_vec())], "2,2,3", 0, &[]),
+        fault("J2 a byte order mark", vec![("a", b"\xef\xbb\xbf{\"n\":1}\n{\"n\":2}\n".to_vec())], "2,2,3", 0, &[]),
+        fault("J2 UTF-16, little endian", vec![("a", utf16("{\"n\":1}\r\n{\"n\":2}", false))], "2,2,3", 0, &[]),
+        fault("J2 UTF-16, big endian", vec![("a", utf16("{\"n\":1}\n{\"n\":2}\n", true))], "2,2,3", 0, &[]),
+        fault("J3 invalid UTF-8", vec![("a", between(b"{\"n\":4,\"s\":\"\xff\xfe\"}"))], "3,3,7", 0, &["1 record not UTF-8"]),
+        fault("J3 overlong UTF-8", vec![("a", between(b"{\"n\":4,\"s\":\"\xc0\xaf\"}"))], "3,3,7", 0, &["1 record not UTF-8"]),
+        fault("J3 half a surrogate pair", vec![("a", between(br#"{"n":4,"s":"\ud800"}"#))], "3,3,7", 0, &[]),
+        Fault {
+            args: &["filter n = 4 | fields s"],
+            ..fault("J3 half a surrogate pair, shown", vec![("a", between(br#"{"n":4,"s":"a\ud800b"}"#))], "a\u{fffd}b", 0, &[])
+        },
+        fault("J4 128 levels", vec![("a", between(&deep(128)))], "3,3,", 0, &[]),
+        fault("J4 129 levels", vec![("a", between(&deep(129)))], "3,2,3", 0, not_json),
+        fault("J4 200,000 levels", vec![("a", between(&[b'['; 200_000]))], "3,2,3", 0, not_json),
+        fault("J5 a line of 3 MiB", vec![("a", between(long.as_bytes()))], "3,3,8", 0, &[]),
+        fault("J6 a key twice: the last counts", vec![("a", between(br#"{"n":100,"n":4}"#))], "3,3,7", 0, &[]),
+        Fault {
+            args: &["fields ``, `a.b`, `A`, `a`, `x ``y` | limit 1"],
+            ..fault(
+                "J6 odd keys",
+                vec![("a", br#"{"":1,"a.b":2,"A":3,"a":4,"x `y":5}"#.to_vec())],
+                "1,2,3,4,5",
+                0,
+                &[],
+            )
+        },
+        fault("J6 10,000 keys", vec![("a", between(format!("{{{many_keys}\"n\":4}}").as_bytes()))], "3,3,7", 0, &[]),
+        Fault {
+            args: &["fields n | limit 10"],
+            ..fault(
+                "J7 numbers keep their spelling",
+                vec![("a", b"{\"n\":-0}\n{\"n\":1e400}\n{\"n\":9223372036854775808}\n{\"n\":0.1}\n{\"n\":9007199254740993}\n".to_vec())],
+                "-0 1e400 9223372036854775808 0.1 9007199254740993",
+                0,
+                &[],
+            )
+        },
+        fault("J7 no numbers", vec![("a", b"{\"n\":01}\n{\"n\":+1}\n{\"n\":NaN}\n{\"n\":1}\n".to_vec())], "4,1,1", 0, &["3 records not JSON"]),
+        Fault {
+            args: &["filter n in ['401', '403'] | stats count(*) as c"],
+            ..fault(
+                "J8 numbers and strings mixed",
+                vec![("a", b"{\"n\":401}\n{\"n\":\"401\"}\n{\"n\":\"403\"}\n{\"n\":[401]}\n{\"n\":{\"a\":1}}\n{\"n\":null}\n{}\n".to_vec())],
+                "3",
+                0,
+                &[],
+            )
+        },
+    ]
+}
+
+fn files() -> Vec<Fault> {
+    vec![
+        fault(
+            "P3 a footer that claims too much",
+            vec![("a.parquet", b"PAR1\xff\xff\xff\x7fPAR1".to_vec()), ("b", records(0..2))],
+            "2,2,1",
+            3,
+            &["a.parquet"],
+        ),
+        fault(
+            "F3 odd names",
+            vec![("-n", records(0..1)), ("a\nb\x1b[31m", records(1..3)), ("\u{202e}c", b"x\n".to_vec())],
+            "4,3,3",
+            0,
+            &["\\u{202e}c: 1 record not JSON"],
+        ),
+    ]
+}
+
+#[test]
+fn every_fault_has_its_answer() {
+    let (mut wrong, mut rows) = (String::new(), 0);
+    for fault in containers().into_iter().chain(lines()).chain(files()) {
+        rows += 1;
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, bytes) in &fault.files {
+            std::fs::write(folder.path().join(name), bytes).expect("written");
+        }
+        let started = Instant::now();
+        let run = run(folder.path(), fault.args, &[]);
+        let expected: String = fault.answer.split(' ').flat_map(|line| [line, "\n"]).collect();
+        let body = run.out.split_once('\n').map_or("", |(_, body)| body);
+        let unsaid: Vec<_> = fault.said.iter().filter(|said| !run.err.contains(**said)).collect();
+        let same = if fault.exit == 2 { body.is_empty() } else { body == expected };
+        if !same || run.exit != fault.exit || !unsaid.is_empty() || started.elapsed() > Duration::from_secs(20) {
+            let _ = writeln!(wrong, "{}: exit {}, not said: {unsaid:?}\n{body}{}\n", fault.what, run.exit, run.err);
+        }
+    }
+    assert!(wrong.is_empty(), "of {rows} faults:\n{wrong}");
+}
+
+struct Run {
+    exit: i32,
+    out: String,
+    err: String,
+}
+
+/// Runs a query over everything in a folder.
+fn run(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
+    let mut command = assert_cmd::Command::cargo_bin("backsight").expect("the binary is built");
+    command.current_dir(folder).env_remove("NO_COLOR").envs(env.iter().copied());
+    let output =
+        command.arg("query").args(["--format", "csv", "--csv-raw"]).args(args).arg(".").output().expect("runs");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Run { exit: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// J12: what a time means does not depend on where the program runs.
+#[test]
+fn times_do_not_depend_on_the_machine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let times = [
+        "\"2024-03-31T02:30:00Z\"",
+        "\"2024-03-31T02:30:00\"",
+        "\"2016-12-31T23:59:60Z\"",
+        "\"0000-01-01T00:00:00Z\"",
+        "\"9999-12-31T23:59:59Z\"",
+        "1711852200000",
+        "1711852200",
+        "\"1711852200000\"",
+        "\"31/Mar/2024:02:30:00 +0200\"",
+        "\"not a time\"",
+    ];
+    let text: String = times.iter().map(|time| format!("{{\"@timestamp\":{time}}}\n")).collect();
+    std::fs::write(folder.path().join("a"), text).expect("written");
+    let answers: BTreeMap<String, &str> = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "nonsense"]
+        .into_iter()
+        .zip(["C", "de_DE.UTF-8", "tr_TR.UTF-8", "ar_SA", "nonsense"])
+        .map(|(zone, locale)| {
+            let run =
+                run(folder.path(), &["fields @timestamp, toMillis(@timestamp)"], &[("TZ", zone), ("LC_ALL", locale)]);
+            (format!("{} {}", run.exit, run.out), zone)
+        })
+        .collect();
+    assert_eq!(answers.len(), 1, "{answers:#?}");
+    assert!(answers.keys().all(|answer| answer.starts_with("0 ")), "{answers:#?}");
+}
+
+/// F1: a file that is cut short, grows or goes while it is read is an error for that file, never the end of the process.
+#[cfg(unix)]
+#[test]
+fn files_that_change_while_they_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a");
+    let bytes = records(0..200_000);
+    std::fs::write(folder.path().join("b"), b"{\"n\":1}\n").expect("written");
+    let times: u64 = std::env::var("BACKSIGHT_FAULTS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
+    for time in 0..times {
+        std::fs::write(&path, &bytes).expect("written");
+        let cutter = std::thread::spawn({
+            let path = path.clone();
+            move || {
+                std::thread::sleep(Duration::from_micros(time * 7919 % 200_000));
+                std::fs::OpenOptions::new().write(true).open(path).and_then(|f| f.set_len(time * 1001)).expect("cut");
+            }
+        });
+        let run = run(folder.path(), &["stats count(*) > 0 as some"], &[]);
+        cutter.join().expect("no panic");
+        assert!(matches!(run.exit, 0 | 3), "cut {time}: {} {}", run.exit, run.err);
+        assert_eq!(run.out, "some\n1\n", "cut {time}: {}", run.err);
+        if run.exit == 3 {
+            assert!(run.err.contains("cut short while being read"), "{}", run.err);
+        }
+    }
+}
+
+/// P1 and the JSON test suite: folders of hostile files are answered as a whole.
+#[test]
+fn hostile_folders() {
+    let Some(shared) = std::env::var_os("BACKSIGHT_SHARED") else {
+        eprintln!("skipped: BACKSIGHT_SHARED is not set");
+        return;
+    };
+    for (folder, exits) in [("data/jsontestsuite", &[0][..]), ("data/parquet-testing", &[0, 3])] {
+        let folder = Path::new(&shared).join(folder);
+        if !folder.is_dir() {
+            eprintln!("skipped: {} is not there", folder.display());
+            continue;
+        }
+        let started = Instant::now();
+        let run = run(&folder, &["stats count(*) > 0 as some"], &[]);
+        assert!(exits.contains(&run.exit), "{}: {} {}", folder.display(), run.exit, run.err);
+        assert_eq!(run.out, "some\n1\n", "{}", run.err);
+        assert!(!run.err.contains("panicked") && started.elapsed() < Duration::from_secs(60), "{}", run.err);
+    }
+}
