@@ -218,7 +218,7 @@ impl Lowering<'_> {
                     let error = Diagnostic::error("E053", query.span, "sub-query must return exactly one column");
                     self.report(error.help(format!("it returns {found}: end it with `fields` or `display` of one")));
                 }
-                self.sets.push(super::tables::SetSource::Query(plan));
+                self.sets.push(super::tables::SetSource::Query(Box::new(plan)));
                 Expr::InQuery(Box::new(input), self.sets.len() - 1)
             }
             InSet::Table { name, column } => self.in_table(input, name, column.as_ref()),

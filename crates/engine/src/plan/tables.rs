@@ -29,7 +29,7 @@ pub enum LookupBy {
 #[derive(Clone, Debug)]
 pub enum SetSource {
     /// The one column of a sub-query.
-    Query(super::Plan),
+    Query(Box<super::Plan>),
     /// A column of a table, the first by default; networks hold addresses.
     Table {
         /// The table's file.
