@@ -77,7 +77,8 @@ impl Source for Canonical {
         });
         let slots: Vec<Slot> = slots.collect();
         let needles = if spelled { scan.needles.clone() } else { Vec::new() };
-        let inner = self.opened.push(Inner { scan: Scan { want, needles, range: scan.range, ..Scan::default() }, slots });
+        let inner =
+            self.opened.push(Inner { scan: Scan { want, needles, range: scan.range, ..Scan::default() }, slots });
         let morsels = self.inner.open(&inner.scan, counters)?;
         Ok(Box::new(Turned { morsels, slots: &inner.slots, absent: &self.profile.absent }))
     }

@@ -34,7 +34,9 @@ pub fn run_all(
     while let Some(first) = left.first() {
         let lead = plans[*first];
         let of_this_pass = |plan: &Plan| {
-            plan.scan.sources == lead.scan.sources && plan.scan.range == lead.scan.range && plan.estimate == lead.estimate
+            plan.scan.sources == lead.scan.sources
+                && plan.scan.range == lead.scan.range
+                && plan.estimate == lead.estimate
         };
         let (members, others): (Vec<usize>, Vec<usize>) = left.iter().partition(|i| of_this_pass(plans[**i]));
         let jobs: Vec<(&Plan, &Cx<'_>)> = members.iter().map(|i| (plans[*i], &contexts[*i])).collect();

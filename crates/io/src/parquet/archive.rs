@@ -9,7 +9,7 @@ use super::paths::{route, text_column};
 use super::{Damage, Origin, ParquetFile, Stretch, guarded, values};
 use crate::archive::{Columns, FACTS, Rebuilder, Rebuilt, System, integer};
 use crate::files::Input;
-use crate::formats::{self, Chunk, Pass, Reader};
+use crate::formats::{self, Chunk, Memory, Pass, Reader};
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
@@ -119,7 +119,9 @@ impl ParquetFile {
             leaves[column as usize] = true;
         }
         slots.iter().flat_map(Slot::columns).for_each(|column| leaves[column] = true);
-        let mut rows = Rows { file: self, archive, pass, slots, whole, leaves, selected, place: None };
+        let plain = Scan { want: pass.scan.want.clone(), ..Scan::default() };
+        let memory = Arc::default();
+        let mut rows = Rows { file: self, archive, pass, plain, memory, slots, whole, leaves, selected, place: None };
         let mut done = 0;
         match rows.read(stretch, &mut done, out) {
             Ok(flow) => Ok(flow),
@@ -272,6 +274,10 @@ struct Rows<'r, 'p> {
     file: &'r ParquetFile,
     archive: &'r Archive,
     pass: &'r Pass<'p>,
+    /// What readers of formats are asked for: every event, whatever the query's filters say of it.
+    plain: Scan<'static>,
+    /// What such readers work out once.
+    memory: Arc<Memory>,
     slots: Vec<Slot>,
     /// Whole records are needed.
     whole: bool,
@@ -538,10 +544,10 @@ impl Rows<'_, '_> {
         let counters = Counters::default();
         let pass = Pass {
             input: Arc::new(Input::elsewhere(name(System::Log), name(System::LogStream))),
-            scan: self.pass.scan,
+            scan: &self.plain,
             counters: &counters,
             options: self.pass.options,
-            memory: Arc::clone(&self.pass.memory),
+            memory: Arc::clone(&self.memory),
             tap: None,
         };
         let reader = open(&pass, text);
