@@ -9,7 +9,7 @@ use super::paths::{route, text_column};
 use super::{Damage, Origin, ParquetFile, Stretch, guarded, values};
 use crate::archive::{Columns, FACTS, Rebuilder, Rebuilt, System, integer};
 use crate::files::Input;
-use crate::formats::{self, Chunk, Pass, Reader};
+use crate::formats::{self, Chunk, Memory, Pass, Reader};
 use crate::head::Head;
 use crate::tally::Tally;
 use ::parquet::arrow::ProjectionMask;
@@ -121,7 +121,9 @@ impl ParquetFile {
             leaves[column as usize] = true;
         }
         slots.iter().flat_map(Slot::columns).for_each(|column| leaves[column] = true);
-        let mut rows = Rows { file: self, archive, pass, slots, whole, leaves, selected, place: None };
+        let plain = Scan { want: pass.scan.want.clone(), ..Scan::default() };
+        let memory = Arc::default();
+        let mut rows = Rows { file: self, archive, pass, plain, memory, slots, whole, leaves, selected, place: None };
         let mut done = 0;
         match rows.read(stretch, &mut done, out) {
             Ok(flow) => Ok(flow),
@@ -274,6 +276,10 @@ struct Rows<'r, 'p> {
     file: &'r ParquetFile,
     archive: &'r Archive,
     pass: &'r Pass<'p>,
+    /// What readers of formats are asked for: every event, whatever the query's filters say of it.
+    plain: Scan<'static>,
+    /// What such readers work out once.
+    memory: Arc<Memory>,
     slots: Vec<Slot>,
     /// Whole records are needed.
     whole: bool,
@@ -538,15 +544,13 @@ impl Rows<'_, '_> {
             return Err(Damage::new("not a format of records").into());
         };
         let counters = Counters::default();
-        // Every record must come back, whatever it holds.
-        let all = Scan { want: self.pass.scan.want.clone(), ..Scan::default() };
         let input = Arc::new(Input::elsewhere(name(System::Log), name(System::LogStream)));
         let pass = Pass {
             counters: Arc::new(Tally::new(&counters, &input)),
             input,
-            scan: &all,
+            scan: &self.plain,
             options: self.pass.options,
-            memory: Arc::clone(&self.pass.memory),
+            memory: Arc::clone(&self.memory),
             tap: None,
         };
         let reader = open(&pass, &Head::new(text));
