@@ -58,6 +58,8 @@ def record(a):
 
 
 def check(a):
+    if not os.path.exists(FILE):
+        sys.exit("no figures are written down yet: instructions.py record")
     with open(FILE) as f:
         known = json.load(f)
     worse = 0
