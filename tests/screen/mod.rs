@@ -1,4 +1,5 @@
-//! The binary in a real pseudo-terminal, and the screen it draws.
+//! The binary in a real pseudo-terminal, and the screen it draws. Each test uses a part of it.
+#![allow(dead_code)]
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use std::io::{Read, Write};
@@ -107,6 +108,11 @@ impl Terminal {
     /// Everything the program wrote.
     pub fn raw(&self) -> Vec<u8> {
         self.shared.0.lock().expect("no panic while locked").raw.clone()
+    }
+
+    /// Whether the program has closed the terminal.
+    pub fn is_closed(&self) -> bool {
+        self.shared.0.lock().expect("no panic while locked").closed
     }
 
     /// Another size.

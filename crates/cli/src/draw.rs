@@ -5,6 +5,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use backsight_lang::diag::{Diagnostic, Severity};
 use backsight_lang::span::Span;
+use std::borrow::Cow;
 
 /// A query and what to call it: the file it came from, or `query`.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +28,8 @@ pub(crate) fn diagnostics(source: Text<'_>, diagnostics: &[Diagnostic], color: b
             Severity::Note => Level::NOTE,
         };
         let name = escape::visible(source.name);
-        let span = within(source.text, diagnostic.span);
-        let snippet = Snippet::source(source.text).path(name.as_ref()).annotation(AnnotationKind::Primary.span(span));
+        let (text, span) = drawable(source.text, within(source.text, diagnostic.span));
+        let snippet = Snippet::source(text).path(name.as_ref()).annotation(AnnotationKind::Primary.span(span));
         let title = level.primary_title(escape::visible(&diagnostic.message)).id(diagnostic.code);
         let mut group = Group::with_title(title).element(snippet);
         if let Some(help) = &diagnostic.help {
@@ -45,6 +46,28 @@ pub(crate) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let before = &text[..floor(text, at)];
     let line_start = before.rfind('\n').map_or(0, |i| i + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// The text and a span of it without what the renderer would let through to the terminal: C1 controls, marks that
+/// reorder text, characters that take no room. Each becomes U+FFFD; C0 controls the renderer shows itself.
+fn drawable(text: &str, span: std::ops::Range<usize>) -> (Cow<'_, str>, std::ops::Range<usize>) {
+    let let_through = |c: char| u32::from(c) >= 0x80 && escape::needs_json_escape(c);
+    if !text.contains(let_through) {
+        return (Cow::Borrowed(text), span);
+    }
+    let mut out = String::with_capacity(text.len());
+    let (mut start, mut end) = (None, None);
+    for (at, c) in text.char_indices() {
+        if at == span.start {
+            start = Some(out.len());
+        }
+        if at == span.end {
+            end = Some(out.len());
+        }
+        out.push(if let_through(c) { char::REPLACEMENT_CHARACTER } else { c });
+    }
+    let (start, end) = (start.unwrap_or(out.len()), end.unwrap_or(out.len()));
+    (Cow::Owned(out), start..end)
 }
 
 /// The span cut to the text and widened to whole characters.
@@ -89,11 +112,14 @@ mod tests {
 
     #[test]
     fn any_span_of_any_text_can_be_drawn() {
-        for text in ["", "é", "filter a = “x”\r\n\t|", "\x1b[31m\u{202e}", "a\n\n\n"] {
+        for text in ["", "é", "filter a = “x”\r\n\t|", "\x1b[31m\u{202e}", "\u{9b}2J é\u{200b}", "a\n\n\n"] {
             for start in 0..text.len() + 2 {
                 for end in start..text.len() + 3 {
                     let out = drawn(text, Span::new(start, end), "m\x1b[0m", None);
-                    assert!(out.contains("m\\x1b[0m") && !out.contains('\x1b'), "{out:?}");
+                    assert!(
+                        out.contains("m\\x1b[0m") && !out.contains(['\x1b', '\u{202e}', '\u{9b}', '\u{200b}']),
+                        "{out:?}"
+                    );
                 }
             }
         }
