@@ -252,6 +252,10 @@ impl Search {
                 }
             };
             let path = entry.path();
+            // The manifest of an archive is part of it, not something left out.
+            if entry.file_type().is_file() && entry.file_name() == crate::archive::MANIFEST {
+                continue;
+            }
             if entry.depth() > 0
                 && let Some(why) = unwanted(&entry.file_name().to_string_lossy())
                 && (entry.file_type().is_file() || why == "hidden")

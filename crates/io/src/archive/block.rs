@@ -155,6 +155,9 @@ impl<'a> Parser<'a> {
         let start = said.start as usize;
         let message = said.message.map(|(from, to)| (from as usize, to as usize));
         let message = message.filter(|(from, to)| start <= *from && from <= to && *to <= end);
+        // An object that has its `@message` within is not that message: its keys are fields too.
+        let is_object = data[start..end].trim_ascii_start().starts_with(b"{");
+        let message = message.filter(|(from, _)| *from == start || !is_object);
         let body = message.map_or(start, |(from, _)| from);
         let mut row = Row {
             start: said.start,
@@ -277,9 +280,10 @@ impl<'a> Parser<'a> {
         if trailer.len() > MAX_TRAILER || !markless(trailer) {
             return None;
         }
+        let alone = self.template.is_empty();
         self.template.push(TEXT);
         // A record that is JSON after all, but repeats a key, say, has fields that only its own reader finds.
-        if self.direct.text && message.is_some() && !is_object(&text[body..end]) {
+        if alone && self.direct.text && message.is_some() && !is_object(&text[body..end]) {
             self.template.push(END);
         }
         self.template.extend_from_slice(trailer);
