@@ -151,7 +151,7 @@ fn hostile_queries() {
         format!("stats {} by b", (0..1_000).map(|i| format!("sum(a{i}) as s{i}")).collect::<Vec<_>>().join(", ")),
         format!("fields {}", (0..2_000).map(|i| format!("a{i}")).collect::<Vec<_>>().join(", ")),
         format!("filter a in [{}]", many("\"abcdefgh\"", 80_000, ", ")),
-        format!("filter {}", many("a = 1", 100_000, " or ")),
+        format!("filter {}", many("a = 1", 30_000, " or ")),
         format!("fields {}a{}", "(".repeat(100_000), ")".repeat(100_000)),
         format!("filter a like /{}/", "(x{1000}){1000}"),
         format!("filter a like /{}/", many("abc|", 30_000, "")),
@@ -161,11 +161,12 @@ fn hostile_queries() {
         format!("fields {}", many("strlen(", 50_000, "")),
     ];
     for query in &queries {
+        let name: String = query.chars().take(40).collect();
         let start = Instant::now();
         let ended = compile(query, &CompileSettings { pushdown: true, ..settings() });
         let time = start.elapsed();
-        eprintln!("{:40}… {} bytes: {time:?}, {}", &query[..40], query.len(), ended.is_ok());
+        eprintln!("{name:40}… {} bytes: {time:?}, {}", query.len(), ended.is_ok());
         // Quadratic time would be hours; the clock also runs while other processes do.
-        assert!(time.as_secs() < 240, "{}… took {time:?}", &query[..40]);
+        assert!(time.as_secs() < 240, "{name}… took {time:?}");
     }
 }
