@@ -127,14 +127,14 @@ fn content_decides_not_the_name() {
     write("1.gz", b"{\"f\":\"plain\"}\n");
     write("2.json", &super::damage::gzip(b"{\"f\":\"gzip\"}\n"));
     write("3.log", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
-    write("4.log", b"PK\x03\x04 and so on");
+    write("4.log", b"7z\xbc\xaf\x27\x1c and so on");
     let paths = [dir.path().to_owned()];
     assert_eq!(found(&paths).expect("logs"), ["plain", "gzip"]);
     let files = open(&paths, Options::default()).expect("logs");
     let pass = read(&files, &scan(&["f"]));
     let notes = |weight| pass.notes(weight).iter().map(|n| n.message.clone()).collect::<Vec<_>>();
     assert_eq!(notes(Weight::Notice), ["skipped: an image"]);
-    assert_eq!(notes(Weight::Damage), ["not a log: a zip archive, which cannot be read yet"]);
+    assert_eq!(notes(Weight::Damage), ["not a log: a 7z archive, which cannot be read"]);
     // Alone, it is an error: nothing could be read.
     let alone = open(&[dir.path().join("4.log")], Options::default()).expect("a file");
     assert!(matches!(read(&alone, &scan(&["f"])).error, Some(Error::Input { .. })));
