@@ -96,6 +96,9 @@ fn statuses_and_reports() {
     assert!(event.starts_with('{') && event.ends_with('}'), "{event}");
     let (_, csv, _) = hunt(folder.path(), &[".", "--report", "csv"]);
     assert!(csv.starts_with("message,datetime,timestamp_desc,"), "{csv}");
+    std::fs::write(folder.path().join("own.yml"), "access: { fields: { ip: [path] } }").expect("written");
+    let (_, own, said) = hunt(folder.path(), &["access.ndjson", "--report", "jsonl", "--log-sources", "own.yml"]);
+    assert!(own.contains(r#""value":"/v1/login""#), "the user's places come first: {own}{said}");
     for form in ["md", "jsonl", "timesketch"] {
         let (_, text, said) = hunt(folder.path(), &[".", "--report", form]);
         assert!(text.contains("API-003"), "{form}: {text}{said}");

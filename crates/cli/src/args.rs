@@ -362,7 +362,7 @@ pub(crate) struct HuntArgs {
     pub(crate) lookup: Vec<(String, String)>,
     /// A file that adds log sources and places of fields
     #[arg(long, value_name = "FILE")]
-    pub(crate) profile: Vec<PathBuf>,
+    pub(crate) log_sources: Vec<PathBuf>,
     /// Form of the report [default: text, with -o by the file's extension]
     #[arg(long, value_enum, value_name = "FORM")]
     pub(crate) report: Option<Form>,
@@ -421,7 +421,7 @@ pub(crate) enum RuleAction {
         paths: Vec<PathBuf>,
         /// A file that adds log sources and places of fields
         #[arg(long, value_name = "FILE")]
-        profile: Vec<PathBuf>,
+        log_sources: Vec<PathBuf>,
     },
     /// Look for what makes a rule weak; exit status 1 if there is something
     Lint {
@@ -430,7 +430,7 @@ pub(crate) enum RuleAction {
         paths: Vec<PathBuf>,
         /// A file that adds log sources and places of fields
         #[arg(long, value_name = "FILE")]
-        profile: Vec<PathBuf>,
+        log_sources: Vec<PathBuf>,
         /// Turn every threshold by one, up and down: a test must notice
         #[arg(long)]
         mutate: bool,

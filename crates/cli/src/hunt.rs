@@ -29,7 +29,7 @@ use std::time::Instant;
 /// `backsight hunt`
 pub(crate) fn hunt(args: &HuntArgs, common: &Common) -> Result<u8, Error> {
     let started = Instant::now();
-    let profiles = rules::profiles(&args.profile)?;
+    let profiles = rules::profiles(&args.log_sources)?;
     let rules = chosen(args)?;
     let mut paths = args.paths.clone();
     // The order in which paths are named is not to show in the report.

@@ -127,8 +127,8 @@ pub(crate) fn rule(args: &RuleArgs, common: &Common) -> Result<u8, Error> {
             Ok(if problems.is_empty() { exit::ANSWERED } else { exit::FOUND })
         }
         RuleAction::Show { name, rules, form, param } => show(name, rules, *form, param),
-        RuleAction::Test { paths, profile } => test(paths, profile, common),
-        RuleAction::Lint { paths, profile, mutate } => lint_all(paths, profile, *mutate, common),
+        RuleAction::Test { paths, log_sources } => test(paths, log_sources, common),
+        RuleAction::Lint { paths, log_sources, mutate } => lint_all(paths, log_sources, *mutate, common),
     }
 }
 
