@@ -156,6 +156,12 @@ fn json(bytes: &[u8]) -> Option<JsonHead<'_>> {
     Some(JsonHead { framing, records })
 }
 
+/// True for a whole object, and nothing else.
+fn is_object(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    line.starts_with(b"{") && backsight_engine::value::json::whole(line).is_ok()
+}
+
 /// Whether objects that are no envelopes lie one a line.
 fn framing_of_values(bytes: &[u8], start: usize) -> Framing {
     let mut framer = Framer { state: State::List };
@@ -165,7 +171,9 @@ fn framing_of_values(bytes: &[u8], start: usize) -> Framing {
     };
     let behind = bytes[end..].iter().find(|b| !matches!(b, b' ' | b'\t' | b'\r'));
     // Text behind an object makes its line one of text.
-    let one_a_line =
-        !bytes[start..end].contains(&b'\n') && (!whole || behind.is_none_or(|b| !matches!(b, b'{' | b',')));
+    // An object that begins in one line and does not end, before lines that are objects by themselves, is a broken line.
+    let broken_line = !whole && bytes[start..end].split(|b| *b == b'\n').skip(1).any(is_object);
+    let one_a_line = broken_line
+        || !bytes[start..end].contains(&b'\n') && (!whole || behind.is_none_or(|b| !matches!(b, b'{' | b',')));
     if one_a_line { Framing::Lines } else { Framing::Values }
 }

@@ -268,6 +268,10 @@ impl<'a> Parser<'a> {
                 self.template.push(END);
                 self.template.extend_from_slice(&text[to..]);
             }
+            // With something else behind the object, the record is a line of text.
+            Some((_, to)) if to > end && !text[end..to].iter().all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r')) => {
+                return None;
+            }
             _ => self.template.extend_from_slice(trailer),
         }
         Some(())

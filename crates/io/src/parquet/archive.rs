@@ -299,6 +299,9 @@ struct Records {
     offsets: Vec<u64>,
 }
 
+/// Formats whose records may depend on a header before them, which a record by itself does not tell.
+const HEADED: &[&str] = &["csv", "tsv", "cloudfront", "vpcflow"];
+
 impl Rows<'_, '_> {
     fn read(
         &mut self,
@@ -543,6 +546,13 @@ impl Rows<'_, '_> {
         let Reader::Records(open) = &format.reader else {
             return Err(Damage::new("not a format of records").into());
         };
+        if HEADED.contains(&format.name) {
+            let why = format!(
+                "records of {} mean nothing without their header: restore the archive to query it",
+                format.name
+            );
+            return Err(Damage::new(why).into());
+        }
         let counters = Counters::default();
         let input = Arc::new(Input::elsewhere(name(System::Log), name(System::LogStream)));
         let pass = Pass {

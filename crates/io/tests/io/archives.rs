@@ -282,8 +282,11 @@ fn damage_costs_what_it_hits() {
         assert!(damages(&pass)[0].1.ends_with("bytes that are no member of a tar archive"), "{:?}", damages(&pass));
         assert!(Counters::get(&pass.counters.lost) > b.len() as u64);
     }
-    // Three gzip members, the second broken: of the tar behind it, what is whole is found again.
-    let pieces: Vec<Vec<u8>> = good.chunks(good.len() / 3 + 1).map(gzip).collect();
+    // Three gzip members, the second broken: of the tar behind it, what is whole is found again. The borders lie within the
+    // data of the first and of the second member of the tar.
+    let within = |member: &[u8]| good.windows(member.len()).position(|w| w == member).expect("it is in there") + 100;
+    let borders = [0, within(&a), within(&b) + b.len() / 2, good.len()];
+    let pieces: Vec<Vec<u8>> = borders.windows(2).map(|part| gzip(&good[part[0]..part[1]])).collect();
     let mut bytes = pieces.concat();
     bytes[pieces[0].len() + 40] ^= 0xff;
     let pass = pass(&bytes);
