@@ -258,7 +258,7 @@ fn hostile_records_come_back() {
     ] {
         std::fs::write(inputs.join(name), bytes).expect("written");
     }
-    let done = comes_back(&[inputs.clone()], folder.path().join("folder"));
+    let done = comes_back(std::slice::from_ref(&inputs), folder.path().join("folder"));
     assert_eq!(done.manifest.inputs.len(), 6);
     comes_back(&[inputs], folder.path().join("single.parquet"));
 }
@@ -322,8 +322,10 @@ fn a_full_disk_leaves_nothing() {
         loop {
             k += 1;
             let faults = Faults::at(k);
-            match convert(&[inputs.clone()], &Settings { faults: faults.clone(), part_bytes: 1, ..to(target.clone()) })
-            {
+            match convert(
+                std::slice::from_ref(&inputs),
+                &Settings { faults: faults.clone(), part_bytes: 1, ..to(target.clone()) },
+            ) {
                 Ok(_) => break assert!(!faults.struck(), "step {k} failed unnoticed"),
                 Err(Error::Io { source, .. }) => assert_eq!(source.kind(), ErrorKind::StorageFull, "step {k}"),
                 Err(other) => panic!("step {k}: {other}"),
@@ -345,7 +347,7 @@ fn any_number_of_threads_gives_the_same_files() {
     let inputs = tree(folder.path(), 5, 300);
     let made = |threads: usize| {
         let target = folder.path().join(format!("archive{threads}"));
-        convert(&[inputs.clone()], &Settings { threads, ..to(target.clone()) }).expect("converted");
+        convert(std::slice::from_ref(&inputs), &Settings { threads, ..to(target.clone()) }).expect("converted");
         parquet(&target)
     };
     let one = made(1);
@@ -356,7 +358,7 @@ fn any_number_of_threads_gives_the_same_files() {
 #[test]
 fn killed_runs_leave_nothing_and_are_resumed() {
     let folder = tempfile::tempdir().expect("a folder");
-    let inputs = tree(folder.path(), 12, 1500);
+    tree(folder.path(), 12, 1500);
     let run = |target: &str, more: &[&str]| {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin("backsight"));
         command
@@ -407,8 +409,9 @@ fn two_runs_to_one_target_cannot_mix() {
     for round in 0..5 {
         let target = folder.path().join(format!("archive{round}"));
         let results: Vec<bool> = std::thread::scope(|scope| {
-            let runs: Vec<_> =
-                (0..3).map(|_| scope.spawn(|| convert(&[inputs.clone()], &to(target.clone())).is_ok())).collect();
+            let runs: Vec<_> = (0..3)
+                .map(|_| scope.spawn(|| convert(std::slice::from_ref(&inputs), &to(target.clone())).is_ok()))
+                .collect();
             runs.into_iter().map(|run| run.join().expect("no panic")).collect()
         });
         assert_eq!(results.iter().filter(|ok| **ok).count(), 1, "round {round}");
@@ -421,7 +424,7 @@ fn an_archive_that_was_changed_is_found_out() {
     let folder = tempfile::tempdir().expect("a folder");
     let inputs = tree(folder.path(), 1, 50);
     let target = folder.path().join("archive");
-    convert(&[inputs.clone()], &to(target.clone())).expect("converted");
+    convert(std::slice::from_ref(&inputs), &to(target.clone())).expect("converted");
     let ctl = Ctl::new(1).expect("threads");
     std::fs::write(inputs.join("000.ndjson"), "{}\n").expect("written");
     let wrong = archive::verify(&target, &ctl).expect("an archive").wrong;
@@ -440,7 +443,7 @@ fn existing_output_is_kept_without_force() {
     let inputs = tree(folder.path(), 1, 5);
     let target = folder.path().join("archive.parquet");
     std::fs::write(&target, "theirs").expect("written");
-    assert!(matches!(convert(&[inputs.clone()], &to(target.clone())), Err(Error::Input { .. })));
+    assert!(matches!(convert(std::slice::from_ref(&inputs), &to(target.clone())), Err(Error::Input { .. })));
     assert_eq!(std::fs::read(&target).expect("kept"), b"theirs");
     convert(&[inputs], &Settings { force: true, ..to(target.clone()) }).expect("replaced");
     assert!(std::fs::read(&target).expect("there").starts_with(b"PAR1"));

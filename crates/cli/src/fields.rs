@@ -107,22 +107,31 @@ fn list(files: &[FileProfile]) -> Table {
     }
 }
 
+/// What files of one format and compression have together.
+#[derive(Default)]
+struct Sum {
+    files: u64,
+    records: u64,
+    bytes: u64,
+    times: Option<(i64, i64)>,
+}
+
 /// One row for all files of one format and compression.
 fn sums(files: &[FileProfile]) -> Table {
-    let mut sums: BTreeMap<_, (u64, u64, u64, Option<(i64, i64)>)> = BTreeMap::new();
+    let mut sums: BTreeMap<_, Sum> = BTreeMap::new();
     for file in files {
         let sum = sums.entry((file.format, file.codec)).or_default();
-        sum.0 += 1;
-        sum.1 += file.records;
-        sum.2 += file.bytes;
-        sum.3 = match (sum.3, file.times) {
+        sum.files += 1;
+        sum.records += file.records;
+        sum.bytes += file.bytes;
+        sum.times = match (sum.times, file.times) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (a, b) => a.or(b),
         };
     }
-    let row = |((format, codec), (files, records, bytes, range))| {
-        let counts = [number(files), text(format), text(codec), number(records), number(bytes)];
-        [counts.to_vec(), times(range).to_vec()].concat()
+    let row = |((format, codec), sum): ((_, _), Sum)| {
+        let counts = [number(sum.files), text(format), text(codec), number(sum.records), number(sum.bytes)];
+        [counts.to_vec(), times(sum.times).to_vec()].concat()
     };
     Table {
         columns: &["files", "format", "compression", "records", "bytes", "first", "last"],

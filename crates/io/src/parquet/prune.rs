@@ -138,7 +138,7 @@ const SALT: [u32; 8] =
 fn holds(filter: &[u8], value: &[u8]) -> bool {
     let hash = XxHash64::oneshot(0, value);
     let blocks = (filter.len() / BLOCK) as u64;
-    let at = ((hash >> 32) * blocks >> 32) as usize * BLOCK;
+    let at = (((hash >> 32) * blocks) >> 32) as usize * BLOCK;
     let Some(block) = filter.get(at..at + BLOCK) else { return true };
     SALT.iter().zip(block.chunks_exact(4)).all(|(salt, word)| {
         let bit = (hash as u32).wrapping_mul(*salt) >> 27;
