@@ -132,7 +132,7 @@ fn answer(case: &Case, setup: &Setup, catalog: Paths) -> Result<Answer, Error> {
         let others = others.map(|text| compile(text, &settings).expect("a query").plan);
         let plans = [&others[0], &compiled.plan, &others[1], &compiled.plan];
         let mut again = Vec::new();
-        run_all(&plans, &catalog, &settings.clock, &ctl, &mut |number, batch| {
+        let outcomes = run_all(&plans, &catalog, &settings.clock, &ctl, &mut |number, batch| {
             match number {
                 1 => add(&batch, &mut rows),
                 3 => add(&batch, &mut again),
@@ -140,6 +140,9 @@ fn answer(case: &Case, setup: &Setup, catalog: Paths) -> Result<Answer, Error> {
             }
             Ok(Flow::More)
         })?;
+        for outcome in outcomes {
+            outcome?;
+        }
         assert_eq!(rows, again, "the same query in the same pass has the same answer");
         return Ok(Answer { columns, rows });
     }

@@ -394,6 +394,7 @@ pub(crate) fn run_all(
         }
         Ok(Flow::More)
     })?;
+    let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
     if ctl.cancelled() {
         return Ok(outcomes);
     }

@@ -62,6 +62,8 @@ pub enum State {
     NoList(Vec<String>),
     /// No record has these fields.
     NoField(Vec<String>),
+    /// It needed more than there was, memory for one, and was given up.
+    Stopped(String),
 }
 
 /// What a pass over a group saw of it.
@@ -164,7 +166,7 @@ fn pass(
             Findings::new(&setup.rules[*i], names)
         })
         .collect();
-    run_all(&all, &Desk { source, lists: &setup.lists }, &setup.clock, ctl, &mut |plan, batch| {
+    let outcomes = run_all(&all, &Desk { source, lists: &setup.lists }, &setup.clock, ctl, &mut |plan, batch| {
         match plan.checked_sub(own.len()) {
             Some(i) => found[i].add(&batch),
             None if plan == 0 => survey.add_totals(&batch, &fields),
@@ -174,13 +176,25 @@ fn pass(
         Ok(Flow::More)
     })?;
     survey.counts.sort_unstable();
-    for (i, findings) in mine.iter().zip(found) {
+    let mut outcomes = outcomes.into_iter();
+    for outcome in outcomes.by_ref().take(own.len()) {
+        outcome?;
+    }
+    for ((i, findings), came) in mine.iter().zip(found).zip(outcomes) {
         let rule = &setup.rules[*i];
+        match came {
+            Ok(_) => {}
+            Err(Error::Limit(why)) => {
+                outcome.ran[*i].state = State::Stopped(why);
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
         let absent: Vec<String> =
             rule.requires.iter().filter(|f| survey.present.get(*f).is_none_or(|n| *n == 0)).cloned().collect();
         let ran = &mut outcome.ran[*i];
         ran.state = match std::mem::replace(&mut ran.state, State::Ran) {
-            State::Ran => State::Ran,
+            done @ (State::Ran | State::Stopped(_)) => done,
             _ if absent.is_empty() => State::Ran,
             _ => State::NoField(absent),
         };

@@ -463,6 +463,7 @@ fn rule_row(ran: &crate::pass::Ran, rule: &Rule, least: Level) -> RuleRow {
             let options: Vec<String> = lists.iter().map(|l| format!("--lookup {l}=FILE")).collect();
             ("skipped", format!("needs {}", options.join(" ")))
         }
+        State::Stopped(why) => ("stopped", why.clone()),
         State::NoField(fields) => ("skipped", format!("no record has {}", fields.join(", "))),
     };
     RuleRow {

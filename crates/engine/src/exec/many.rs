@@ -14,7 +14,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 
 /// Runs several plans, those of one source in one pass over it, and gives their answers to `out`, one plan after another,
-/// each with its number, until that says [`Flow::Enough`] for the plan.
+/// each with its number, until that says [`Flow::Enough`] for the plan. A plan that fails once its rows are read, as for
+/// want of memory, has an error in its place, and the others their answers.
 ///
 /// Column `i` of a plan's batches is `plan.shown[i]`. The answers are those of [`run`](super::run).
 ///
@@ -26,10 +27,10 @@ pub fn run_all(
     clock: &Clock,
     ctl: &Ctl,
     out: &mut dyn FnMut(usize, Batch) -> Result<Flow, Error>,
-) -> Result<Vec<Outcome>, Error> {
+) -> Result<Vec<Result<Outcome, Error>>, Error> {
     let contexts: Vec<Cx<'_>> =
         plans.iter().map(|plan| context(plan, catalog, clock, ctl)).collect::<Result<_, Error>>()?;
-    let mut outcomes = vec![Outcome::default(); plans.len()];
+    let mut outcomes: Vec<Result<Outcome, Error>> = plans.iter().map(|_| Ok(Outcome::default())).collect();
     let mut left: Vec<usize> = (0..plans.len()).collect();
     while let Some(first) = left.first() {
         let lead = plans[*first];
@@ -46,22 +47,34 @@ pub fn run_all(
             false => scan(&jobs, catalog)?,
         };
         for (i, answer) in members.iter().zip(answers) {
-            let (mut rows, done) = answer?;
-            for (at, op) in plans[*i].ops.iter().enumerate().skip(done) {
-                rows = steps::whole(op, plans[*i].ops.get(at + 1), rows, &contexts[*i])?;
-            }
-            for batch in rows.stream() {
-                let batch = batch?;
-                let columns = plans[*i].shown.iter().map(|(_, slot)| super::column(&batch, *slot)).collect();
-                outcomes[*i].rows += batch.rows as u64;
-                if out(*i, Batch { columns, ..batch })? == Flow::Enough {
-                    break;
+            let mut given = 0;
+            let mut refused = None;
+            let answered = answer.and_then(|(mut rows, done)| {
+                for (at, op) in plans[*i].ops.iter().enumerate().skip(done) {
+                    rows = steps::whole(op, plans[*i].ops.get(at + 1), rows, &contexts[*i])?;
                 }
+                for batch in rows.stream() {
+                    let batch = batch?;
+                    let columns = plans[*i].shown.iter().map(|(_, slot)| super::column(&batch, *slot)).collect();
+                    given += batch.rows as u64;
+                    match out(*i, Batch { columns, ..batch }) {
+                        Ok(Flow::More) => {}
+                        Ok(Flow::Enough) => break,
+                        Err(error) => {
+                            refused = Some(error);
+                            break;
+                        }
+                    }
+                }
+                Ok(Outcome { rows: given, partial: ctl.cancelled() })
+            });
+            if let Some(error) = refused {
+                return Err(error);
             }
+            outcomes[*i] = answered;
         }
         left = others;
     }
-    outcomes.iter_mut().for_each(|o| o.partial = ctl.cancelled());
     Ok(outcomes)
 }
 
