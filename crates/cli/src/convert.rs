@@ -90,7 +90,7 @@ fn to_archive(args: &ConvertArgs, target: PathBuf, common: &Common) -> Result<u8
         ..defaults
     };
     let done = cancel::cancelling(&ctl, || archive::convert(&files, &settings, &ctl))?;
-    let outcome = Outcome { rows: done.manifest.records, partial: false };
+    let outcome = Outcome { rows: done.manifest.records, partial: false, ..Outcome::default() };
     let summary = Summary::new(&ctl.counters, files.notes(), outcome, started.elapsed());
     let status = if summary.damaged() && !reading.lenient { exit::DAMAGED } else { exit::ANSWERED };
     if args.stats.is_some() {

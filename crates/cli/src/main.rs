@@ -1,5 +1,6 @@
 //! The command line of Backsight: arguments in, one function per command, an exit status out.
 
+mod afterwards;
 mod alloc;
 mod args;
 mod around;

@@ -1,5 +1,6 @@
 //! `backsight query` and `backsight explain`: one question, one answer.
 
+use crate::afterwards;
 use crate::args::{Common, ExplainArgs, OutputArgs, QueryArgs, Question, ReadArgs, Stats};
 use crate::cancel;
 use crate::chart::series::Points;
@@ -119,6 +120,11 @@ impl Ready {
         &self.compiled.warnings
     }
 
+    /// What the data has to say of the query, once it has run.
+    pub(crate) fn afterwards(&self, summary: &Summary, input: &Arc<Input>) -> Result<Vec<Diagnostic>, Error> {
+        cancel::cancelling(&self.ctl, || afterwards::warnings(&self.compiled.plan, summary, input, &self.ctl))
+    }
+
     /// The plan for people.
     pub(crate) fn explain(&self) -> String {
         escape::lines(&self.compiled.plan.explain()).into_owned()
@@ -190,9 +196,11 @@ impl Desk<'_> {
         }
         let status = summary.status(self.reading.lenient);
         if as_json {
-            let stats = summary.json(status, &warnings(source, ready.warnings()));
-            terminal::say(&format!("{stats}\n"));
+            let all = [ready.warnings(), &ready.afterwards(&summary, self.input)?].concat();
+            terminal::say(&format!("{}\n", summary.json(status, &warnings(source, &all))));
         } else if !self.common.quiet {
+            let found = ready.afterwards(&summary, self.input)?;
+            terminal::say(&draw::diagnostics(source, &found, terminal::colored_messages(self.common)));
             terminal::say(&summary.text(u64::MAX));
         }
         Ok(status)

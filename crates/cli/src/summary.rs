@@ -34,6 +34,8 @@ pub(crate) struct Summary {
     pub(crate) elapsed: Duration,
     /// The run was interrupted.
     pub(crate) partial: bool,
+    /// Fields of the scan, by number, that the run has not met.
+    pub(crate) absent: Vec<usize>,
 }
 
 impl Summary {
@@ -56,6 +58,7 @@ impl Summary {
             notes,
             elapsed,
             partial: outcome.partial,
+            absent: outcome.absent,
         }
     }
 

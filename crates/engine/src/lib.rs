@@ -15,7 +15,7 @@ pub mod when;
 
 pub use exec::ctl::Ctl;
 pub use exec::memory::{Scratch, ScratchFile};
-pub use exec::{Outcome, run, run_all};
+pub use exec::{Outcome, absent, run, run_all};
 
 use backsight_lang::diag::{Diagnostic, Severity};
 

@@ -5,7 +5,7 @@ mod complete;
 pub(crate) mod held;
 mod helper;
 mod pivot;
-mod seen;
+pub(crate) mod seen;
 mod session;
 mod step;
 mod survey;

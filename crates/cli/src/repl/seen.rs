@@ -124,16 +124,25 @@ fn is_word(text: &str) -> bool {
 /// Looks into the files in the background.
 pub(crate) fn sample(input: &Arc<Input>, words: &Arc<Mutex<Words>>) {
     let (input, words) = (Arc::clone(input), Arc::clone(words));
-    // Nobody waits for it: a failure here is met again by the first query, which reports it.
-    std::thread::spawn(move || {
-        let files = input.files();
-        let every = files.len().div_ceil(MOST_FILES).max(1);
-        let chosen: Vec<PathBuf> = files.into_iter().step_by(every).collect();
-        let share = RECORDS / chosen.len().max(1);
-        for file in chosen {
-            let _ = look_into(&input, file, share.max(50), &words);
-        }
-    });
+    std::thread::spawn(move || look(&input, &words));
+}
+
+/// The names of fields in some of the records.
+pub(crate) fn names(input: &Input) -> Vec<String> {
+    let words = Mutex::new(Words::default());
+    look(input, &words);
+    words.into_inner().unwrap_or_else(PoisonError::into_inner).seen.fields.into_keys().collect()
+}
+
+fn look(input: &Input, words: &Mutex<Words>) {
+    let files = input.files();
+    let every = files.len().div_ceil(MOST_FILES).max(1);
+    let chosen: Vec<PathBuf> = files.into_iter().step_by(every).collect();
+    let share = RECORDS / chosen.len().max(1);
+    for file in chosen {
+        // A failure here is met by the query as well, which reports it.
+        let _ = look_into(input, file, share.max(50), words);
+    }
 }
 
 fn look_into(input: &Input, file: PathBuf, records: usize, words: &Mutex<Words>) -> Result<(), Error> {

@@ -178,6 +178,10 @@ impl Session {
             Ok(())
         });
         let summary = summary.map_err(in_query)?;
+        if !self.common.quiet {
+            let found = ready.afterwards(&summary, &self.view).map_err(in_query)?;
+            terminal::say(&draw::diagnostics(source, &found, terminal::colored_messages(&self.common)));
+        }
         let columns = ready.columns();
         self.with_words(|words| words.seen.answer(&columns, &batches));
         let rows = Arc::new(Held { columns, batches });

@@ -66,7 +66,7 @@ pub fn run_all(
                         }
                     }
                 }
-                Ok(Outcome { rows: given, partial: ctl.cancelled() })
+                Ok(Outcome { rows: given, partial: ctl.cancelled(), ..Outcome::default() })
             });
             if let Some(error) = refused {
                 return Err(error);

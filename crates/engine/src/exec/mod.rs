@@ -1,6 +1,7 @@
 //! Runs a plan: a worker per thread over one queue of morsels, sinks merged at the end, then the rest of the list over
 //! what they gave. The answer does not depend on the number of threads or the size of the morsels.
 
+mod absent;
 pub mod ctl;
 mod dedup;
 mod eval;
@@ -20,6 +21,7 @@ mod spill;
 mod steps;
 mod tables;
 
+pub use absent::absent;
 pub use many::run_all;
 
 use crate::error::Error;
@@ -30,6 +32,7 @@ use crate::source::{Catalog, Filter, Flow, Morsels, Scan, Source, Table};
 use crate::value::Value;
 use crate::value::column::{Batch, Column, Positions};
 use crate::value::set::Set;
+use absent::Sightings;
 use backsight_lang::diag::Diagnostic;
 use ctl::Ctl;
 use group::GroupTable;
@@ -55,15 +58,20 @@ pub(crate) struct Cx<'a> {
     pub lookups: Vec<(&'a Lookup, Index)>,
     /// The first and last time, as far as the events have been seen.
     pub edges: Seen,
+    /// Which fields of the source the events have had.
+    pub sightings: Sightings,
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Rows given to the receiver.
     pub rows: u64,
     /// The run was cancelled: the answer is that of the part read until then.
     pub partial: bool,
+    /// Fields of the scan, by number, that no row had which the run was given: of all rows if the plan reads
+    /// [whole](Plan::reads_all), else ask [`absent`].
+    pub absent: Vec<usize>,
 }
 
 /// Runs a plan and gives the answer's batches, in order, to `out`, until that says [`Flow::Enough`].
@@ -91,12 +99,14 @@ pub fn run(
         }
     }
     outcome.partial = ctl.cancelled();
+    outcome.absent = cx.sightings.absent().collect();
     Ok(outcome)
 }
 
 /// What the expressions of a plan see: the answers of its sub-queries, its look-up tables.
 fn context<'a>(plan: &'a Plan, catalog: &'a dyn Catalog, clock: &'a Clock, ctl: &'a Ctl) -> Result<Cx<'a>, Error> {
-    let mut cx = Cx { clock, sets: Vec::new(), ctl, catalog, lookups: Vec::new(), edges: Seen::default() };
+    let sightings = Sightings::new(plan.scan.fields.len());
+    let mut cx = Cx { clock, sets: Vec::new(), ctl, catalog, lookups: Vec::new(), edges: Seen::default(), sightings };
     for source in &plan.sets {
         cx.sets.push(Arc::new(match source {
             SetSource::Query(inner) => {
@@ -257,6 +267,7 @@ fn scan<'a>(plan: &'a Plan, catalog: &dyn Catalog, cx: &'a Cx<'a>) -> Result<(Ro
                 if cx.ctl.cancelled() {
                     return Ok(Flow::Enough);
                 }
+                cx.sightings.see(&batch.columns);
                 let batch = steps::maps(maps, spread(batch, plan), cx);
                 if batch.rows > 0 {
                     let before = shared.found.fetch_add(batch.rows as u64, Ordering::Relaxed);

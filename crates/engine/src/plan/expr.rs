@@ -280,6 +280,7 @@ impl Lowering<'_> {
         let mut prepared = Vec::with_capacity(args.len() + 1);
         if function.name == "bin" {
             // `bin(p)` floors the event's time.
+            self.needs_time(e.span, "is in a bin of its own, without a time");
             match self.event_time(cx, e) {
                 Some(time) => lowered.push(time),
                 None => return Expr::Literal(Value::Null),

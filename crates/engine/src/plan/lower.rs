@@ -103,6 +103,8 @@ pub(super) struct Lowering<'a> {
     pub compared: Option<ast::Expr>,
     /// Something is relative to the first or last event.
     pub needs_edges: bool,
+    /// See [`ScanPlan::timed`].
+    pub timed: Option<(Span, &'static str)>,
     /// Sources whose first and last time are not known yet.
     pub unknown_edges: Vec<Vec<SourceRef>>,
     /// What is read, and where the query says so.
@@ -132,6 +134,7 @@ impl<'a> Lowering<'a> {
             closed_joins: Vec::new(),
             compared: None,
             needs_edges: false,
+            timed: None,
             unknown_edges: Vec::new(),
             sources: Vec::new(),
             range: (settings.clock.start, settings.clock.end),
@@ -242,12 +245,13 @@ impl<'a> Lowering<'a> {
         if !self.scope.closed {
             scan = ScanPlan {
                 fields: std::mem::take(&mut self.scope.fields),
+                places: std::mem::take(&mut self.scope.places),
                 slots: self.scope.slots,
                 ..ScanPlan::default()
             };
         }
         (scan.sources, scan.spans) = std::mem::take(&mut self.sources).into_iter().unzip();
-        scan.range = read;
+        (scan.range, scan.timed) = (read, self.timed);
         let (ops, sets) = (std::mem::take(&mut self.ops), std::mem::take(&mut self.sets));
         let mut plan = Plan { scan, ops, shown, sets, estimate: self.estimate };
         super::rewrite::drop_unread(&mut plan);
@@ -262,6 +266,13 @@ impl<'a> Lowering<'a> {
     /// The scan of the source stage, once its scope has been replaced.
     pub fn scan_fields(&mut self) -> Option<&mut ScanPlan> {
         self.scan.as_mut()
+    }
+
+    /// Something here needs the time of events; `without` says what an event without one is to it (W007).
+    pub fn needs_time(&mut self, span: Span, without: &'static str) {
+        if !self.scope.closed && self.timed.is_none() {
+            self.timed = Some((span, without));
+        }
     }
 
     /// A query inside this one, with the same parameters. Returns its plan.
@@ -312,7 +323,8 @@ impl<'a> Lowering<'a> {
         let old = std::mem::replace(&mut self.scope, scope);
         self.closed_joins.append(&mut self.joins);
         if self.scan.is_none() {
-            self.scan = Some(ScanPlan { fields: old.fields, slots: old.slots, ..ScanPlan::default() });
+            let (fields, places) = (old.fields, old.places);
+            self.scan = Some(ScanPlan { fields, places, slots: old.slots, ..ScanPlan::default() });
         }
     }
 
@@ -326,6 +338,7 @@ impl<'a> Lowering<'a> {
                 let columns = self.items(items);
                 self.scope.shown.fix(&columns);
             }
+            StageKind::Filter(e) | StageKind::FilterIndex(e) if self.is_lost_flag(e) => {}
             StageKind::Filter(e) | StageKind::FilterIndex(e) => {
                 let condition = self.row_expr(e);
                 self.ops.push(Op::Filter(condition));
@@ -436,7 +449,7 @@ impl<'a> Lowering<'a> {
                 order.push(SortKey { slot, descending: key.descending, by_text: false });
                 continue;
             }
-            let slot = match self.lost_timestamp(&key.item.expr) {
+            let slot = match self.lost(&key.item.expr) {
                 Some(Some(bin)) => bin,
                 Some(None) => continue,
                 None => self.slot_of(&key.item.expr),
@@ -481,11 +494,42 @@ impl<'a> Lowering<'a> {
         Some(slot)
     }
 
-    /// `sort @timestamp` after a `stats` that dropped it: its one `bin()` column, or nothing (language reference, §5.2).
-    fn lost_timestamp(&mut self, e: &ast::Expr) -> Option<Option<Slot>> {
+    /// A bare field as a condition that a `stats` has left behind. Logs Insights answers with no rows; that is refused
+    /// here by name, as published queries mean the field of the events.
+    fn is_lost_flag(&mut self, e: &ast::Expr) -> bool {
+        let ast::ExprKind::Path(path) = &e.kind else { return false };
+        let name = path.text();
+        let lost = self.scope.closed
+            && self.scope.resolve(path).is_none()
+            && self.scope.by_aliased_text(&name).is_none();
+        if lost {
+            let message = format!("`{name}` as a condition after `stats` is not supported: it is not available there");
+            let help = format!("put `filter {name}` before the `stats`, or list `{name}` after its `by`");
+            self.report(Diagnostic::error("E080", e.span, message).help(help));
+        }
+        lost
+    }
+
+    /// `sort` by a field that a `stats` has left behind: nothing, as all its cells are empty; for `@timestamp` its one
+    /// `bin()` column (language reference, §5.2).
+    fn lost(&mut self, e: &ast::Expr) -> Option<Option<Slot>> {
         let ast::ExprKind::Path(path) = &e.kind else { return None };
-        if Field::named(path) != Field::Timestamp || !self.scope.closed || self.scope.created("@timestamp").is_some() {
+        if !self.scope.closed || self.scope.resolve(path).is_some() {
             return None;
+        }
+        let name = path.text();
+        if Field::named(path) != Field::Timestamp {
+            if self.scope.by_aliased_text(&name).is_some() {
+                return None;
+            }
+            let message = format!("`{name}` is not available after `stats`: the order stays as it is");
+            let names = self.scope.names();
+            let help = match backsight_lang::diag::nearest(&name, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("available: {}", names.join(", ")),
+            };
+            self.report(Diagnostic::warning("W008", e.span, message).help(help));
+            return Some(None);
         }
         self.report(Diagnostic::warning(
             "W008",

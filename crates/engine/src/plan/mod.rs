@@ -56,6 +56,14 @@ impl Plan {
         self.shown.iter().map(|(name, _)| name.as_str()).collect()
     }
 
+    /// True if the run is given every event of its source, so that a field it never meets is in none.
+    pub fn reads_all(&self) -> bool {
+        let ScanPlan { needles, first, equals, range, .. } = &self.scan;
+        let stops = |op: &Op| matches!(op, Op::Limit { any: true, .. });
+        let spared = !(needles.is_empty() && first.is_empty() && equals.is_empty() && *range == (None, None));
+        !spared && !self.estimate && !self.ops.iter().any(stops)
+    }
+
     /// The fields that the ops of [`ScanPlan::first`] look at, in the order of the scan.
     pub fn first_fields(&self) -> impl Iterator<Item = &Field> {
         let slots = self.first_slots();
@@ -80,6 +88,10 @@ pub struct ScanPlan {
     pub fields: Vec<(Field, Slot)>,
     /// Number of slots up to the first op that renumbers them.
     pub slots: usize,
+    /// Where the query names fields of its events first.
+    pub places: Vec<(Field, Span)>,
+    /// Where the query needs the time of its events first, and what an event without one then is.
+    pub timed: Option<(Span, &'static str)>,
     /// See [`crate::source::Scan::needles`].
     pub needles: Vec<Vec<Vec<u8>>>,
     /// Advice: filters and ranges, by their numbers among the ops, that look at nothing but fields of the scan.

@@ -3,6 +3,7 @@
 use super::{Slot, SortKey};
 use crate::source::Field;
 use backsight_lang::ast::{Duration, Path, Segment};
+use backsight_lang::span::Span;
 use std::collections::HashMap;
 
 /// What a path resolves to: a column, and the steps into its value that remain.
@@ -24,6 +25,8 @@ pub(super) struct Scope {
     pub closed: bool,
     /// The fields read from the source so far, before any row-reshaping command.
     pub fields: Vec<(Field, Slot)>,
+    /// Where each of them is named first.
+    pub places: Vec<(Field, Span)>,
     /// Slots handed out.
     pub slots: usize,
     /// What is shown.
@@ -226,7 +229,11 @@ impl Scope {
             let slot = self.by_text(&path.text())?;
             return Some(Resolved { slot, rest: Vec::new() });
         }
-        Some(Resolved { slot: self.field(Field::named(path)), rest: Vec::new() })
+        let field = Field::named(path);
+        if !self.places.iter().any(|(named, _)| *named == field) {
+            self.places.push((field.clone(), path.span));
+        }
+        Some(Resolved { slot: self.field(field), rest: Vec::new() })
     }
 
     /// The slot of a field of the source, which is read from now on.

@@ -208,6 +208,7 @@ impl Lowering<'_> {
             }
         }
         if aggregate.needs_time {
+            self.needs_time(e.span, "does not count for it");
             call.time = self.scope.system(Field::Timestamp);
             if call.time.is_none() {
                 self.error("E014", e.span, "`@timestamp` is not available after `stats`");

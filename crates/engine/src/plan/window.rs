@@ -95,6 +95,7 @@ impl Lowering<'_> {
         for (text, is_start) in [(&source.start, true), (&source.end, false)] {
             let Some(text) = text else { continue };
             let Some(time) = self.time(text) else { continue };
+            self.needs_time(text.span, "is outside of every time range");
             let side = if is_start { &mut self.range.0 } else { &mut self.range.1 };
             *side = Some(time);
         }

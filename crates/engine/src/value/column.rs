@@ -71,6 +71,18 @@ impl Column {
         self.len() == 0
     }
 
+    /// True if no row has a value.
+    pub fn is_null(&self) -> bool {
+        let nulls = match self {
+            Column::Const(value, n) => return *n == 0 || matches!(value, Value::Null),
+            Column::Text(a, _) => a.null_count(),
+            Column::Int(a) | Column::Time(a) => a.null_count(),
+            Column::Float(a) => a.null_count(),
+            Column::Bool(a) => a.null_count(),
+        };
+        nulls == self.len()
+    }
+
     /// The cell of row `i`, which must be below [`Column::len`].
     pub fn get(&self, i: usize) -> ValueRef<'_> {
         match self {

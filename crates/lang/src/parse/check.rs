@@ -8,22 +8,25 @@ use crate::diag::Diagnostic;
 use crate::lex::token::{Sign, TokenKind};
 use crate::span::Span;
 
-/// Operators of other languages, what to write here, and whether parsing goes on as if that were written.
+/// Operators of other languages, the code of the error, what to write here, and whether parsing goes on as if that were written.
 ///
 /// Behind `||` it does not: as likely as an `or` it is an empty command, and then a command follows.
-const FOREIGN: &[(Sign, &str, bool)] = &[
-    (Sign::DoubleEq, "=", true),
-    (Sign::DoubleAnd, "and", true),
-    (Sign::DoublePipe, "or", false),
-    (Sign::Unequal, "!=", true),
+const FOREIGN: &[(Sign, &str, &str, bool)] = &[
+    (Sign::DoubleEq, "E080", "=", true),
+    (Sign::DoubleAnd, "E002", "and", true),
+    (Sign::DoublePipe, "E002", "or", false),
+    (Sign::Unequal, "E002", "!=", true),
 ];
 
 /// Reports an operator of another language at `input`.
 pub(crate) fn foreign_operator(input: Input<'_>) -> Result<(), nom::Err<Fault>> {
     let TokenKind::Sign(sign) = input.peek().kind else { return Ok(()) };
-    let Some((_, ours, go_on)) = FOREIGN.iter().find(|(foreign, ..)| *foreign == sign) else { return Ok(()) };
-    let message = format!("expected `{ours}`, found `{}`", sign.text());
-    let diagnostic = Diagnostic::error("E002", input.peek().span, message).help(format!("use `{ours}`"));
+    let Some((_, code, ours, go_on)) = FOREIGN.iter().find(|(foreign, ..)| *foreign == sign) else { return Ok(()) };
+    let message = match *code {
+        "E080" => format!("`{}` is not supported: expected `{ours}`", sign.text()),
+        _ => format!("expected `{ours}`, found `{}`", sign.text()),
+    };
+    let diagnostic = Diagnostic::error(code, input.peek().span, message).help(format!("use `{ours}`"));
     if *go_on {
         input.state.report(diagnostic);
         return Ok(());
