@@ -75,26 +75,6 @@ pub const SETUPS: &[Setup] = &[
     Setup { name: "2 threads, archive", threads: 2, form: Form::Archive, ..PLAIN },
 ];
 
-/// Cases whose records mean nothing without the header or the envelope around them. Archives give such files back, but do
-/// not answer queries about them yet: that is counted as damage.
-const NOT_FROM_ARCHIVES: &[&str] = &[
-    "formats/cloudfront",
-    "formats/cloudtrail-lookup-events",
-    "formats/csv",
-    "formats/cwl-console-csv",
-    "formats/cwl-filter-log-events",
-    "formats/cwl-get-log-events",
-    "formats/cwl-query-results",
-    "formats/cwl-subscription",
-    "formats/tsv",
-    "formats/vpcflow",
-];
-
-/// Whether the setup is one the case can be run in.
-pub fn applies(case: &Case, setup: &Setup) -> bool {
-    setup.form != Form::Archive || !NOT_FROM_ARCHIVES.iter().any(|title| case.title.starts_with(title))
-}
-
 /// Runs a case through the libraries.
 pub fn in_process(case: &Case, setup: &Setup) -> Ended {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -7,13 +7,14 @@
 //! | column | holds |
 //! |---|---|
 //! | `@timestamp`, `@log`, `@logStream` | the fields of that name |
-//! | `@layout` | the layout of the record; null if `@bytes` has it |
+//! | `@layout` | the layout of the record; null if `@bytes` has all of it |
 //! | `@text` | the text of a record that is no JSON object |
 //! | `@bytes` | a record that is not UTF-8 |
 //! | `@extra` | JSON: values as spelled that the column of their key does not hold, or not with their spelling |
 //! | `@kind.x` | the kinds of the values of `x`, where they differ |
 //! | `@before` | what stands in the record before `@message` |
 //! | `@lead` | bytes before the record that belong to no other |
+//! | `@preamble` | of a record that is not direct: what a file starts with that is read the same way: a header, say |
 //! | `@direct` | the event is what columns say; else its text has to be read by the reader of its format |
 //! | `@seq` | number of the record, in source order |
 //! | `@input` | number of the input in the manifest |
@@ -41,7 +42,7 @@ pub(crate) use encode::{FACTS, FILTER_BYTES, PAGE_ROWS};
 pub use gather::Partition;
 pub use manifest::{FileEntry, InputEntry, Loss, MANIFEST, Manifest};
 pub use output::Faults;
-pub(crate) use rebuild::{Columns, Rebuilder, Rebuilt, integer};
+pub(crate) use rebuild::{Columns, Rebuilder, Rebuilt, integer, text};
 pub use restore::{Check, Restored, restore, verify};
 pub(crate) use schema::{System, uuid};
 pub use tap::Tap;

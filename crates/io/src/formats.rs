@@ -15,6 +15,7 @@ use backsight_engine::source::{Flow, Morsel, Note, Scan, Weight};
 use backsight_engine::value::column::Batch;
 use backsight_engine::value::json::write_bytes;
 use bytes::Bytes;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 /// One input format: a file of code in [`crate::layouts`] and a row of [`FORMATS`].
@@ -225,6 +226,21 @@ pub trait Records: Send + Sync {
 
     /// Reads a chunk of whole records and gives rows to `out`, as [`Morsel::read`] does.
     fn read(&self, chunk: Chunk, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error>;
+
+    /// What a file may start with so that its reader, opened on that, reads records taken out of this file like this one
+    /// does: `context` is that of the chunk they lie in.
+    fn preamble(&self, context: u64) -> Vec<u8>;
+
+    /// Reads records that were taken out of a file: each lies at one of these places, and what stands between them is of no
+    /// account. By default all of the chunk is read, which is right where records show by themselves where they end.
+    fn read_apart(
+        &self,
+        chunk: Chunk,
+        _places: &[Range<usize>],
+        out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
+    ) -> Result<Flow, Error> {
+        self.read(chunk, out)
+    }
 }
 
 /// Finds the borders between records, front to back.

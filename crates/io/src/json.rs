@@ -26,6 +26,7 @@ use crate::formats::{Chunk, Pass, Records, Splitter};
 use crate::head::{Framing, Head};
 use crate::records::Lines;
 use crate::system;
+use crate::text;
 use backsight_engine::error::Error;
 use backsight_engine::source::Flow;
 use backsight_engine::value::column::Batch;
@@ -52,6 +53,8 @@ pub struct Dialect {
     pub(crate) reserved: Reserved,
     /// What an element of the file is.
     pub(crate) element: Element,
+    /// A record that tells the dialect from others of its format; a whole file, if elements are no records.
+    pub(crate) example: &'static str,
 }
 
 /// What stands for an event.
@@ -76,7 +79,7 @@ pub const PLAIN: Dialect = Dialect::timed("json", &[]);
 impl Dialect {
     /// Plain records with the time in one of these fields.
     pub const fn timed(name: &'static str, times: &'static [&'static str]) -> Dialect {
-        Dialect { name, times, reserved: USUAL, element: Element::Record }
+        Dialect { name, times, reserved: USUAL, element: Element::Record, example: "{}" }
     }
 }
 
@@ -91,6 +94,7 @@ pub struct Plan {
     /// Whether reserved keys of records matter.
     reserved: bool,
     element: Element,
+    example: &'static str,
     /// The slot of `@timestamp`.
     time_slot: Option<usize>,
     /// All fields; those that are read first, if there is a filter; the others.
@@ -147,6 +151,7 @@ impl Plan {
             times,
             reserved,
             element: dialect.element,
+            example: dialect.example,
         }
     }
 
@@ -188,8 +193,9 @@ pub fn lines<'a>(pass: &Pass<'a>, _: &Head<'_>) -> Box<dyn Records + 'a> {
 }
 
 /// Opens a table whose rows are read as objects: its columns have names of system fields among them.
-pub(crate) fn table<'a>(pass: &Pass<'a>, by: u8, names: Vec<String>) -> Box<dyn Records + 'a> {
-    Box::new(tables::Table { pass: pass.clone(), plan: Plan::of(pass, &PLAIN), by, names })
+pub(crate) fn table<'a>(pass: &Pass<'a>, by: u8, header: text::First<'_>) -> Box<dyn Records + 'a> {
+    let (names, line) = (header.names, header.line.into());
+    Box::new(tables::Table { pass: pass.clone(), plan: Plan::of(pass, &PLAIN), by, names, line })
 }
 
 /// Opens a file of JSON without a dialect of its own.
@@ -209,5 +215,9 @@ impl Records for Ndjson<'_> {
 
     fn read(&self, chunk: Chunk, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
         Reader::new(&self.pass, &self.plan, chunk).read(out)
+    }
+
+    fn preamble(&self, _: u64) -> Vec<u8> {
+        format!("{}\n", self.plan.example).into_bytes()
     }
 }

@@ -9,7 +9,7 @@ pub(crate) mod find;
 mod reader;
 
 pub(crate) use divide::{Divide, Span, table_record};
-pub(crate) use reader::{Headers, Rows, divide, push, records};
+pub(crate) use reader::{First, Headers, Rows, divide, push, records};
 
 use crate::formats::Pass;
 use backsight_engine::source::{Field, Scan};

@@ -1,6 +1,6 @@
 //! A chunk of a file, taken apart into records, and those into layouts and values.
 
-use super::layout::{BEFORE, END, Layout, TEXT, VALUE, markless};
+use super::layout::{BEFORE, BYTES, END, Layout, TEXT, VALUE, markless};
 use super::slot::Slot;
 use crate::json::is_reserved;
 use arrow::buffer::Buffer;
@@ -43,6 +43,8 @@ pub(crate) struct Block {
     pub slots: Vec<Slot>,
     pub layouts: Vec<Arc<Layout>>,
     pub origins: Vec<Origin>,
+    /// What a file starts with whose records are read like these, taken out of their file.
+    pub preamble: Arc<[u8]>,
 }
 
 impl Block {
@@ -117,7 +119,7 @@ pub(crate) struct Parser<'a> {
 const RECENT: usize = 16;
 
 /// What may follow a record in a layout; longer than that it is kept with its bytes.
-const MAX_TRAILER: usize = 256;
+const MAX_TRAILER: usize = 1024;
 
 impl<'a> Parser<'a> {
     /// `direct`: which of the format's records are.
@@ -131,12 +133,14 @@ impl<'a> Parser<'a> {
             slots: Vec::new(),
             layouts: Vec::new(),
             origins: Vec::new(),
+            preamble: Arc::default(),
         };
         Parser { layouts, direct, block, recent: Vec::new(), by_text: HashMap::new(), utf8, template: Vec::new() }
     }
 
     /// Takes the chunk apart at the records found in it.
-    pub(crate) fn parse(mut self, mut said: Vec<Said>, origins: Vec<Origin>) -> Block {
+    pub(crate) fn parse(mut self, mut said: Vec<Said>, origins: Vec<Origin>, preamble: Vec<u8>) -> Block {
+        self.block.preamble = preamble.into();
         said.sort_by_key(|s| s.start);
         let data = self.block.data.clone();
         let first = said.first().map_or(data.len(), |s| s.start as usize);
@@ -172,6 +176,9 @@ impl<'a> Parser<'a> {
             row.layout = self
                 .known(&data[..end], start, body, message)
                 .or_else(|| self.learn(&data[..end], start, body, message));
+        } else {
+            row.layout = self.bytes(&data[..end], start, message);
+            row.before = 0;
         }
         if row.layout.is_none() {
             row.before = 0;
@@ -213,6 +220,26 @@ impl<'a> Parser<'a> {
             self.template.truncate(prefix);
             self.text(text, body, message)?;
         }
+        self.numbered(first)
+    }
+
+    /// The layout of a record that is not UTF-8.
+    fn bytes(&mut self, text: &[u8], start: usize, message: Option<(usize, usize)>) -> Option<u32> {
+        let first = self.block.slots.len();
+        let end = message.map_or(text.len(), |(_, to)| to);
+        let trailer = &text[end..];
+        if trailer.len() > MAX_TRAILER || !trailer.is_ascii() || !markless(trailer) {
+            return None;
+        }
+        self.template.clear();
+        self.template.push(BYTES);
+        self.template.extend_from_slice(trailer);
+        self.block.slots.push(Slot::whole(start, end));
+        self.numbered(first)
+    }
+
+    /// The number of the layout that was put together. If there is none, its values, from `first` on, are removed.
+    fn numbered(&mut self, first: usize) -> Option<u32> {
         let number = match self.by_text.get(&self.template[..]) {
             Some(number) => *number,
             None => {
@@ -324,7 +351,7 @@ mod tests {
             at += line.len();
         }
         let origins = vec![(Arc::from(*b"log"), Arc::from(*b"stream"))];
-        (Parser::new(&layouts, Direct { objects: true, text: true }, data, 0).parse(said, origins), layouts)
+        (Parser::new(&layouts, Direct { objects: true, text: true }, data, 0).parse(said, origins, Vec::new()), layouts)
     }
 
     /// The record made of its layout and values again.
@@ -336,7 +363,7 @@ mod tests {
             out.extend_from_slice(slots[slot].text(&block.data));
             Some(())
         });
-        (out, message.expect("values cannot fail").is_some())
+        (out, message.expect("values cannot fail").0.is_some())
     }
 
     #[test]
@@ -380,7 +407,8 @@ mod tests {
         let layouts = Layouts::default();
         let data = Buffer::from(b"{\"a\":\"\xff\"}\n".to_vec());
         let said = vec![Said { start: 0, message: Some((0, 9)), time: None, origin: 0 }];
-        let block = Parser::new(&layouts, Direct { objects: true, text: true }, data, 0).parse(said, Vec::new());
-        assert_eq!(block.rows[0].layout, None);
+        let block =
+            Parser::new(&layouts, Direct { objects: true, text: true }, data, 0).parse(said, Vec::new(), Vec::new());
+        assert!(block.values(&block.rows[0]).is_some_and(|(layout, _)| layout.is_bytes && !layout.is_direct()));
     }
 }

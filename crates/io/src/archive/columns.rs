@@ -103,6 +103,7 @@ struct Rows<'s> {
     extra: Texts,
     lead: Texts,
     before: Texts,
+    preambles: Texts,
     fields: Vec<Builder>,
     scratch: Vec<u8>,
     more: Vec<u8>,
@@ -129,6 +130,7 @@ impl<'s> Rows<'s> {
             extra: Texts::default(),
             lead: Texts::default(),
             before: Texts::default(),
+            preambles: Texts::default(),
             fields: schema.fields.iter().map(|f| Builder::new(f.ty)).collect(),
             scratch: Vec::new(),
             more: Vec::new(),
@@ -157,16 +159,22 @@ impl<'s> Rows<'s> {
         match block.values(row) {
             None => {
                 self.direct.append_value(false);
+                self.preambles.keep(number, &block.preamble, blocks);
                 self.bytes.lie(number, block, self.block, row.start as usize, row.end as usize);
             }
             Some((layout, slots)) => {
                 self.direct.append_value(layout.is_direct());
+                if !layout.is_direct() {
+                    self.preambles.keep(number, &block.preamble, blocks);
+                }
                 self.layouts.keep(number, &layout.text, blocks);
                 if layout.before {
                     let start = row.start as usize;
                     self.before.lie(number, block, self.block, start, start + row.before as usize);
                 }
-                if layout.is_text {
+                if layout.is_bytes {
+                    self.bytes.lie(number, block, self.block, slots[0].start(), slots[0].end());
+                } else if layout.is_text {
                     self.texts.lie(number, block, self.block, slots[0].start(), slots[0].end());
                 } else if let Some(layout_number) = row.layout {
                     self.values(block, &layout.keys, slots, &fields[layout_number as usize]);
@@ -210,7 +218,7 @@ impl<'s> Rows<'s> {
         out.push(Arc::new(seqs.finish()));
         out.push(Arc::new(gaps.finish()));
         out.push(Arc::new(direct.finish()));
-        for texts in [self.layouts, self.texts, self.bytes, self.extra, self.lead, self.before] {
+        for texts in [self.layouts, self.texts, self.bytes, self.extra, self.lead, self.before, self.preambles] {
             out.push(texts.finish(rows, buffers));
         }
         let mut kinds = Vec::new();

@@ -115,7 +115,7 @@ fn properties(schema: &Schema) -> WriterProperties {
             .set_column_dictionary_enabled(system(column), false)
             .set_column_encoding(system(column), Encoding::DELTA_BINARY_PACKED);
     }
-    for column in [System::Bytes, System::Lead, System::Extra, System::Layout] {
+    for column in [System::Bytes, System::Lead, System::Extra, System::Layout, System::Preamble] {
         out = out.set_column_statistics_enabled(system(column), EnabledStatistics::Chunk);
     }
     for Field { name, ty, bloom, .. } in &schema.fields {

@@ -11,6 +11,7 @@
 //! | `\x02` | nothing: `@message` ends here, and the fields of the event are those of the record |
 //! | `\x03` | what stands before `@message`: column `@before` |
 //! | `\x04` | the text of the record: column `@text` |
+//! | `\x05` | the record, which is not UTF-8: column `@bytes` |
 
 use super::slot::Slot;
 use backsight_engine::value::json::{self, Cursor};
@@ -19,10 +20,11 @@ pub(crate) const VALUE: u8 = 1;
 pub(crate) const END: u8 = 2;
 pub(crate) const BEFORE: u8 = 3;
 pub(crate) const TEXT: u8 = 4;
+pub(crate) const BYTES: u8 = 5;
 
 /// True for text that holds no mark.
 pub(crate) fn markless(text: &[u8]) -> bool {
-    !text.iter().any(|b| matches!(*b, VALUE..=TEXT))
+    !text.iter().any(|b| matches!(*b, VALUE..=BYTES))
 }
 
 /// A layout, ready to match records and to write them.
@@ -38,6 +40,10 @@ pub(crate) struct Layout {
     pub before: bool,
     /// The record is text, no object.
     pub is_text: bool,
+    /// It is no text either.
+    pub is_bytes: bool,
+    /// Bytes of the last literal that belong to the record.
+    pub end: usize,
     /// Bytes of the last literal that belong to `@message`; `None` if the event is not simply the record.
     pub message: Option<usize>,
 }
@@ -51,14 +57,16 @@ impl Layout {
             keys: Vec::new(),
             before: false,
             is_text: false,
+            is_bytes: false,
+            end: 0,
             message: None,
         };
         let mut rest = text;
         if let [BEFORE, after @ ..] = rest {
             (out.before, rest) = (true, after);
         }
-        if let [TEXT, after @ ..] = rest {
-            (out.is_text, rest) = (true, after);
+        if let [mark @ (TEXT | BYTES), after @ ..] = rest {
+            (out.is_text, out.is_bytes, rest) = (true, *mark == BYTES, after);
         }
         let mut literal = Vec::new();
         for byte in rest {
@@ -68,9 +76,12 @@ impl Layout {
                     out.literals.push(std::mem::take(&mut literal).into());
                 }
                 END if out.message.is_none() => out.message = Some(literal.len()),
-                VALUE..=TEXT => return None,
+                VALUE..=BYTES => return None,
                 other => literal.push(other),
             }
+        }
+        if !out.is_text {
+            out.end = literal.iter().position(|b| *b == b'}')? + 1;
         }
         out.literals.push(literal.into());
         Some(out)
@@ -87,13 +98,14 @@ impl Layout {
     }
 
     /// Adds the record to `out`: `before` and `value` add what the marks stand for; a record of text is value 0.
-    /// Returns where `@message` lies in it, if the event is the record. `None` if `value` fails.
+    /// Returns where `@message` lies in it, if the event is the record, and where the record ends. `None` if `value`
+    /// fails.
     pub(crate) fn write(
         &self,
         out: &mut Vec<u8>,
         before: &[u8],
         mut value: impl FnMut(usize, &mut Vec<u8>) -> Option<()>,
-    ) -> Option<Option<(usize, usize)>> {
+    ) -> Option<(Option<(usize, usize)>, usize)> {
         if self.before {
             out.extend_from_slice(before);
         }
@@ -106,9 +118,9 @@ impl Layout {
             out.extend_from_slice(literal);
             value(slot, out)?;
         }
-        let end = self.message.map(|n| (start, out.len() + n));
+        let (message, end) = (self.message.map(|n| (start, out.len() + n)), out.len() + self.end);
         out.extend_from_slice(last);
-        Some(end)
+        Some((message, end))
     }
 
     /// Finds the values of the record from `at` to the end of `text`, if it has this layout; what stands before
@@ -165,7 +177,7 @@ mod tests {
             Some(())
         });
         assert_eq!(out, b"T { \"a\": 12,\"b\\u0062\":\"x\"},\n");
-        assert_eq!(message, Some(Some((2, out.len() - 2))));
+        assert_eq!(message, Some((Some((2, out.len() - 2)), out.len() - 2)));
     }
 
     #[test]
@@ -186,7 +198,9 @@ mod tests {
 
     #[test]
     fn what_is_no_layout() {
-        for text in [&b"{\"a\":\x02\x02"[..], b"\x01", b"{\"a\":\x03}", b"\x04\x01", b"a\x02\"k\":\x01"] {
+        for text in
+            [&b"{\"a\":\x02\x02"[..], b"\x01", b"{\"a\":\x03}", b"\x04\x01", b"a\x02\"k\":\x01", b"{\"a\":\x01\n"]
+        {
             assert!(Layout::parse(text).is_none(), "{text:?}");
         }
     }

@@ -71,6 +71,8 @@ pub(crate) struct Rebuilder {
 pub(crate) struct Rebuilt {
     /// Where it begins.
     pub start: usize,
+    /// Where it ends; bytes that belong to no record follow.
+    pub end: usize,
     /// Where `@message` lies, if the event is the record.
     pub message: Option<(usize, usize)>,
 }
@@ -89,20 +91,21 @@ impl Rebuilder {
         let start = out.len();
         let Some(layout) = text(batch, System::Layout as usize, row) else {
             out.extend_from_slice(text(batch, System::Bytes as usize, row)?);
-            return Some(Rebuilt { start, message: None });
+            return Some(Rebuilt { start, end: out.len(), message: None });
         };
         let form = self.form(layout)?;
         let before = text(batch, System::Before as usize, row).unwrap_or_default();
         if form.layout.is_text {
-            let record = text(batch, System::Text as usize, row)?;
-            let message = form.layout.write(out, before, |_, out| {
+            let column = if form.layout.is_bytes { System::Bytes } else { System::Text };
+            let record = text(batch, column as usize, row)?;
+            let (message, end) = form.layout.write(out, before, |_, out| {
                 out.extend_from_slice(record);
                 Some(())
             })?;
-            return Some(Rebuilt { start, message });
+            return Some(Rebuilt { start, end, message });
         }
         let mut extra = text(batch, System::Extra as usize, row).and_then(Extra::new);
-        let message = form.layout.write(out, before, |slot, out| {
+        let (message, end) = form.layout.write(out, before, |slot, out| {
             if let Some(value) = extra.as_mut().and_then(|extra| extra.take(&form.layout.keys[slot])) {
                 out.extend_from_slice(value);
                 return Some(());
@@ -119,7 +122,7 @@ impl Rebuilder {
                 }
             }
         })?;
-        Some(Rebuilt { start, message })
+        Some(Rebuilt { start, end, message })
     }
 
     fn form(&mut self, text: &[u8]) -> Option<Arc<Form>> {

@@ -67,11 +67,12 @@ pub(crate) enum System {
     Extra,
     Lead,
     Before,
+    Preamble,
 }
 
 impl System {
     /// All of them, in the order of the columns.
-    pub(crate) const ALL: [System; 13] = [
+    pub(crate) const ALL: [System; 14] = [
         System::Timestamp,
         System::Log,
         System::LogStream,
@@ -85,6 +86,7 @@ impl System {
         System::Extra,
         System::Lead,
         System::Before,
+        System::Preamble,
     ];
 
     /// Number of them.
@@ -106,6 +108,7 @@ impl System {
             System::Extra => "@extra",
             System::Lead => "@lead",
             System::Before => "@before",
+            System::Preamble => "@preamble",
         }
     }
 
@@ -126,7 +129,7 @@ impl System {
             System::Direct => Leaf { data: DataType::Boolean, physical: Physical::BOOLEAN, ..number },
             System::Layout | System::Text | System::Before => Leaf { logical: Some(LogicalType::String), ..bytes },
             System::Extra => Leaf { logical: Some(LogicalType::Json), ..bytes },
-            System::Bytes | System::Lead => bytes,
+            System::Bytes | System::Lead | System::Preamble => bytes,
         }
     }
 }

@@ -45,15 +45,21 @@ impl Records for Tapped<'_> {
         let mut said = Vec::new();
         let mut origins = Origins::default();
         let (base, data) = (self.pass.position(chunk.offset), chunk.data.clone());
+        let context = chunk.context;
         let flow = self.records.read(chunk, &mut |batch| {
             listen(&batch, base, &data, &mut said, &mut origins);
             Ok(Flow::More)
         })?;
         drop(data);
-        match (self.take)(&self.pass.input, self.format, parser.parse(said, origins.list))? {
+        let block = parser.parse(said, origins.list, self.records.preamble(context));
+        match (self.take)(&self.pass.input, self.format, block)? {
             Flow::Enough => Ok(Flow::Enough),
             Flow::More => Ok(flow),
         }
+    }
+
+    fn preamble(&self, context: u64) -> Vec<u8> {
+        self.records.preamble(context)
     }
 }
 

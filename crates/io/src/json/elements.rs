@@ -1,12 +1,14 @@
 //! Files of JSON whose records are not lines: how they are cut, and what each element becomes.
 
 use super::frame::{Framer, Piece, State};
+use super::nesting::{Ending, ending};
 use super::reader::{Around, Line, Out, Reader};
 use super::{Element, Plan};
 use crate::formats::{Chunk, Pass, Records, Splitter};
 use backsight_engine::error::Error;
 use backsight_engine::source::{Flow, Weight};
 use backsight_engine::value::json::{Cursor, Malformed, Quoted, decode, whole, write_bytes};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,6 +30,21 @@ impl Records for Elements<'_> {
         let data = chunk.data.clone();
         let mut reader = Reader::new(&self.pass, &self.plan, chunk);
         let flow = self.pieces(&mut reader, &mut framer, data.as_slice(), out);
+        reader.finish(flow)
+    }
+
+    fn preamble(&self, _: u64) -> Vec<u8> {
+        match self.plan.element {
+            Element::Record => format!("[{}]", self.plan.example),
+            _ => self.plan.example.to_owned(),
+        }
+        .into_bytes()
+    }
+
+    fn read_apart(&self, chunk: Chunk, places: &[Range<usize>], out: Out<'_>) -> Result<Flow, Error> {
+        let data = chunk.data.clone();
+        let mut reader = Reader::new(&self.pass, &self.plan, chunk);
+        let flow = self.apart(&mut reader, data.as_slice(), places, out);
         reader.finish(flow)
     }
 }
@@ -118,6 +135,34 @@ impl Elements<'_> {
             }
             at = end;
         }
+    }
+
+    /// Reads the elements at these places; events of a delivery, each by itself.
+    fn apart(
+        &self,
+        reader: &mut Reader<'_>,
+        data: &[u8],
+        places: &[Range<usize>],
+        out: Out<'_>,
+    ) -> Result<Flow, Error> {
+        for place in places {
+            let text = &data[place.clone()];
+            // What belongs to no record may be at the end, where it was not seen which part of the record is its text.
+            let (len, is_record) = match (text.first(), ending(text)) {
+                (Some(b'{' | b'['), Ending::At(len)) => (len, true),
+                (Some(b'{' | b'['), Ending::Broken(len)) => (len, false),
+                _ => (text.len(), false),
+            };
+            let line = Line { start: place.start, end: place.start + text[..len].trim_ascii_end().len() };
+            match self.plan.element {
+                Element::Fields if is_record => reader.fields(line),
+                _ => reader.record(data, line, &Around::default()),
+            }
+            if reader.hand_out_records(out, false)? == Flow::Enough {
+                return Ok(Flow::Enough);
+            }
+        }
+        reader.hand_out_records(out, true)
     }
 
     /// Reads the events of a delivery that starts at `start`.

@@ -76,6 +76,10 @@ impl Records for Events<'_> {
         let flow = self.events(&mut reader, data.as_slice(), out);
         reader.finish(flow)
     }
+
+    fn preamble(&self, _: u64) -> Vec<u8> {
+        Vec::new()
+    }
 }
 
 impl Events<'_> {

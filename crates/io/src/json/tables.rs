@@ -16,6 +16,8 @@ pub(super) struct Table<'a> {
     /// What stands between cells.
     pub by: u8,
     pub names: Vec<String>,
+    /// The row that names them.
+    pub line: Box<[u8]>,
 }
 
 impl Records for Table<'_> {
@@ -29,6 +31,10 @@ impl Records for Table<'_> {
         let mut reader = Reader::new(&self.pass, &self.plan, chunk);
         let flow = self.rows(&mut reader, data.as_slice(), is_first, out);
         reader.finish(flow)
+    }
+
+    fn preamble(&self, _: u64) -> Vec<u8> {
+        [&self.line[..], b"\n"].concat()
     }
 }
 

@@ -66,7 +66,7 @@ pub const FORMAT: Format = Format {
     ],
     example: r#"https 2024-05-01T10:00:00.186641Z app/my-lb/50dc6c495c0c9188 203.0.113.9:2817 10.0.0.1:80 0.000 0.001 0.000 200 200 34 366 "GET https://example.com:443/ HTTP/1.1" "curl/8.0" …"#,
     sniff: |head| starts(head, &[ACCESS, CONNECTION]),
-    reader: Reader::Records(|pass, _| text::records(pass, layout(), None, Vec::new())),
+    reader: Reader::Records(|pass, _| text::records(pass, layout(), None, text::First::default())),
 };
 
 /// All that load balancers write.

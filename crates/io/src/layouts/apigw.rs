@@ -101,7 +101,7 @@ fn open<'a>(pass: &Pass<'a>, head: &Head<'_>) -> Box<dyn Records + 'a> {
     if head.json().is_some() {
         return json::records(pass, head, &DIALECT);
     }
-    text::records(pass, Layout::new(VARIANTS), None, Vec::new())
+    text::records(pass, Layout::new(VARIANTS), None, text::First::default())
 }
 
 /// The forms of text.

@@ -41,7 +41,7 @@ pub const FORMAT: Format = Format {
     ],
     example: r#"2024-05-01T10:00:00.943945Z my-lb 203.0.113.9:2817 10.0.0.1:80 0.000073 0.001048 0.000057 200 200 0 29 "GET http://example.com:80/ HTTP/1.1" "curl/8.0" - -"#,
     sniff: |head| alb::starts(head, &[ACCESS]),
-    reader: Reader::Records(|pass, _| text::records(pass, alb::layout(), None, Vec::new())),
+    reader: Reader::Records(|pass, _| text::records(pass, alb::layout(), None, text::First::default())),
 };
 
 pub(crate) const ACCESS: Variant = Variant {

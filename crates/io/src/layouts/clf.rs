@@ -33,7 +33,9 @@ pub const FORMAT: Format = Format {
     ],
     example: r#"203.0.113.9 - alice [01/May/2024:10:00:00 +0000] "GET /index.html HTTP/1.1" 200 2326 "https://example.com/" "Mozilla/5.0""#,
     sniff: |head| is_log(head, |line| (COMBINED.fits)(line) || (WITH_HOST.fits)(line)),
-    reader: Reader::Records(|pass, _| text::records(pass, Layout::new(&[COMBINED, WITH_HOST]), None, Vec::new())),
+    reader: Reader::Records(|pass, _| {
+        text::records(pass, Layout::new(&[COMBINED, WITH_HOST]), None, text::First::default())
+    }),
 };
 
 /// True if most lines at the start are such, the first among them or not: logs start anywhere.

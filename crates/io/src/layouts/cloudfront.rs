@@ -49,7 +49,8 @@ pub const FORMAT: Format = Format {
     example: "#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status …",
     sniff: |head| head.lines().take_while(|l| l.starts_with(b"#")).any(|l| names(l).is_some()),
     reader: Reader::Records(|pass, head| {
-        let first = head.lines().find_map(names).unwrap_or_default();
+        let header = |line| Some(text::First { names: names(line)?, line });
+        let first = head.lines().find_map(header).unwrap_or_default();
         let layout = Layout { variants: vec![TABS, SPACES], skip: |line| line.starts_with(b"#") };
         text::records(pass, layout, Some(Headers { marks: &["#Fields:"], read: names }), first)
     }),

@@ -45,6 +45,7 @@ const LOOKUP: json::Dialect = json::Dialect {
     times: &["EventTime", "eventTime"],
     reserved: &[(b"CloudTrailEvent", json::MESSAGE)],
     element: json::Element::Record,
+    example: r#"{"EventId":"","EventName":"","CloudTrailEvent":""}"#,
 };
 
 fn sniff(head: &Head<'_>) -> bool {

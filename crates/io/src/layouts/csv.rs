@@ -37,11 +37,12 @@ const fn row(by: u8) -> Variant {
 /// Opens a table.
 pub(crate) fn open<'a>(pass: &Pass<'a>, head: &Head<'_>, by: u8) -> Box<dyn Records + 'a> {
     let end = text::table_record(head.bytes, by).unwrap_or(head.bytes.len());
-    let names = cells(head.bytes[..end].trim_ascii_end(), by);
-    if names.iter().any(|name| json::is_system(name.as_bytes())) {
-        return json::table(pass, by, names);
+    let line = head.bytes[..end].trim_ascii_end();
+    let header = text::First { names: cells(line, by), line };
+    if header.names.iter().any(|name| json::is_system(name.as_bytes())) {
+        return json::table(pass, by, header);
     }
-    text::records(pass, Layout::new(&[row(by)]), None, names)
+    text::records(pass, Layout::new(&[row(by)]), None, header)
 }
 
 /// The cells of a row.

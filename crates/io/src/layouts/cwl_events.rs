@@ -29,14 +29,25 @@ const EVENTS: Dialect = Dialect {
         (b"ingestionTime", json::INGESTION_TIME),
     ],
     element: Element::Record,
+    example: r#"{"timestamp":0,"message":"","ingestionTime":0}"#,
 };
 
 /// `get-query-results`
-const RESULTS: Dialect =
-    Dialect { name: "cwl-events results", times: &[], reserved: json::USUAL, element: Element::Fields };
+const RESULTS: Dialect = Dialect {
+    name: "cwl-events results",
+    times: &[],
+    reserved: json::USUAL,
+    element: Element::Fields,
+    example: r#"{"results":[[]]}"#,
+};
 
 /// What subscriptions deliver, through Firehose or otherwise.
-const SUBSCRIPTION: Dialect = Dialect { name: "cwl-events subscription", element: Element::Events, ..EVENTS };
+const SUBSCRIPTION: Dialect = Dialect {
+    name: "cwl-events subscription",
+    element: Element::Events,
+    example: r#"{"messageType":"","owner":"","logEvents":[]}"#,
+    ..EVENTS
+};
 
 fn dialect(head: &Head<'_>) -> Option<&'static Dialect> {
     let event = |r: &Sample<'_>| r.has_all(&["timestamp", "message"]) && r.count(&["ingestionTime", "eventId"]) >= 1;
@@ -53,4 +64,20 @@ fn dialect(head: &Head<'_>) -> Option<&'static Dialect> {
 
 fn open<'a>(pass: &Pass<'a>, head: &Head<'_>) -> Box<dyn Records + 'a> {
     json::records(pass, head, dialect(head).unwrap_or(&EVENTS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_are_of_their_dialect() {
+        for expected in [&EVENTS, &RESULTS, &SUBSCRIPTION] {
+            let example = match expected.element {
+                Element::Record => format!("[{}]", expected.example),
+                _ => expected.example.to_owned(),
+            };
+            assert_eq!(dialect(&Head::new(example.as_bytes())).map(|d| d.name), Some(expected.name));
+        }
+    }
 }

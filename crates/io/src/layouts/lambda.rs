@@ -60,7 +60,7 @@ fn open<'a>(pass: &Pass<'a>, head: &Head<'_>) -> Box<dyn Records + 'a> {
         return json::records(pass, head, &DIALECT);
     }
     let any = Variant { fits: |_| true, ..LINE };
-    text::records(pass, Layout::new(&[any]), None, Vec::new())
+    text::records(pass, Layout::new(&[any]), None, text::First::default())
 }
 
 /// True for the lines the platform writes.

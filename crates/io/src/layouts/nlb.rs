@@ -43,7 +43,7 @@ pub const FORMAT: Format = Format {
     ],
     example: "tls 2.0 2024-05-01T10:00:00 net/my-nlb/c6e77e28c25b2234 g3d4b5e8bb8464cd 203.0.113.9:51341 10.0.0.1:443 5 2 98 246 - arn:… - ECDHE-RSA-AES128-SHA tlsv12 - example.com …",
     sniff: |head| alb::starts(head, &[ACCESS]),
-    reader: Reader::Records(|pass, _| text::records(pass, alb::layout(), None, Vec::new())),
+    reader: Reader::Records(|pass, _| text::records(pass, alb::layout(), None, text::First::default())),
 };
 
 pub(crate) const ACCESS: Variant = Variant {

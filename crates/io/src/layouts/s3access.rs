@@ -47,7 +47,7 @@ pub const FORMAT: Format = Format {
     ],
     example: r#"79a59df900b949e5… my-bucket [06/Feb/2024:00:00:38 +0000] 203.0.113.9 arn:aws:iam::123456789012:user/alice 3E57427F3EXAMPLE REST.GET.OBJECT photos/1.jpg "GET /photos/1.jpg HTTP/1.1" 200 - 113 - 7 - "-" "aws-cli/2" - …"#,
     sniff: |head| alb::starts(head, &[ACCESS]),
-    reader: Reader::Records(|pass, _| text::records(pass, Layout::new(&[ACCESS]), None, Vec::new())),
+    reader: Reader::Records(|pass, _| text::records(pass, Layout::new(&[ACCESS]), None, text::First::default())),
 };
 
 const ACCESS: Variant = Variant {

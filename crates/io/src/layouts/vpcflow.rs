@@ -167,8 +167,9 @@ fn open<'a>(pass: &Pass<'a>, head: &Head<'_>) -> Box<dyn Records + 'a> {
     if head.json().is_some() {
         return json::records(pass, head, &DIALECT);
     }
-    let first = head.lines().next().and_then(names);
+    let header = head.lines().next().and_then(|line| Some(text::First { names: names(line)?, line }));
+    let first = header.unwrap_or_else(|| text::First { names: usual(), line: b"" });
     // Where files were joined, there are headers in the middle.
     let headers = Headers { marks: &["addr", "account", "log-status", "log_status", "interface"], read: names };
-    text::records(pass, Layout::new(&[FLOW]), Some(headers), first.unwrap_or_else(usual))
+    text::records(pass, Layout::new(&[FLOW]), Some(headers), first)
 }

@@ -41,35 +41,43 @@ impl Headers {
     }
 }
 
-/// Opens a file of lines. `first`: the names of its columns until a header says others.
+/// The names of a file's columns until another header says others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct First<'h> {
+    pub names: Vec<String>,
+    /// The header; empty if the names are those of the format.
+    pub line: &'h [u8],
+}
+
+/// Opens a file of lines.
 pub(crate) fn records<'a>(
     pass: &Pass<'a>,
     layout: Layout,
     headers: Option<Headers>,
-    first: Vec<String>,
+    first: First<'_>,
 ) -> Box<dyn Records + 'a> {
-    let seen = Seen(Arc::new(Mutex::new(vec![first.into()])));
+    let seen = Seen(Arc::new(Mutex::new(vec![(first.names.into(), first.line.into())])));
     Box::new(File { pass: pass.clone(), layout, headers, seen, plans: Mutex::default() })
 }
 
-/// The headers met so far; the first is that of the start of the file.
+/// The headers met so far, and their lines; the first is that of the start of the file.
 #[derive(Clone, Debug)]
-struct Seen(Arc<Mutex<Vec<Header>>>);
+struct Seen(Arc<Mutex<Vec<(Header, Arc<[u8]>)>>>);
 
 impl Seen {
     /// The number of a header.
-    fn number(&self, header: Header) -> u64 {
+    fn number(&self, header: Header, line: &[u8]) -> u64 {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = seen.iter().position(|h| *h == header);
+        let known = seen.iter().position(|(h, _)| *h == header);
         known.unwrap_or_else(|| {
-            seen.push(header);
+            seen.push((header, line.into()));
             seen.len() - 1
         }) as u64
     }
 
-    fn get(&self, number: u64) -> Header {
+    fn get(&self, number: u64) -> (Header, Arc<[u8]>) {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&seen[(number as usize).min(seen.len() - 1)])
+        seen[(number as usize).min(seen.len() - 1)].clone()
     }
 }
 
@@ -89,7 +97,7 @@ impl File<'_> {
         if let Some((_, plan)) = plans.iter().find(|(n, _)| *n == number) {
             return Arc::clone(plan);
         }
-        let plan = Arc::new(self.layout.plan(&self.pass, &self.seen.get(number)));
+        let plan = Arc::new(self.layout.plan(&self.pass, &self.seen.get(number).0));
         plans.push((number, Arc::clone(&plan)));
         plan
     }
@@ -119,6 +127,14 @@ impl Records for File<'_> {
     fn read(&self, chunk: Chunk, out: Out<'_>) -> Result<Flow, Error> {
         let plan = self.plan(chunk.context);
         Reader::new(self, plan, chunk).read(out)
+    }
+
+    fn preamble(&self, context: u64) -> Vec<u8> {
+        // Without a header it is a line that is no JSON that tells such files from others of their format.
+        match &self.seen.get(context).1[..] {
+            b"" => b"-\n".to_vec(),
+            line => [line, b"\n"].concat(),
+        }
     }
 }
 
@@ -161,8 +177,9 @@ impl Splitter for Headed {
         let end = Lines.cut(window);
         for start in self.headers.candidates(&window[..end]) {
             let behind = start + memchr::memchr(b'\n', &window[start..]).unwrap_or(window.len() - start);
-            let Some(names) = (self.headers.read)(window[start..behind].trim_ascii_end()) else { continue };
-            let number = self.seen.number(names.into());
+            let line = window[start..behind].trim_ascii_end();
+            let Some(names) = (self.headers.read)(line) else { continue };
+            let number = self.seen.number(names.into(), line);
             if start > 0 && number != self.next {
                 // What is before it is read by the names in force so far.
                 self.stops = true;
@@ -233,6 +250,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         let data = data.as_slice();
         let table = self.file.table();
         let mut at = if self.chunk.offset == 0 && data.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let begin = at;
         while at < data.len() {
             let behind = match table {
                 None => memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |n| at + n + 1),
@@ -240,7 +258,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             };
             let mut end = behind - usize::from(data[behind - 1] == b'\n');
             end -= usize::from(end > at && data[end - 1] == b'\r');
-            let is_header = table.is_some() && self.chunk.offset + at as u64 <= 3 && at <= 3;
+            let is_header = table.is_some() && self.chunk.offset == 0 && at == begin;
             self.line(data, at, end, is_header);
             at = behind;
             if self.offsets.len() >= BATCH_ROWS || self.side.len() > 16 << 20 {

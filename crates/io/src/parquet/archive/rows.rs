@@ -1,0 +1,267 @@
+//! The rows of a stretch of an archive, with what is wanted of them.
+
+use super::super::{Damage, ParquetFile, Stretch, guarded, plan, times, values};
+use super::slot::{Slot, Way};
+use super::{Archive, next_rows, spread};
+use crate::archive::{Rebuilder, Rebuilt, System, integer};
+use crate::formats::{Memory, Pass};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::datatypes::Int32Type;
+use backsight_engine::error::Error;
+use backsight_engine::source::{BATCH_ROWS, Counters, Field, Flow, Scan};
+use backsight_engine::value::column::{Batch, Column, ColumnBuilder, Kinds, OFFSET_BITS, Positions, TextBuilder};
+use backsight_engine::value::json;
+use backsight_engine::value::{Kind, ValueRef};
+use backsight_lang::ast::Segment;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Why reading ends early.
+pub(super) enum Stop {
+    Receiver(Error),
+    Damage(Damage),
+}
+
+impl<D: Into<Damage>> From<D> for Stop {
+    fn from(damage: D) -> Stop {
+        Stop::Damage(damage.into())
+    }
+}
+
+/// The rows of a stretch.
+pub(super) struct Rows<'r, 'p> {
+    pub file: &'r ParquetFile,
+    pub archive: &'r Archive,
+    pub pass: &'r Pass<'p>,
+    /// What readers of formats are asked for: every event, whatever the query's filters say of it.
+    pub plain: Scan<'static>,
+    /// What such readers work out once.
+    pub memory: Arc<Memory>,
+    pub slots: Vec<Slot>,
+    /// Whole records are needed.
+    pub whole: bool,
+    pub leaves: Vec<bool>,
+    /// The only rows that may be wanted, if that is known.
+    pub selected: Option<Vec<Range<usize>>>,
+    /// Input, and offset behind the last record.
+    pub place: Option<(i64, u64)>,
+}
+
+/// Whole records of a batch.
+#[derive(Default)]
+pub(super) struct Records {
+    pub text: Vec<u8>,
+    pub places: Vec<Rebuilt>,
+    /// Offsets in their inputs.
+    pub offsets: Vec<u64>,
+}
+
+impl Rows<'_, '_> {
+    pub(super) fn read(
+        &mut self,
+        stretch: &Stretch,
+        done: &mut u64,
+        out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
+    ) -> Result<Flow, Stop> {
+        let counters: &Counters = &self.pass.counters;
+        let mut reader = match &self.selected {
+            None => {
+                self.file.count_chunks(stretch, &self.leaves, counters);
+                guarded(|| self.file.open_columns(stretch, &self.leaves, BATCH_ROWS))?
+            }
+            Some(rows) => {
+                let wanted: usize = rows.iter().map(|r| r.len()).sum();
+                Counters::add(&counters.records, stretch.rows - wanted as u64);
+                guarded(|| self.file.open_rows(self.archive, stretch, &self.leaves, rows, counters))?
+            }
+        };
+        let mut rebuilder = Rebuilder::new(self.archive.columns.clone());
+        while let Some(batch) = next_rows(&mut reader)? {
+            let batch = spread(&batch, &self.leaves);
+            let records = if self.whole { self.records(&batch, &mut rebuilder)? } else { Records::default() };
+            let cells = self.cells(&batch, &records)?;
+            *done += batch.num_rows() as u64;
+            Counters::add(&self.pass.counters.records, batch.num_rows() as u64);
+            for made in self.positioned(&batch, cells)? {
+                if out(made).map_err(Stop::Receiver)? == Flow::Enough {
+                    return Ok(Flow::Enough);
+                }
+            }
+        }
+        if *done < stretch.rows && self.selected.is_none() {
+            return Err(Damage::new("the columns end too early").into());
+        }
+        Ok(Flow::More)
+    }
+
+    fn records(&mut self, batch: &RecordBatch, rebuilder: &mut Rebuilder) -> Result<Records, Stop> {
+        let mut out = Records::default();
+        for row in 0..batch.num_rows() {
+            let rebuilt = rebuilder.add(batch, row, &mut out.text);
+            let rebuilt = rebuilt.ok_or_else(|| Damage::new("the columns do not give a record"))?;
+            let gap = integer(batch, System::Gap as usize, row).unwrap_or_default() as u64;
+            let input = integer(batch, System::Input as usize, row).unwrap_or_default();
+            let offset = match self.place {
+                Some((before, end)) if before == input => end.wrapping_add(gap),
+                _ => gap,
+            };
+            self.place = Some((input, offset.wrapping_add((out.text.len() - rebuilt.start) as u64)));
+            out.places.push(rebuilt);
+            out.offsets.push(offset);
+        }
+        Ok(out)
+    }
+
+    /// One column a slot.
+    fn cells(&self, batch: &RecordBatch, records: &Records) -> Result<Vec<Column>, Stop> {
+        let mut columns = Vec::with_capacity(self.slots.len());
+        for (slot, field) in self.slots.iter().zip(&self.pass.scan.want) {
+            let column = match slot {
+                Slot::Ways(ways) => self.partitioned(batch, field, self.first_of(batch, ways)),
+                Slot::Time(ways) => times::read(self.first_of(batch, ways)),
+                Slot::Log => self.column(batch, System::Log as usize, None),
+                Slot::LogStream => self.column(batch, System::LogStream as usize, None),
+                Slot::Nothing => Column::null(batch.num_rows()),
+                Slot::Message => {
+                    let mut out = TextBuilder::default();
+                    for place in &records.places {
+                        match place.message {
+                            Some((start, end)) => out.push_text(Kind::String, &records.text[start..end]),
+                            None => out.push(ValueRef::Null),
+                        }
+                    }
+                    out.finish()
+                }
+                Slot::Pointer => self.pointers(batch, records),
+            };
+            columns.push(column);
+        }
+        let direct: Option<&BooleanArray> = match self.whole {
+            true => batch.column(System::Direct as usize).as_boolean_opt(),
+            false => None,
+        };
+        if let Some(direct) = direct
+            && direct.true_count() < batch.num_rows()
+        {
+            columns = self.others(batch, records, direct, columns)?;
+        }
+        let without_time: u64 = self
+            .pass
+            .scan
+            .want
+            .iter()
+            .zip(&columns)
+            .filter(|(field, _)| **field == Field::Timestamp)
+            .map(|(_, times)| times.iter().filter(|t| t.is_null()).count() as u64)
+            .sum();
+        Counters::add(&self.pass.counters.no_timestamp, without_time);
+        Ok(columns)
+    }
+
+    fn first_of(&self, batch: &RecordBatch, ways: &[Way]) -> Column {
+        let mut found = Column::null(batch.num_rows());
+        for way in ways {
+            let column = self.column(batch, way.column, way.kinds);
+            let column = match &way.rest {
+                None => column,
+                Some(route) => {
+                    let mut out = TextBuilder::default();
+                    for cell in column.iter() {
+                        let text = cell.text().filter(|_| cell.is_nested());
+                        match text.as_deref().and_then(|text| route.get(text)) {
+                            Some((kind, text)) => out.push_text(kind, &text),
+                            None => out.push(ValueRef::Null),
+                        }
+                    }
+                    out.finish()
+                }
+            };
+            found = plan::merge(&found, &column);
+        }
+        found
+    }
+
+    fn column(&self, batch: &RecordBatch, column: usize, kinds: Option<usize>) -> Column {
+        let made = values::column(batch.column(column), &self.file.columns[column].shape);
+        let (Column::Text(array, _), Some(kinds)) = (&made, kinds) else { return made };
+        let Some(numbers) = batch.column(kinds).as_primitive_opt::<Int32Type>() else { return made };
+        let kind = |row: usize| match numbers.is_valid(row).then(|| numbers.value(row)) {
+            Some(n) if n == Kind::Number as i32 => Kind::Number,
+            Some(n) if n == Kind::Bool as i32 => Kind::Bool,
+            Some(n) if n == Kind::List as i32 => Kind::List,
+            Some(n) if n == Kind::Map as i32 => Kind::Map,
+            _ => Kind::String,
+        };
+        let each: Arc<[Kind]> = (0..array.len()).map(kind).collect();
+        if !each.iter().any(|k| matches!(k, Kind::List | Kind::Map)) {
+            return Column::Text(array.clone(), Kinds::Each(each));
+        }
+        // Lists and maps are stored as spelled.
+        let mut out = TextBuilder::default();
+        for (row, kind) in each.iter().enumerate() {
+            match (array.is_valid(row).then(|| array.value(row)), kind) {
+                (None, _) => out.push(ValueRef::Null),
+                (Some(text), Kind::List | Kind::Map) => match json::kind_and_text(text) {
+                    Some((kind, text)) => out.push_text(kind, &text),
+                    None => out.push_text(Kind::String, text),
+                },
+                (Some(text), kind) => out.push_text(*kind, text),
+            }
+        }
+        out.finish()
+    }
+
+    /// Fills in what the folders of the inputs say.
+    pub(super) fn partitioned(&self, batch: &RecordBatch, field: &Field, column: Column) -> Column {
+        let Field::Path(segments) = field else { return column };
+        let [Segment::Name { text, .. }] = segments.as_slice() else { return column };
+        let partitions = &self.archive.facts.partitions;
+        if !partitions.values().any(|pairs| pairs.iter().any(|(key, _)| key == text)) {
+            return column;
+        }
+        let mut out = ColumnBuilder::default();
+        for (row, cell) in column.iter().enumerate() {
+            let input = integer(batch, System::Input as usize, row);
+            let said = input.and_then(|n| partitions.get(&n));
+            let said = said.and_then(|pairs| pairs.iter().rfind(|(key, _)| key == text));
+            match said {
+                Some((_, value)) if cell.is_null() => out.push(ValueRef::string(value)),
+                _ => out.push(cell),
+            }
+        }
+        out.finish()
+    }
+
+    fn pointers(&self, batch: &RecordBatch, records: &Records) -> Column {
+        let (logs, streams) =
+            (self.column(batch, System::Log as usize, None), self.column(batch, System::LogStream as usize, None));
+        let mut out = TextBuilder::default();
+        for (row, offset) in records.offsets.iter().enumerate() {
+            let text = |column: &Column| column.get(row).text().unwrap_or_default().into_owned();
+            let pointer = [&text(&logs)[..], b"#", &text(&streams), b":", offset.to_string().as_bytes()].concat();
+            out.push_text(Kind::String, &pointer);
+        }
+        out.finish()
+    }
+
+    /// The rows with their numbers in the archive.
+    fn positioned(&self, batch: &RecordBatch, columns: Vec<Column>) -> Result<Vec<Batch>, Stop> {
+        let numbers: Option<Vec<u64>> =
+            (0..batch.num_rows()).map(|row| u64::try_from(integer(batch, System::Seq as usize, row)?).ok()).collect();
+        let numbers = numbers.ok_or_else(|| Damage::new("records have no numbers"))?;
+        let mut out = Vec::new();
+        let mut start = 0;
+        while start < numbers.len() {
+            let first = numbers[start];
+            // Batches are put in order by their first rows, so none may have a row of another in its midst.
+            let next = |(n, before): (&u64, u64)| *n == first + before;
+            let rows = numbers[start..].iter().zip(0..).take_while(|pair| next(*pair)).count();
+            let offsets = numbers[start..start + rows].iter().map(|n| (n - first) as u32).collect();
+            let base = (self.file.origin.number << OFFSET_BITS) + first;
+            let columns = columns.iter().map(|c| c.slice(start, rows)).collect();
+            out.push(Batch { columns, rows, positions: Positions { base, offsets } });
+            start += rows;
+        }
+        Ok(out)
+    }
+}

@@ -1,0 +1,81 @@
+//! Where the fields that are wanted lie in the columns of an archive.
+
+use super::super::paths::route;
+use super::Archive;
+use crate::archive::System;
+use crate::formats::Pass;
+use backsight_engine::source::Field;
+use backsight_engine::value::json::Route;
+use backsight_lang::ast::Segment;
+
+/// Where the cells of a slot come from, for events that are their record.
+pub(super) enum Slot {
+    /// Columns that may hold it, the first that is not null counts.
+    Ways(Vec<Way>),
+    /// The first of these columns that is not null, read as a time.
+    Time(Vec<Way>),
+    Log,
+    LogStream,
+    Message,
+    Pointer,
+    Nothing,
+}
+
+/// A column, and the rest of the path within its text.
+pub(super) struct Way {
+    pub column: usize,
+    pub kinds: Option<usize>,
+    pub rest: Option<Route>,
+}
+
+impl Slot {
+    pub(super) fn new(archive: &Archive, field: &Field, pass: &Pass<'_>, extra: bool) -> Slot {
+        match field {
+            Field::Timestamp => match &pass.options.timestamp_field {
+                Some(path) => Slot::Time(ways(archive, path, extra)),
+                None => Slot::Time(vec![Way { column: System::Timestamp as usize, kinds: None, rest: None }]),
+            },
+            Field::Message => Slot::Message,
+            Field::Log => Slot::Log,
+            Field::LogStream => Slot::LogStream,
+            Field::Ptr => Slot::Pointer,
+            Field::IngestionTime => Slot::Nothing,
+            Field::Path(path) => Slot::Ways(ways(archive, path, extra)),
+        }
+    }
+
+    pub(super) fn columns(&self) -> Vec<usize> {
+        match self {
+            Slot::Ways(ways) | Slot::Time(ways) => {
+                ways.iter().flat_map(|way| [Some(way.column), way.kinds]).flatten().collect()
+            }
+            Slot::Log => vec![System::Log as usize],
+            Slot::LogStream => vec![System::LogStream as usize],
+            Slot::Pointer => vec![System::Log as usize, System::LogStream as usize],
+            Slot::Message | Slot::Nothing => Vec::new(),
+        }
+    }
+}
+
+/// The columns a path of the data may mean, in the order in which they count.
+fn ways(archive: &Archive, path: &[Segment], extra: bool) -> Vec<Way> {
+    let mut out = Vec::new();
+    for reading in Route::new(path).readings() {
+        let mut reading = reading.clone();
+        // `@@x` is the key `@x`, and no key is `@x`.
+        if let Some(rest) = reading[0].key.strip_prefix(b"@") {
+            if !rest.starts_with(b"@") {
+                continue;
+            }
+            reading[0].key = rest.into();
+        }
+        let rest = (reading.len() > 1).then(|| route(&reading[1..]));
+        if let Some(column) = archive.columns.of_key(&reading[0].key) {
+            out.push(Way { column, kinds: archive.columns.kinds(&reading[0].key), rest });
+        }
+        if extra {
+            out.push(Way { column: System::Extra as usize, kinds: None, rest: Some(Route::of(vec![reading])) });
+        }
+    }
+    out
+}
