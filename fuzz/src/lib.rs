@@ -58,14 +58,14 @@ impl Catalog for One {
 }
 
 impl Source for One {
-    fn open<'a>(&'a self, scan: &'a Scan, _: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
+    fn open<'a>(&'a self, scan: &'a Scan<'a>, _: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
         Ok(Box::new(Pass { message: &self.0, scan, taken: AtomicBool::new(false) }))
     }
 }
 
 struct Pass<'a> {
     message: &'a str,
-    scan: &'a Scan,
+    scan: &'a Scan<'a>,
     taken: AtomicBool,
 }
 

@@ -70,9 +70,14 @@ pub fn sort_order(a: &V, b: &V) -> Ordering {
     })
 }
 
-/// As [`sort_order`], equals ordered by canonical text, and what is still the same by kind.
+/// As [`sort_order`], equals ordered by canonical text: the order of groups, whose identity that text is.
+pub fn group_order(a: &V, b: &V) -> Ordering {
+    sort_order(a, b).then_with(|| a.text().cmp(&b.text()))
+}
+
+/// As [`group_order`], and what is still the same by kind.
 pub fn total_order(a: &V, b: &V) -> Ordering {
-    sort_order(a, b).then_with(|| a.text().cmp(&b.text())).then_with(|| a.kind().cmp(&b.kind()))
+    group_order(a, b).then_with(|| a.kind().cmp(&b.kind()))
 }
 
 /// Natural order: runs of digits by length, then by digits; other runs by code points.

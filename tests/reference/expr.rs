@@ -203,7 +203,7 @@ pub fn walk(value: &V, segments: &[Segment]) -> V {
             None => return V::Null,
         }
     }
-    value.clone()
+    value.clone().settled()
 }
 
 fn binary(op: BinaryOp, a: &V, b: &V) -> V {

@@ -351,7 +351,7 @@ impl<'r> Writer<'r> {
 
     fn stage(&mut self) -> Piece {
         // Some commands take nothing but a path, which a `stats` may have left none of.
-        let chance = if self.names.iter().any(|n| !n.contains('(')) { 102 } else { 96 };
+        let chance = if self.names.iter().any(|n| !n.contains('(')) { 105 } else { 96 };
         let piece = |word: &str, items: Vec<String>, tail: &str| Piece { word: word.into(), items, tail: tail.into() };
         match self.random.below(chance) {
             0..18 => piece("fields", self.items(), ""),
@@ -376,7 +376,9 @@ impl<'r> Writer<'r> {
                 self.names.push(alias.clone());
                 piece("unnest", vec![list], &format!(" into {alias}"))
             }
-            96..97 => {
+            96 => self.beside(),
+            97 => self.reshaping(),
+            98 => {
                 let fields: Vec<String> = (0..1 + self.random.below(2)).map(|_| self.plain_name()).collect();
                 let mut columns = fields.clone();
                 columns.dedup();
@@ -385,8 +387,72 @@ impl<'r> Writer<'r> {
                 self.grouped = true;
                 piece("countFrequent", columns, "")
             }
-            97..98 => self.reshaping(),
             _ => self.ordered(),
+        }
+    }
+
+    /// Commands that put other things beside the rows.
+    fn beside(&mut self) -> Piece {
+        let piece = |word: &str, items: Vec<String>, tail: &str| Piece { word: word.into(), items, tail: tail.into() };
+        let (first, second) = (self.plain_name(), self.plain_name());
+        match self.random.below(if self.grouped { 3 } else { 5 }) {
+            0 => {
+                let options: String = ["action=remove ", "uselower=true ", "mark=true ", "param=0.5 "]
+                    .into_iter()
+                    .filter(|_| self.random.percent(40))
+                    .collect();
+                if options.contains("mark") && is_word(&first) {
+                    self.names.push(format!("{first}_outlier"));
+                }
+                piece(&format!("outlier {options}"), vec![first], "")
+            }
+            1 => {
+                let condition = self.condition(2);
+                self.names = ["`@fieldName`", "`@relevanceScore`", "`@share`"].map(String::from).to_vec();
+                self.grouped = true;
+                piece("relevantfields", vec![first, second], &format!(" where {condition}"))
+            }
+            2 => {
+                let options: String =
+                    ["override=true ", "max=2 "].into_iter().filter(|_| self.random.percent(40)).collect();
+                let right = *self.random.pick(&[
+                    &"fields a, n | limit 4",
+                    &"stats count(*) as n, max(n) as m1 by c",
+                    &"filter c = \"x\" | fields s, b as a",
+                ]);
+                if right.contains("m1") {
+                    self.names.push("m1".into());
+                }
+                piece("appendcols", vec![format!("{options}( {right} )")], "")
+            }
+            3 => {
+                let every = self.random.pick(&["5m", "1h", "1d"]);
+                let (by, key) = if is_word(&first) && first != "n" && first != "every" {
+                    (format!(", {first}"), Some(first))
+                } else {
+                    (String::new(), None)
+                };
+                let with = self.random.pick(&["", " with 0 for n", " with \"none\" for n"]);
+                self.names = vec!["every".into(), "n".into()];
+                self.names.extend(key);
+                self.grouped = true;
+                let stats = format!("count(*) as n by bin({every}) as every{by}\n| fillmissing{with}");
+                piece("stats", vec![stats], "")
+            }
+            _ => {
+                let keys = ["a", "c", "n", "id"];
+                let (one, two) = (*self.random.pick(&keys.each_ref()), *self.random.pick(&keys.each_ref()));
+                let right = *self.random.pick(&[&"filter n > 1", &"stats count(*) as k by a, c, n, id", &"limit 3"]);
+                let there = if right.contains("as k") { "k" } else { "s" };
+                let kind = self.random.pick(&["", "type=left "]);
+                self.names.extend(["la".into(), "rb".into()]);
+                let on = match self.random.percent(50) {
+                    true => format!("l.{one} = r.{two}"),
+                    false => format!("r.{two} = l.{one}"),
+                };
+                let tail = format!("\n| fields l.{one} as la, r.{there} as rb");
+                piece("join", vec![format!("{kind}left=l right=r where {on} ( {right} )")], &tail)
+            }
         }
     }
 
@@ -406,8 +472,10 @@ impl<'r> Writer<'r> {
             }
             1 => {
                 self.grouped = timeless;
-                self.names.push("Total".into());
                 let tail = self.random.pick(&["", " col=true", " row=false col=true", " row=true"]);
+                if !tail.contains("row=false") {
+                    self.names.push("Total".into());
+                }
                 let fields = if self.random.percent(50) { format!(" {first}, {second}") } else { String::new() };
                 piece("addtotals", vec![format!("{}{fields}", tail.trim_start())], "")
             }
@@ -880,4 +948,8 @@ fn is_simple(text: &str) -> bool {
         && !text.starts_with(|c: char| c.is_ascii_digit())
         && !matches!(text, "true" | "false" | "null")
         && !text.starts_with('(')
+}
+
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric()) && is_simple(text)
 }

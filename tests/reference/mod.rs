@@ -12,10 +12,12 @@
 //! | `stats` | aggregates |
 //! | `stages` | commands, shown columns, order of rows |
 //! | `past` | commands that look at earlier rows |
+//! | `beside` | commands that put other things beside the rows: joins, columns, rows for empty bins, outliers |
 //! | `shapes` | commands that make other rows: patterns, bursts, sequences, totals, unions |
 //!
 //! Beside it stand `generate`, which makes up queries and events, and `executor`, which asks the engine.
 
+pub mod beside;
 pub mod compare;
 pub mod executor;
 pub mod expr;
@@ -90,8 +92,11 @@ pub fn answer(query: &str, input: &str) -> Outcome<Answer> {
     let expression = |l: &&ast::Let| matches!(&l.value, LetValue::One(e) if matches!(e.kind, ExprKind::Regex(_)));
     let shape = parsed.query.shape();
     let expressions = || shape.split("/\"").skip(1).filter_map(|rest| rest.split("\"/").next());
-    let in_expression = expressions().any(|text| text.contains('$'));
-    if parsed.query.lets.iter().any(|l| expression(&l) || named(l) && in_expression) {
+    let in_expression = |l: &ast::Let| {
+        let names = [format!("${}", l.name.text), format!("${{{}}}", l.name.text)];
+        expressions().any(|text| names.iter().any(|name| text.contains(name)))
+    };
+    if parsed.query.lets.iter().any(|l| expression(&l) || named(l) && in_expression(l)) {
         return unsupported("a parameter in a regular expression");
     }
     let lets = parsed.query.lets.iter().map(|l| (l.name.text.clone(), l.value.clone())).collect();

@@ -15,7 +15,7 @@ type Event = (Vec<V>, i64, usize);
 
 impl State<'_> {
     /// From here on there are only these rows, which stand in their order.
-    fn replace(&mut self, columns: Vec<String>, rows: Vec<Vec<V>>) {
+    pub(super) fn replace(&mut self, columns: Vec<String>, rows: Vec<Vec<V>>) {
         let row = |(at, cells): (usize, Vec<V>)| Row {
             made: columns.iter().cloned().zip(cells).collect(),
             event: Vec::new(),

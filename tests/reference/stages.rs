@@ -32,14 +32,25 @@ pub(super) struct State<'a> {
     pub(super) grouped: bool,
     /// Columns of the last `stats` that are a `bin()`, which `sort @timestamp` may mean.
     bins: Vec<String>,
+    /// The first of them, and its length in milliseconds where that is fixed.
+    pub(super) every: Option<(String, i64)>,
+    /// The group keys of the last `stats`.
+    pub(super) keys: Vec<String>,
     /// A `sort` or `stats` came before, or a command that works in ascending time.
     ordered: bool,
     /// The text of a `pattern` right before a `diff`.
     pub(super) compared: Option<Expr>,
 }
 
-/// Runs a pipeline over all events.
+/// Runs a pipeline over all events, to the columns it shows.
 pub fn run(world: &World<'_>, stages: &[Stage]) -> Outcome<Table> {
+    let state = rows(world, stages)?;
+    let rows = state.rows.iter().map(|row| state.shown.iter().map(|name| row.shown(name)).collect()).collect();
+    Ok(Table { columns: state.shown, rows })
+}
+
+/// Runs a pipeline over all events.
+pub(super) fn rows<'a>(world: &'a World<'a>, stages: &[Stage]) -> Outcome<State<'a>> {
     let mut rows = world.events.clone();
     // Default order: newest first, no time last, ties in source order.
     rows.sort_by_key(|row| match row.time {
@@ -55,6 +66,8 @@ pub fn run(world: &World<'_>, stages: &[Stage]) -> Outcome<Table> {
         fixed: false,
         grouped: false,
         bins: Vec::new(),
+        every: None,
+        keys: Vec::new(),
         ordered: false,
         compared: None,
     };
@@ -67,8 +80,7 @@ pub fn run(world: &World<'_>, stages: &[Stage]) -> Outcome<Table> {
             other => state.apply(other)?,
         }
     }
-    let rows = state.rows.iter().map(|row| state.shown.iter().map(|name| row.shown(name)).collect()).collect();
-    Ok(Table { columns: state.shown, rows })
+    Ok(state)
 }
 
 impl<'a> State<'a> {
@@ -100,6 +112,14 @@ impl<'a> State<'a> {
                 self.reshaped(stats::columns(stats));
                 let is_bin = |item: &&Item| matches!(&item.expr.kind, ExprKind::Call { name, .. } if name.text.eq_ignore_ascii_case("bin"));
                 self.bins = stats.by.iter().filter(is_bin).map(|item| item.name().to_string()).collect();
+                self.keys = stats.by.iter().map(|item| item.name().to_string()).collect();
+                self.every = stats.by.iter().find(is_bin).and_then(|item| match &item.expr.kind {
+                    ExprKind::Call { args, .. } => match &args.first()?.kind {
+                        ExprKind::Duration(length) => Some((item.name().to_string(), length.millis()?)),
+                        _ => None,
+                    },
+                    _ => None,
+                });
             }
             StageKind::Sort(keys) => self.sort(keys)?,
             StageKind::Limit { count, .. } => {
@@ -170,6 +190,11 @@ impl<'a> State<'a> {
             StageKind::Sequence { keys, within, steps } => self.sequence(keys, within, steps)?,
             StageKind::AddTotals { options, fields } => self.add_totals(options, fields),
             StageKind::Union(query) => self.union(query)?,
+            StageKind::Join(join) => self.join(join)?,
+            StageKind::AppendCols { options, query } => self.append_cols(options, query)?,
+            StageKind::FillMissing(with) => self.fill_missing(with)?,
+            StageKind::Outlier { options, fields } => self.outlier(options, fields)?,
+            StageKind::RelevantFields { fields, condition } => self.relevant_fields(fields, condition)?,
             StageKind::Source(_) => return unsupported("`source`"),
             StageKind::Diff(None) => self.diff(None)?,
             StageKind::LogCompare(back) => self.diff(Some(back))?,
@@ -345,10 +370,10 @@ impl<'a> State<'a> {
                 },
                 other => vec![other],
             };
-            let copy = |(at, item)| {
+            let copy = |(at, item): (usize, V)| {
                 let mut row = env.row.clone();
                 row.place.push(at);
-                row.set(name, item);
+                row.set(name, item.settled());
                 row
             };
             Ok(items.into_iter().enumerate().map(copy).collect())

@@ -1,6 +1,6 @@
 //! `stats`: groups and aggregates.
 
-use super::compare::total_order;
+use super::compare::{group_order, total_order};
 use super::expr::Env;
 use super::value::{N, V, nearest};
 use super::{Outcome, Row, World, unsupported};
@@ -58,7 +58,7 @@ pub fn group(world: &World<'_>, stats: &Stats, rows: &[Row], grouped: bool) -> O
         groups.push((Vec::new(), Vec::new()));
     }
     groups.sort_by(|(a, _), (b, _)| {
-        let orders = a.iter().zip(b).map(|(a, b)| total_order(a, b));
+        let orders = a.iter().zip(b).map(|(a, b)| group_order(a, b));
         orders.fold(Ordering::Equal, Ordering::then)
     });
     groups.into_iter().enumerate().map(|(at, (keys, members))| one(world, stats, at, keys, &members, grouped)).collect()
@@ -126,21 +126,19 @@ pub fn aggregate(world: &World<'_>, rows: &[Row], grouped: bool, name: &str, arg
         "pct" => rank(numeric(of(0)?), &literal(&args[1])?),
         "median" => rank(numeric(of(0)?), "50"),
         "earliest" | "latest" => {
-            let mut best: Option<(&Row, i64, V)> = None;
+            // Of the same time, the first or last as the rows stand.
+            let mut best: Option<(i64, V)> = None;
             for (row, value) in rows.iter().zip(argument(&args[0])?) {
                 let V::Time(time) = timestamp(row) else { continue };
                 if value.is_null() {
                     continue;
                 }
-                let better = best.as_ref().is_none_or(|(other, t, _)| match name {
-                    "earliest" => (time, &row.place) < (*t, &other.place),
-                    _ => (time, &row.place) > (*t, &other.place),
-                });
+                let better = best.as_ref().is_none_or(|(t, _)| if name == "earliest" { time < *t } else { time >= *t });
                 if better {
-                    best = Some((row, time, value));
+                    best = Some((time, value));
                 }
             }
-            best.map_or(V::Null, |(.., value)| value)
+            best.map_or(V::Null, |(_, value)| value)
         }
         "values" | "collect_values" => {
             let mut texts = distinct(&of(0)?);

@@ -49,11 +49,23 @@ impl V {
 
     /// A number as JSON spells it. An integer outside 64 bits keeps its digits as a string.
     pub fn spelled(text: &str) -> V {
+        V::number_of(text).settled()
+    }
+
+    /// A value by itself that may have been inside of another, where even an integer outside 64 bits is a number.
+    pub fn settled(self) -> V {
+        match self {
+            V::Number(N::Int(n), text) if i64::try_from(&n).is_err() => V::String(text),
+            other => other,
+        }
+    }
+
+    fn number_of(text: &str) -> V {
         if text.contains(['.', 'e', 'E']) {
             return V::Number(N::Float(text.parse().expect("a JSON number")), text.into());
         }
-        match text.parse::<i64>() {
-            Ok(n) => V::Number(N::Int(n.into()), text.into()),
+        match text.parse::<BigInt>() {
+            Ok(n) => V::Number(N::Int(n), text.into()),
             Err(_) => V::string(text),
         }
     }
@@ -388,7 +400,7 @@ pub fn read_json(text: &str) -> Option<V> {
     // Whether the text is JSON at all is for a real parser to say; what follows may trust it.
     serde_json::from_str::<serde::de::IgnoredAny>(text).ok()?;
     let mut rest = text.trim();
-    Some(json_value(&mut rest))
+    Some(json_value(&mut rest).settled())
 }
 
 fn json_value(rest: &mut &str) -> V {
@@ -427,7 +439,7 @@ fn json_value(rest: &mut &str) -> V {
                 "null" => V::Null,
                 "true" => V::Bool(true),
                 "false" => V::Bool(false),
-                number => V::spelled(number),
+                number => V::number_of(number),
             }
         }
     }

@@ -239,7 +239,8 @@ fn pass(
     }
     let partial = ctl.cancelled();
     let rows = jobs.iter().map(|job| if let State::Rows(rows) = job.outcome { rows } else { 0 }).sum();
-    let summary = Summary::new(&ctl.counters, &input.notes(), Outcome { rows, partial, ..Outcome::default() }, started.elapsed());
+    let summary =
+        Summary::new(&ctl.counters, &input.notes(), Outcome { rows, partial, ..Outcome::default() }, started.elapsed());
     if !common.quiet {
         terminal::say(&summary.text(u64::MAX));
     }

@@ -59,7 +59,12 @@ pub(crate) fn fields(args: &FieldsArgs, common: &Common) -> Result<u8, Error> {
     }
     target.commit()?;
 
-    let summary = Summary::new(&ctl.counters, &input.notes(), Outcome { rows, partial: false, ..Outcome::default() }, started.elapsed());
+    let summary = Summary::new(
+        &ctl.counters,
+        &input.notes(),
+        Outcome { rows, partial: false, ..Outcome::default() },
+        started.elapsed(),
+    );
     let status = if summary.damaged() && !args.reading.lenient { exit::DAMAGED } else { exit::ANSWERED };
     if args.output.stats.is_some() {
         terminal::say(&format!("{}\n", summary.json(status, &[])));

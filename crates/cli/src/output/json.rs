@@ -80,7 +80,7 @@ fn push_cell(line: &mut Vec<u8>, cell: ValueRef<'_>) {
         return;
     };
     match cell.kind() {
-        Some(Kind::Number | Kind::Bool) => line.extend_from_slice(&text),
+        Some(Kind::Number | Kind::Float | Kind::Bool) => line.extend_from_slice(&text),
         Some(Kind::List | Kind::Map) => {
             // The text is JSON already; such characters can only stand inside its strings.
             let text = String::from_utf8_lossy(&text);

@@ -142,7 +142,7 @@ fn decided_by_text(kind: Kind, set: &Set) -> bool {
                 && set.values().iter().all(|v| matches!(v.as_ref().kind(), Some(Kind::String | Kind::Number)))
         }
         Kind::Number => set.text_only(),
-        Kind::Bool | Kind::Time | Kind::List | Kind::Map => false,
+        Kind::Float | Kind::Bool | Kind::Time | Kind::List | Kind::Map => false,
     }
 }
 

@@ -629,6 +629,7 @@ const LAST: Kind = Kind::Map;
 /// Takes in the kinds of a batch's cells.
 fn note_kinds(kinds: &mut GroupKinds, column: &Column, groups: &[u32], before: usize, n_groups: usize) {
     let uniform = match column {
+        Column::Text(_, Kinds::All(Kind::Float)) => Some(Kind::Number),
         Column::Text(_, Kinds::All(kind)) => Some(*kind),
         Column::Text(_, Kinds::Each(_)) => None,
         Column::Int(_) | Column::Float(_) => Some(Kind::Number),

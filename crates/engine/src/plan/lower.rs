@@ -499,9 +499,8 @@ impl<'a> Lowering<'a> {
     fn is_lost_flag(&mut self, e: &ast::Expr) -> bool {
         let ast::ExprKind::Path(path) = &e.kind else { return false };
         let name = path.text();
-        let lost = self.scope.closed
-            && self.scope.resolve(path).is_none()
-            && self.scope.by_aliased_text(&name).is_none();
+        let lost =
+            self.scope.closed && self.scope.resolve(path).is_none() && self.scope.by_aliased_text(&name).is_none();
         if lost {
             let message = format!("`{name}` as a condition after `stats` is not supported: it is not available there");
             let help = format!("put `filter {name}` before the `stats`, or list `{name}` after its `by`");

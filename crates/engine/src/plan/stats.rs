@@ -209,6 +209,10 @@ impl Lowering<'_> {
         }
         if aggregate.needs_time {
             self.needs_time(e.span, "does not count for it");
+            // Of rows with the same time it is their order that decides.
+            if self.scope.explicit {
+                self.settle(None);
+            }
             call.time = self.scope.system(Field::Timestamp);
             if call.time.is_none() {
                 self.error("E014", e.span, "`@timestamp` is not available after `stats`");

@@ -311,6 +311,9 @@ impl FromIterator<Value> for Column {
     }
 }
 
+/// Below this a whole float and the integer of the same text reckon alike.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Builds a text column: views, one growing set of blocks, kinds.
 #[derive(Debug, Default)]
 pub struct TextBuilder {
@@ -334,7 +337,12 @@ impl TextBuilder {
 
     /// Adds a cell as its canonical text.
     pub fn push(&mut self, value: ValueRef<'_>) {
-        match (value.kind(), value.text()) {
+        let kind = match value {
+            ValueRef::Float(x) if x.fract() == 0.0 && x.abs() >= EXACT => Some(Kind::Float),
+            ValueRef::Text(kind, _) => Some(kind),
+            other => other.kind(),
+        };
+        match (kind, value.text()) {
             (Some(kind), Some(text)) => self.push_text(kind, &text),
             _ => {
                 self.any_null = true;

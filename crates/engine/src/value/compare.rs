@@ -146,7 +146,7 @@ pub fn truth(v: ValueRef<'_>) -> bool {
         ValueRef::Time(_) | ValueRef::Text(Kind::Time, _) => true,
         ValueRef::Text(Kind::Bool, t) => t == b"true",
         ValueRef::Text(Kind::String, t) => t.eq_ignore_ascii_case(b"true") || nonzero(number::numeric(t)),
-        ValueRef::Text(Kind::Number, t) => nonzero(number::json(t)),
+        ValueRef::Text(Kind::Number | Kind::Float, t) => nonzero(number::json(t)),
         ValueRef::Text(Kind::List | Kind::Map, _) => false,
     }
 }

@@ -29,12 +29,16 @@ pub enum Kind {
     List,
     /// A JSON object.
     Map,
+    /// A computed number that reckons as a float though its text is that of an integer. Only texts have this kind:
+    /// [`ValueRef::kind`] says `Number`.
+    Float,
 }
 
 impl Kind {
     /// The kind whose number (`kind as u8`) this is.
     pub(crate) fn of(number: u8) -> Option<Kind> {
-        const KINDS: [Kind; 6] = [Kind::String, Kind::Number, Kind::Bool, Kind::Time, Kind::List, Kind::Map];
+        const KINDS: [Kind; 7] =
+            [Kind::String, Kind::Number, Kind::Bool, Kind::Time, Kind::List, Kind::Map, Kind::Float];
         KINDS.get(usize::from(number)).copied()
     }
 }
@@ -165,6 +169,7 @@ impl<'a> ValueRef<'a> {
             ValueRef::Float(x) => Some(number::Number::Float(x)),
             ValueRef::Time(t) => Some(number::Number::Int(t)),
             ValueRef::Text(Kind::Number, t) => number::json(t),
+            ValueRef::Text(Kind::Float, t) => number::json(t).map(|n| number::Number::Float(n.as_f64())),
             ValueRef::Text(Kind::String, t) => number::numeric(t),
             ValueRef::Text(Kind::Time, t) => time::parse_canonical(t).map(number::Number::Int),
             ValueRef::Text(Kind::Bool | Kind::List | Kind::Map, _) => None,
@@ -202,7 +207,7 @@ impl<'a> ValueRef<'a> {
         Some(match self {
             ValueRef::Null => return None,
             ValueRef::Bool(_) => Kind::Bool,
-            ValueRef::Int(_) | ValueRef::Float(_) => Kind::Number,
+            ValueRef::Int(_) | ValueRef::Float(_) | ValueRef::Text(Kind::Float, _) => Kind::Number,
             ValueRef::Time(_) => Kind::Time,
             ValueRef::Text(k, _) => k,
         })

@@ -27,7 +27,7 @@ impl Set {
             let v = value.as_ref();
             let Some(kind) = v.kind() else { continue };
             match kind {
-                Kind::String | Kind::Number => {
+                Kind::String | Kind::Number | Kind::Float => {
                     if let Some(text) = v.text() {
                         set.texts.insert(text.into());
                     }
@@ -105,7 +105,7 @@ impl Set {
                     || self.others.iter().any(|o| compare::equal(v, o.as_ref()))
                     || self.in_network(v)
             }
-            Some(Kind::Number) => {
+            Some(Kind::Number | Kind::Float) => {
                 if v.text().is_some_and(|t| self.texts.contains(&*t)) {
                     return true;
                 }

@@ -129,7 +129,7 @@ impl Times {
             self.text.extend_from_slice(text);
             self.time = match kind {
                 Kind::String | Kind::Number | Kind::Time => time::parse(text),
-                Kind::Bool | Kind::List | Kind::Map => None,
+                Kind::Float | Kind::Bool | Kind::List | Kind::Map => None,
             };
         }
         self.time

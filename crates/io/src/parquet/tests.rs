@@ -34,7 +34,7 @@ fn shown(value: ValueRef<'_>) -> String {
     let kind = match value.kind() {
         None => return "-".into(),
         Some(Kind::String) => 's',
-        Some(Kind::Number) => 'n',
+        Some(Kind::Number | Kind::Float) => 'n',
         Some(Kind::Bool) => 'b',
         Some(Kind::Time) => 't',
         Some(Kind::List) => 'l',
