@@ -91,7 +91,11 @@ fn plain(name: &str, args: &[V], regex: &dyn Fn(&str) -> Option<Regex>) -> Outco
                     best = Some(n);
                 }
             }
-            best.map_or(V::Null, N::value)
+            // An integer outside 64 bits keeps its digits.
+            best.map_or(V::Null, |n| match n {
+                N::Int(n) if i64::try_from(&n).is_err() => V::string(n.to_string()),
+                n => n.value(),
+            })
         }
         "tonumber" => args[0].operand().or_else(|| read_number(&text(0)?)).map_or(V::Null, N::value),
         "todouble" => args[0].operand().or_else(|| read_number(&text(0)?)).map_or(V::Null, |n| V::float(n.float())),

@@ -447,11 +447,11 @@ impl<'r> Writer<'r> {
                 let kind = self.random.pick(&["", "type=left "]);
                 self.names.extend(["la".into(), "rb".into()]);
                 let on = match self.random.percent(50) {
-                    true => format!("l.{one} = r.{two}"),
-                    false => format!("r.{two} = l.{one}"),
+                    true => format!("le.{one} = ri.{two}"),
+                    false => format!("ri.{two} = le.{one}"),
                 };
-                let tail = format!("\n| fields l.{one} as la, r.{there} as rb");
-                piece("join", vec![format!("{kind}left=l right=r where {on} ( {right} )")], &tail)
+                let tail = format!("\n| fields le.{one} as la, ri.{there} as rb");
+                piece("join", vec![format!("{kind}left=le right=ri where {on} ( {right} )")], &tail)
             }
         }
     }

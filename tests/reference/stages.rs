@@ -1,6 +1,6 @@
 //! Commands: each maps a table of rows to a table of rows.
 
-use super::compare::{sort_order, total_order};
+use super::compare::{group_order, sort_order};
 use super::expr::{Env, walk};
 use super::stats;
 use super::value::{V, read_json};
@@ -445,7 +445,7 @@ impl<'a> State<'a> {
             }
         }
         groups.sort_by(|(a, m), (b, n)| {
-            let orders = a.iter().zip(b).map(|(a, b)| total_order(a, b));
+            let orders = a.iter().zip(b).map(|(a, b)| group_order(a, b));
             n.cmp(m).then(orders.fold(Ordering::Equal, Ordering::then))
         });
         let mut columns: Vec<String> = fields.iter().map(|f| f.text()).collect();

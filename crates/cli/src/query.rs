@@ -183,7 +183,7 @@ impl Desk<'_> {
         writer.finish().map_err(output_error)?;
         drop(writer);
         if let Some(chart) = points.and_then(Points::chart) {
-            let drawn = chart::drawn(&chart, self.output.chart, &look);
+            let drawn = chart::drawn(&chart, &look);
             target.writer().write_all(drawn.as_bytes()).map_err(output_error)?;
         }
         match file {
@@ -207,7 +207,8 @@ impl Desk<'_> {
     }
 
     fn look(&self, to_file: bool, source: Text<'_>) -> Look {
-        let look = Look { title: source.text.into(), ..terminal::look(self.common, self.output.csv_raw) };
+        let look = terminal::look(self.common, self.output.csv_raw);
+        let look = Look { title: source.text.into(), chart: self.output.chart, ..look };
         if to_file { Look { width: None, color: false, ..look } } else { look }
     }
 

@@ -1,6 +1,7 @@
 //! What the two output streams are connected to.
 
 use crate::args::{Color, Common};
+use crate::chart::Choice;
 use crate::output::{Format, Look};
 use std::io::{IsTerminal, Write};
 
@@ -13,6 +14,7 @@ pub(crate) fn look(common: &Common, csv_raw: bool) -> Look {
         csv_raw,
         zone: common.tz.clone().unwrap_or_default(),
         title: String::new(),
+        chart: common.terminal_chart.unwrap_or(Choice::Auto),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Charts of answers that are time series: what is drawn, and how on a terminal.
 
 pub(crate) mod bars;
+pub(crate) mod page;
 pub(crate) mod series;
 pub(crate) mod svg;
 pub(crate) mod terminal;
@@ -13,7 +14,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// When and how to draw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Choice {
-    /// On a terminal, under a table whose last `stats` has a `bin()`
+    /// Where the last `stats` has a `bin()`: under a table on a terminal, above it on a page
     #[default]
     Auto,
     /// Columns
@@ -24,10 +25,20 @@ pub(crate) enum Choice {
     None,
 }
 
+/// A chart as the person wants it, for a page.
+pub(crate) fn on_page(chart: &Chart, look: &Look) -> String {
+    let style = match look.chart {
+        Choice::Bar => Some(Style::Bar),
+        Choice::Line => Some(Style::Line),
+        Choice::Auto | Choice::None => None,
+    };
+    page::figure(chart, style, &look.zone)
+}
+
 /// A chart as the person wants it, an empty line before it.
-pub(crate) fn drawn(chart: &Chart, choice: Choice, look: &Look) -> String {
+pub(crate) fn drawn(chart: &Chart, look: &Look) -> String {
     let width = look.width.unwrap_or(80);
-    let style = match choice {
+    let style = match look.chart {
         Choice::Bar => Style::Bar,
         Choice::Line => Style::Line,
         Choice::Auto | Choice::None => Style::fitting(chart, width),

@@ -107,7 +107,7 @@ pub(crate) fn bars(about: &str, all: &[Bar]) -> String {
     out + "</svg>"
 }
 
-fn open(about: &str, width: f64, height: f64) -> String {
+pub(super) fn open(about: &str, width: f64, height: f64) -> String {
     format!(r#"<svg viewBox="0 0 {width} {height}" role="img" aria-label="{}">"#, escaped(about))
 }
 
@@ -128,7 +128,7 @@ fn shortened(text: &str, most: usize) -> String {
 }
 
 /// Text of a document.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let shown = crate::escape::visible(text);
     let mut out = String::with_capacity(shown.len());
     for c in shown.chars() {

@@ -237,7 +237,7 @@ fn axis(out: &mut String, chart: &Chart, margin: usize, room: usize, zone: &Zone
 }
 
 /// A number in few characters.
-fn short(x: f64) -> String {
+pub(super) fn short(x: f64) -> String {
     let (value, unit) = match x.abs() {
         a if a >= 1e12 => (x / 1e12, "T"),
         a if a >= 1e9 => (x / 1e9, "G"),

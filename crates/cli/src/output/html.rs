@@ -1,6 +1,8 @@
 //! One HTML page that needs nothing beside it: no script, no address, nothing to fetch.
 
 use super::{Look, Writer, headings, shown};
+use crate::chart::series::Points;
+use crate::chart::{self, Choice, page};
 use crate::escape;
 use backsight_engine::value::Kind;
 use backsight_engine::value::ValueRef;
@@ -20,7 +22,7 @@ th,td{padding:.25rem .8rem .25rem 0;vertical-align:top}\
 td{border-bottom:1px solid var(--line);max-width:60rem;overflow-wrap:anywhere;white-space:pre-wrap}\
 td.n{text-align:right;white-space:nowrap}\
 footer{color:var(--dim);margin-top:1rem}\
-svg{height:auto;max-width:100%}";
+body{display:flex;flex-direction:column}body>*{order:2}body>pre{order:0}body>figure{order:1}";
 
 /// Writes a page with a table.
 pub(super) struct Html<'a> {
@@ -29,12 +31,14 @@ pub(super) struct Html<'a> {
     columns: Vec<String>,
     begun: bool,
     rows: u64,
+    points: Option<Points>,
 }
 
 impl<'a> Html<'a> {
     /// A page with these columns.
     pub(super) fn new(look: Look, columns: &[String], out: &'a mut dyn Write) -> Html<'a> {
-        Html { out, look, columns: columns.to_vec(), begun: false, rows: 0 }
+        let points = (look.chart != Choice::None).then(|| Points::of(&look.title, columns)).flatten();
+        Html { out, look, columns: columns.to_vec(), begun: false, rows: 0, points }
     }
 
     fn begin(&mut self, batch: Option<&Batch>) -> io::Result<()> {
@@ -47,9 +51,10 @@ impl<'a> Html<'a> {
             self.out,
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
              content=\"width=device-width\">\n<meta http-equiv=\"Content-Security-Policy\" \
-             content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>{}</title>\n<style>{STYLE}</style>\n\
+             content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>{}</title>\n<style>{STYLE}{}</style>\n\
              </head>\n<body>\n",
-            text(line)
+            text(line),
+            if self.points.is_some() { page::STYLE } else { "" }
         )?;
         if !title.trim().is_empty() {
             writeln!(self.out, "<pre>{}</pre>", text(title.trim_end()))?;
@@ -76,6 +81,9 @@ impl Writer for Html<'_> {
             self.out.write_all(b"</tr>\n")?;
         }
         self.rows += batch.rows as u64;
+        if let Some(points) = &mut self.points {
+            points.push(batch);
+        }
         Ok(())
     }
 
@@ -83,7 +91,12 @@ impl Writer for Html<'_> {
         self.begin(None)?;
         let rows = crate::summary::counted(self.rows, "row");
         let zone = text(&self.look.zone.name()).into_owned();
-        write!(self.out, "</tbody>\n</table></div>\n<footer>{rows}; times are {zone}</footer>\n</body>\n</html>\n")
+        self.out.write_all(b"</tbody>\n</table></div>\n")?;
+        // The chart is known last and shown first.
+        if let Some(chart) = self.points.take().and_then(Points::chart) {
+            self.out.write_all(chart::on_page(&chart, &self.look).as_bytes())?;
+        }
+        write!(self.out, "<footer>{rows}; times are {zone}</footer>\n</body>\n</html>\n")
     }
 }
 
@@ -108,6 +121,7 @@ pub(crate) fn text(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use crate::chart::Choice;
     use crate::output::tests::{batch, text, written};
     use crate::output::{Format, Look};
     use backsight_engine::value::Value;
@@ -124,6 +138,16 @@ mod tests {
         for fetched in ["src=", "href=", "url(", "@import", "http:"] {
             assert!(!out.contains(fetched), "{fetched}");
         }
+    }
+
+    #[test]
+    fn a_time_series_is_drawn_above_its_table() {
+        let rows = || batch(vec![vec![Value::Time(0), Value::Time(3_600_000)], vec![Value::Int(5), Value::Int(7)]]);
+        let look = |chart| Look { title: "stats count(*) as n by bin(1h)".into(), chart, ..Look::default() };
+        let drawn = |chart| written(Format::Html, look(chart), &["bin(1h)", "n"], &[rows()]);
+        let out = drawn(Choice::Auto);
+        assert!(out.contains("<figure>") && out.contains("<rect class=\"s0\""), "{out}");
+        assert!(!drawn(Choice::None).contains("<svg"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod table;
 pub(crate) mod target;
 mod vertical;
 
+use crate::chart::Choice;
 use crate::escape;
 use crate::zone::Zone;
 use backsight_engine::value::column::{Batch, Column};
@@ -94,6 +95,8 @@ pub(crate) struct Look {
     pub(crate) zone: Zone,
     /// What the answer is about, for formats that have a title.
     pub(crate) title: String,
+    /// Whether and how a time series is drawn, in the formats for people.
+    pub(crate) chart: Choice,
 }
 
 /// Takes the batches of one answer in order.

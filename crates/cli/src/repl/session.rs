@@ -273,7 +273,7 @@ impl Session {
         let Some(mut points) = Points::of(&answer.query, &answer.rows.columns) else { return Ok(()) };
         answer.rows.batches.iter().for_each(|batch| points.push(batch));
         match points.chart() {
-            Some(chart) => self.print(&chart::drawn(&chart, self.chart, &look)),
+            Some(chart) => self.print(&chart::drawn(&chart, &look)),
             None => Ok(()),
         }
     }
@@ -344,7 +344,7 @@ impl Session {
     /// How to write to the terminal.
     pub(crate) fn look(&self) -> Look {
         let title = self.last.as_ref().map_or(String::new(), |answer| answer.query.clone());
-        Look { title, ..terminal::look(&self.common, false) }
+        Look { title, chart: self.chart, ..terminal::look(&self.common, false) }
     }
 
     /// Writes text that is safe to show.

@@ -87,7 +87,12 @@ impl Lowering<'_> {
     pub(super) fn relevant_fields(&mut self, fields: &[ast::Path], condition: &ast::Expr) {
         let holds = self.row_expr(condition);
         let holds = self.materialize(Expr::And(vec![holds]));
-        let mut columns: Vec<(String, Slot)> = fields.iter().map(|f| (f.text(), self.path_slot(f))).collect();
+        let mut columns: Vec<(String, Slot)> = Vec::new();
+        for field in fields {
+            if !columns.iter().any(|(name, _)| *name == field.text()) {
+                columns.push((field.text(), self.path_slot(field)));
+            }
+        }
         let mut used = Vec::new();
         names_in(condition, &mut used);
         let mut message = None;

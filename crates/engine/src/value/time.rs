@@ -39,7 +39,25 @@ pub fn parse_readable(text: &[u8]) -> Option<i64> {
 
 /// Reads `YYYY-MM-DD HH:MM:SS.mmm`, the canonical text of a timestamp (years beyond four digits included).
 pub fn parse_canonical(text: &[u8]) -> Option<i64> {
-    parse_iso(text)
+    // Years of other than four digits come from arithmetic alone.
+    const REST: usize = "-MM-DD HH:MM:SS.mmm".len();
+    match text.split_at_checked(text.len().wrapping_sub(REST)) {
+        Some((year, rest)) if year.len() > 4 || year.starts_with(b"-") => far(year, rest),
+        _ => parse_iso(text),
+    }
+}
+
+/// A time in a year before 0 or after 9999.
+fn far(year: &[u8], rest: &[u8]) -> Option<i64> {
+    let (sign, digits) = match year.strip_prefix(b"-") {
+        Some(digits) => (-1, digits),
+        None => (1, year),
+    };
+    let field = |at: usize| number(rest.get(at..at + 2)?);
+    let year = (digits.len() <= 9).then(|| number(digits))??;
+    let (day, hour) = (days_from_civil(sign * year, field(1)?, field(4)?), field(7)?);
+    let of_day = ((hour * 60 + field(10)?) * 60 + field(13)?) * 1000 + number(rest.get(16..)?)?;
+    i64::try_from(i128::from(day) * 86_400_000 + i128::from(of_day)).ok()
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
@@ -246,7 +264,8 @@ mod tests {
 
     #[test]
     fn canonical_text_returns() {
-        for t in [0, -1, 1_714_559_832_345, -62_135_596_800_000, 253_402_300_799_999] {
+        let far = [i64::MIN, -8_943_000_000_000_001, -62_300_000_000_000, 253_402_300_800_000, i64::MAX];
+        for t in [0, -1, 1_714_559_832_345, -62_135_596_800_000, 253_402_300_799_999].into_iter().chain(far) {
             assert_eq!(parse_canonical(format(t).as_bytes()), Some(t));
         }
         assert_eq!(format(1_714_559_832_345), "2024-05-01 10:37:12.345");
