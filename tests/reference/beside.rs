@@ -39,6 +39,7 @@ impl State<'_> {
                 let mut pair = row.clone();
                 pair.event.push((left_name.text.clone(), fields(row)));
                 pair.event.push((right_name.text.clone(), partner.map_or(V::Null, fields)));
+                pair.beside = partner.map(fields);
                 pair.place.push(at);
                 rows.push(pair);
             }
@@ -98,7 +99,13 @@ impl State<'_> {
                 if timed.iter().any(is_there) {
                     continue;
                 }
-                let mut row = Row { made: Vec::new(), event: Vec::new(), time: V::Null, place: vec![self.rows.len()] };
+                let mut row = Row {
+                    made: Vec::new(),
+                    event: Vec::new(),
+                    time: V::Null,
+                    place: vec![self.rows.len()],
+                    beside: None,
+                };
                 for (value, path) in with {
                     row.set(&path.text(), self.env(&timed[0]).eval(value)?);
                 }

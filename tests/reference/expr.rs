@@ -156,7 +156,9 @@ impl Row {
             let parts: Vec<Segment> = first.split('.').map(name).collect();
             return or(literal(first), nested(&parts));
         }
-        match or(nested(&path.segments), literal(&text)) {
+        let own = or(nested(&path.segments), literal(&text));
+        let beside = self.beside.as_ref().filter(|_| !text.starts_with('@'));
+        match or(own, beside.map_or(V::Null, |fields| walk(fields, &path.segments))) {
             V::Null if grouped => self.loose(&text).cloned().unwrap_or(V::Null),
             value => value,
         }

@@ -86,7 +86,7 @@ fn plain(name: &str, args: &[V], regex: &dyn Fn(&str) -> Option<Regex>) -> Outco
         "greatest" | "least" => {
             let wanted = if name == "greatest" { Ordering::Greater } else { Ordering::Less };
             let mut best: Option<N> = None;
-            for n in args.iter().filter_map(V::operand) {
+            for n in args.iter().filter_map(V::number_or_bool) {
                 if best.as_ref().is_none_or(|b| numbers(&n, b) == wanted) {
                     best = Some(n);
                 }

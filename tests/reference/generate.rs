@@ -492,7 +492,7 @@ impl<'r> Writer<'r> {
                 self.names = columns;
                 self.names.push(if right.contains("as n") || right.contains(", n") { "n" } else { "a" }.into());
                 let seen = self.names.clone();
-                self.names.retain(|n| right.contains(&format!(" {n}")) || shown.contains(n.as_str()));
+                self.names.retain(|n| right.contains(&format!(" {n}")) || shown.split(", ").any(|c| c == n));
                 if self.names.is_empty() {
                     self.names = seen;
                 }

@@ -55,6 +55,8 @@ pub struct Row {
     pub time: V,
     /// Where the row stands in source order.
     pub place: Vec<usize>,
+    /// What a `join` has put beside it: fields that bare names mean where the row has none.
+    pub beside: Option<V>,
 }
 
 /// What all rows of a query share.
@@ -138,7 +140,7 @@ fn event(at: usize, line: &str) -> Row {
             }
         }
     }
-    Row { made: Vec::new(), event: fields, time, place: vec![at] }
+    Row { made: Vec::new(), event: fields, time, place: vec![at], beside: None }
 }
 
 /// "Any other data key starting with `@` is shown with one more `@`."

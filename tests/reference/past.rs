@@ -168,6 +168,7 @@ impl State<'_> {
             event: Vec::new(),
             time: V::Null,
             place: vec![at],
+            beside: None,
         };
         self.rows = rows.into_iter().enumerate().map(row).collect();
         self.reshaped(columns);

@@ -21,6 +21,7 @@ impl State<'_> {
             event: Vec::new(),
             time: V::Null,
             place: vec![at],
+            beside: None,
         };
         self.rows = rows.into_iter().enumerate().map(row).collect();
         self.reshaped(columns);
@@ -295,7 +296,7 @@ impl State<'_> {
                 }
             }
             let place = vec![usize::MAX, self.rows.len()];
-            self.rows.push(Row { made, event: Vec::new(), time: V::Null, place });
+            self.rows.push(Row { made, event: Vec::new(), time: V::Null, place, beside: None });
         }
         if in_rows {
             self.append([name.as_str()]);

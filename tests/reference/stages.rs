@@ -457,6 +457,7 @@ impl<'a> State<'a> {
                 event: Vec::new(),
                 time: V::Null,
                 place: vec![at],
+                beside: None,
             }
         };
         self.rows = groups.into_iter().enumerate().map(row).collect();

@@ -66,7 +66,7 @@ pub fn group(world: &World<'_>, stats: &Stats, rows: &[Row], grouped: bool) -> O
 
 /// The row of a group: keys, then items, which may use keys and earlier items.
 fn one(world: &World<'_>, stats: &Stats, at: usize, keys: Vec<V>, members: &[Row], grouped: bool) -> Outcome<Row> {
-    let mut row = Row { made: Vec::new(), event: Vec::new(), time: V::Null, place: vec![at] };
+    let mut row = Row { made: Vec::new(), event: Vec::new(), time: V::Null, place: vec![at], beside: None };
     for (item, key) in stats.by.iter().zip(keys) {
         row.set(item.name(), key);
     }

@@ -100,44 +100,51 @@ impl Summary {
         }
         let damaged = self.notes.iter().filter(|n| n.weight == Weight::Damage).count() as u64;
         let noticed = self.notes.len() as u64 - damaged;
-        let counts = UNCLEAN.iter().map(|(name, what)| (self.count(name), *what)).collect();
+        let counts = self.unclean().collect();
         for (n, what) in [vec![(damaged, "damaged place")], counts, vec![(noticed, "notice")]].concat() {
             if n > 0 {
                 let _ = write!(line, "; {}", counted(n, what));
             }
         }
         line.push('\n');
-        for note in self.notes.iter().take(LISTED) {
-            let weight = if note.weight == Weight::Damage { "damaged" } else { "notice" };
-            let file = escape::visible(&note.file);
-            let at = note.offset.map_or(String::new(), |at| format!(" at byte {at}"));
-            let _ = writeln!(line, "{weight}: {file}{at}: {}", escape::visible(&note.message));
-        }
+        let (notes, files) = (self.notes.iter().map(told), self.unclean_files());
+        line.extend(notes.take(LISTED));
         if self.notes.len() > LISTED {
             let more = self.notes.len() - LISTED;
             let _ = writeln!(line, "… and {more} more; `--stats json` lists all");
         }
-        self.unclean_files(&mut line);
+        line.extend(files.iter().take(LISTED).map(String::as_str));
+        if files.len() > LISTED {
+            let more = files.len() - LISTED;
+            let _ = writeln!(line, "… and {more} more files; `--stats json` lists all");
+        }
         line
     }
 
-    /// Which of several files the counts of what was not clean come from.
-    fn unclean_files(&self, line: &mut String) {
+    /// All that was not clean, a line each: counts, findings, and the files they come from.
+    pub(crate) fn losses(&self) -> String {
+        let counts = self.unclean().filter(|(n, _)| *n > 0).map(|(n, what)| counted(n, what) + "\n");
+        counts.chain(self.notes.iter().map(told)).chain(self.unclean_files()).collect()
+    }
+
+    /// How much of what was not clean.
+    fn unclean(&self) -> impl Iterator<Item = (u64, &'static str)> {
+        UNCLEAN.iter().map(|(name, what)| (self.count(name), *what))
+    }
+
+    /// Which of several files the counts of what was not clean come from, a line each.
+    fn unclean_files(&self) -> Vec<String> {
         if self.files.len() < 2 {
-            return;
+            return Vec::new();
         }
         let counter = |name: &str| COUNTS.iter().find(|(n, _)| *n == name).map(|(_, counter)| counter);
         let of = |file: &FileCount, name| counter(name).map_or(0, |counter| Counters::get(counter(&file.counts)));
-        let mut unclean = self.files.iter().filter_map(|file| {
+        let unclean = self.files.iter().filter_map(|file| {
             let counts = UNCLEAN.iter().map(|(name, what)| (of(file, name), *what)).filter(|(n, _)| *n > 0);
             let said = counts.map(|(n, what)| counted(n, what)).collect::<Vec<_>>().join(", ");
             (!said.is_empty()).then(|| format!("{}: {said}\n", escape::visible(&file.file)))
         });
-        line.extend(unclean.by_ref().take(LISTED));
-        let more = unclean.count();
-        if more > 0 {
-            let _ = writeln!(line, "… and {more} more files; `--stats json` lists all");
-        }
+        unclean.collect()
     }
 
     /// For programs: the same as one JSON object.
@@ -170,6 +177,13 @@ impl Summary {
         }
         stats
     }
+}
+
+/// A finding, a line.
+fn told(note: &Note) -> String {
+    let weight = if note.weight == Weight::Damage { "damaged" } else { "notice" };
+    let at = note.offset.map_or(String::new(), |at| format!(" at byte {at}"));
+    format!("{weight}: {}{at}: {}\n", escape::visible(&note.file), escape::visible(&note.message))
 }
 
 /// What is said of counters that are not zero, in this order.

@@ -12,7 +12,6 @@ use crate::run::Times;
 use crate::summary::{amount, counted};
 use crate::terminal;
 use crate::zone::Zone;
-use backsight_engine::source::Weight;
 use backsight_engine::when::When;
 use backsight_lang::diag;
 use clap::ValueEnum;
@@ -237,22 +236,7 @@ fn explain(session: &mut Session, text: &str) -> Result<After, Failure> {
 
 fn losses(session: &Session) -> Result<After, Failure> {
     let Some(answer) = &session.last else { return Err(wrong("\\losses", "nothing has run yet")) };
-    let summary = &answer.summary;
-    let mut out = String::new();
-    for (n, what) in [
-        (summary.count("not_json"), "record not JSON, kept with only `@message`"),
-        (summary.count("not_utf8"), "record not UTF-8"),
-        (summary.count("no_timestamp"), "row without timestamp"),
-    ] {
-        if n > 0 {
-            out.push_str(&format!("{}\n", counted(n, what)));
-        }
-    }
-    for note in &summary.notes {
-        let weight = if note.weight == Weight::Damage { "damaged" } else { "notice" };
-        let at = note.offset.map_or(String::new(), |at| format!(" at byte {at}"));
-        out.push_str(&format!("{weight}: {}{at}: {}\n", escape::visible(&note.file), escape::visible(&note.message)));
-    }
+    let out = answer.summary.losses();
     session.print(if out.is_empty() { "the last run was clean\n" } else { &out }).map(|()| After::Go)
 }
 
