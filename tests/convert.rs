@@ -341,6 +341,63 @@ fn a_full_disk_leaves_nothing() {
     assert!(contents(&inputs) == before, "inputs were touched");
 }
 
+#[cfg(unix)]
+#[test]
+fn the_program_ends_with_4_where_files_cannot_grow() {
+    let folder = tempfile::tempdir().expect("a folder");
+    tree(folder.path(), 2, 400);
+    let binary = assert_cmd::cargo::cargo_bin("backsight");
+    let mut limits = 0;
+    for (target, blocks) in [("archive", 1), ("archive.parquet", 1), ("archive", 2), ("archive.parquet", 8)] {
+        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" convert in -o {target} --part-size 1K -q");
+        let output = Command::new("sh").args(["-c", &limited]).arg(&binary).current_dir(folder.path()).output();
+        let output = output.expect("runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            let made = folder.path().join(target);
+            let _ = if made.is_dir() { std::fs::remove_dir_all(&made) } else { std::fs::remove_file(&made) };
+            let _ = std::fs::remove_file(Manifest::beside(&made));
+            continue;
+        }
+        limits += 1;
+        assert_eq!(output.status.code(), Some(4), "{blocks}: {said}");
+        assert!(said.contains(target), "{said}");
+        let left: Vec<_> =
+            std::fs::read_dir(folder.path()).expect("readable").flatten().map(|e| e.file_name()).collect();
+        assert_eq!(left, ["in"], "{blocks} left something");
+    }
+    assert!(limits >= 2, "{limits}");
+}
+
+#[test]
+fn rows_of_tables_are_converted_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "{\"time\":\"2024-05-01T10:00:00Z\",\"n\":1,\"ip\":\"10.0.0.1\",\"tags\":[1,2]}\n\
+                {\"time\":\"2024-05-02T10:00:00Z\",\"n\":25,\"ip\":\"10.0.0.2\",\"@message\":\"own\"}\n\
+                {\"n\":null,\"ip\":\"\"}\n";
+    let table = backsight_io::parquet::testing::from_ndjson(text).expect("a table");
+    std::fs::write(folder.path().join("t.parquet"), table).expect("written");
+    let run = |args: &[&str]| {
+        let binary = assert_cmd::cargo::cargo_bin("backsight");
+        let output = Command::new(binary).current_dir(folder.path()).args(args).output().expect("runs");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    run(&["convert", "t.parquet", "-o", "archive", "-q"]);
+    for query in [
+        "fields @timestamp, @message, @logStream, @ptr, n, ip, tags.0",
+        "filter n > 1 | fields ip, @message",
+        "stats count(*), sum(n) by ip | sort ip",
+    ] {
+        let asked = |input| run(&["query", "--quiet", "--format", "ndjson", query, input]);
+        assert_eq!(asked("t.parquet"), asked("archive"), "{query}");
+    }
+    run(&["convert", "archive", "-o", "back", "--restore", "-q"]);
+    let back = std::fs::read_to_string(folder.path().join("back/t.parquet.ndjson")).expect("restored");
+    assert_eq!(back.lines().count(), 3);
+    run(&["convert", "archive", "--verify", "-q"]);
+}
+
 #[test]
 fn any_number_of_threads_gives_the_same_files() {
     let folder = tempfile::tempdir().expect("a folder");

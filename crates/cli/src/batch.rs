@@ -229,7 +229,8 @@ fn pass(
         };
         Ok(())
     };
-    let progress = Progress::watch(&ctl, input, !common.quiet);
+    let shared = Arc::clone(input);
+    let progress = Progress::watch(&ctl, move || shared.size(), !common.quiet);
     let outcomes = cancel::cancelling(&ctl, || run::run_all(&compiled, input, &clock, &ctl, &mut write))?;
     drop(progress);
     for (job, outcome) in jobs.iter_mut().zip(&outcomes) {

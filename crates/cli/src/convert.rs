@@ -3,11 +3,13 @@
 use crate::args::{Common, ConvertArgs, PartitionArg};
 use crate::escape;
 use crate::exit;
+use crate::progress::Progress;
 use crate::query::Failure;
 use crate::summary::Summary;
 use crate::{cancel, run, terminal};
 use backsight_engine::Outcome;
 use backsight_engine::error::Error;
+use backsight_engine::source::Source;
 use backsight_io::archive::{self, Check, Converted, Faults, Partition, Restored, Settings};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -89,7 +91,10 @@ fn to_archive(args: &ConvertArgs, target: PathBuf, common: &Common) -> Result<u8
         command: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
         ..defaults
     };
+    let size = files.size();
+    let progress = Progress::watch(&ctl, move || size, !common.quiet);
     let done = cancel::cancelling(&ctl, || archive::convert(&files, &settings, &ctl))?;
+    drop(progress);
     let outcome = Outcome { rows: done.manifest.records, partial: false, ..Outcome::default() };
     let summary = Summary::new(&ctl.counters, files.notes(), outcome, started.elapsed());
     let status = if summary.damaged() && !reading.lenient { exit::DAMAGED } else { exit::ANSWERED };

@@ -5,7 +5,6 @@
 
 use crate::chart::cut;
 use crate::escape;
-use crate::run::Input;
 use crate::summary::{amount, counted, duration};
 use crate::terminal;
 use backsight_engine::Ctl;
@@ -31,20 +30,21 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts to watch; `wanted` is false where the person asked for quiet.
-    pub(crate) fn watch(ctl: &Arc<Ctl>, input: &Arc<Input>, wanted: bool) -> Progress {
+    /// Starts to watch a run over input of that size, as far as is known by then; `wanted` is false where the person asked for
+    /// quiet.
+    pub(crate) fn watch(ctl: &Arc<Ctl>, size: impl Fn() -> Option<u64> + Send + 'static, wanted: bool) -> Progress {
         if !wanted || !std::io::stderr().is_terminal() {
             return Progress { watcher: None };
         }
         let (stop, stopped) = sync_channel(1);
-        let (ctl, input) = (Arc::clone(ctl), Arc::clone(input));
+        let ctl = Arc::clone(ctl);
         let watcher = std::thread::spawn(move || {
             let started = Instant::now();
             if !matches!(stopped.recv_timeout(PATIENCE), Err(RecvTimeoutError::Timeout)) {
                 return;
             }
             loop {
-                let text = line(&ctl.counters, input.size(), started.elapsed());
+                let text = line(&ctl.counters, size(), started.elapsed());
                 let text = cut(&text, terminal::width().saturating_sub(ROOM_FOR_ECHO));
                 terminal::say(&format!("{CLEAR}{text}"));
                 if !matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {

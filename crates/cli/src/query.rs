@@ -138,7 +138,8 @@ impl Ready {
         out: &mut dyn FnMut(&Batch) -> Result<(), Error>,
     ) -> Result<Summary, Error> {
         input.forget_size();
-        let mut progress = Progress::watch(&self.ctl, input, !common.quiet);
+        let shared = Arc::clone(input);
+        let mut progress = Progress::watch(&self.ctl, move || shared.size(), !common.quiet);
         let outcome = cancel::cancelling(&self.ctl, || {
             run::run(&self.compiled, input, &self.clock, &self.ctl, &mut |batch| {
                 progress.stop();

@@ -21,13 +21,17 @@
 //! | `@gap` | bytes between the record before, in this row group, and this one; where the input changes, its offset |
 //!
 //! A chunk of records is taken apart ([`tap`], [`block`]), gathered into row groups ([`gather`]), made into columns
-//! ([`schema`], [`columns`]) and written ([`encode`], [`output`]), all by [`convert`].
+//! ([`schema`], [`columns`], [`words`]) and written ([`chunk`], [`encode`], [`output`]), all by [`convert`].
 
+mod bits;
 mod block;
+mod bloom;
+mod chunk;
 mod columns;
 mod convert;
 mod encode;
 mod gather;
+mod ids;
 mod layout;
 mod manifest;
 mod output;
@@ -36,6 +40,7 @@ mod restore;
 mod schema;
 mod slot;
 mod tap;
+mod words;
 
 pub use convert::{Converted, Settings, convert};
 pub(crate) use encode::{FACTS, FILTER_BYTES, PAGE_ROWS};

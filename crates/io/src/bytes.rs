@@ -63,6 +63,34 @@ impl Drop for Watched {
     }
 }
 
+/// See [`Stored::passing`].
+struct Passing {
+    stored: Arc<Stored>,
+    place: std::ops::Range<usize>,
+}
+
+impl AsRef<[u8]> for Passing {
+    fn as_ref(&self) -> &[u8] {
+        &self.stored.bytes[self.place.clone()]
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if self.stored.mapped.is_some() {
+            let bytes = self.as_ref();
+            // SAFETY: it asks for a number.
+            let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(1 << 12);
+            let (start, end) = (bytes.as_ptr() as usize, bytes.as_ptr() as usize + bytes.len());
+            let start = start / page * page;
+            // SAFETY: these are pages of a file's map, which is only read: whoever still looks at a part of the first or
+            // last one gets it from the file again.
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+        }
+    }
+}
+
 impl Stored {
     /// Maps or reads a regular file.
     pub fn open(path: &Path) -> std::io::Result<Stored> {
@@ -130,6 +158,12 @@ impl Stored {
             _ => return None,
         };
         (!mapped.told.swap(true, Ordering::Relaxed)).then_some(change)
+    }
+
+    /// A part of the bytes for who reads all of a large file and keeps some of it for a while: once nobody looks at it any
+    /// more, its pages no longer count as memory of this process.
+    pub fn passing(self: &Arc<Stored>, place: std::ops::Range<usize>) -> Bytes {
+        Bytes::from_owner(Passing { stored: Arc::clone(self), place })
     }
 
     /// A part of the file as if it were one. The place must lie within it.

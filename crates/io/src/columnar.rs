@@ -1,11 +1,12 @@
 //! Formats that keep whole columns, as queues of morsels.
 
+use crate::archive::Tap;
 use crate::formats::{self, Format, Pass, Queue};
 use crate::parquet::{Origin, ParquetFile, Stretch};
 use crate::partitions;
 use crate::system;
 use backsight_engine::error::Error;
-use backsight_engine::source::{Counters, Flow, Morsel, Scan};
+use backsight_engine::source::{Counters, Flow, Morsel, Scan, Weight};
 use backsight_engine::value::column::Batch;
 use backsight_lang::ast::Segment;
 use bytes::Bytes;
@@ -38,6 +39,28 @@ pub(crate) fn parquet<'a>(pass: Pass<'a>, data: Bytes) -> Result<Box<dyn Queue<'
     })
 }
 
+impl Piece<'_> {
+    /// Gives the rows to a tap.
+    fn tapped(&self, tap: &dyn Tap, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
+        let pass = &self.pass;
+        if self.file.archive().is_some() {
+            if self.stretch.is_first() {
+                let what = "skipped: it is of an archive already, which can be queried, or restored and converted anew";
+                pass.note(Weight::Damage, None, what);
+            }
+            return Ok(Flow::More);
+        }
+        let format =
+            formats::with_fields(self.file.names()).filter(|f| !f.times.is_empty()).map_or("ndjson", |f| f.name);
+        self.file.read_whole(&self.stretch, pass.scan, &self.times, &pass.counters, &mut |batch| match tap
+            .rows(pass, format, &batch)?
+        {
+            Flow::Enough => Ok(Flow::Enough),
+            Flow::More => out(batch),
+        })
+    }
+}
+
 /// The format whose records a Parquet file holds, if its columns are plainly those of one.
 pub(crate) fn format(data: Bytes) -> Option<&'static Format> {
     let nowhere = Origin {
@@ -47,7 +70,11 @@ pub(crate) fn format(data: Bytes) -> Option<&'static Format> {
         log: String::new(),
         pointer: String::new(),
     };
-    formats::with_fields(ParquetFile::open(data, nowhere).ok()?.names())
+    let file = ParquetFile::open(data, nowhere).ok()?;
+    match file.archive() {
+        Some(archive) => formats::named(archive.format()),
+        None => formats::with_fields(file.names()),
+    }
 }
 
 struct Stretches<'a> {
@@ -78,6 +105,9 @@ impl Morsel for Piece<'_> {
     fn read(self: Box<Self>, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
         Counters::add(&self.pass.counters.input_bytes, self.share);
         Counters::add(&self.pass.counters.columnar_bytes, self.share);
+        if let Some(tap) = self.pass.tap {
+            return self.tapped(tap, out);
+        }
         if let Some(archive) = self.file.archive() {
             return self.file.read_archive(archive, &self.stretch, &self.pass, out);
         }

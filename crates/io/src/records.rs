@@ -161,7 +161,10 @@ impl<'a> Queue<'a> for Plain<'a> {
     fn next(&mut self) -> Option<Box<dyn Morsel + 'a>> {
         match self.cut() {
             Ok(range) => range.map(|range| {
-                let data = self.buffer.slice_with_length(range.start, range.len());
+                let data = match self.pass.tap {
+                    Some(_) => self.stored.passing(range.clone()).into(),
+                    None => self.buffer.slice_with_length(range.start, range.len()),
+                };
                 let chunk = Chunk { data, offset: range.start as u64, context: self.context };
                 let mapped = Some((Arc::clone(&self.stored), range.end));
                 let (pass, records) = (self.pass.clone(), Arc::clone(&self.records));

@@ -45,6 +45,8 @@ pub(crate) struct Block {
     pub origins: Vec<Origin>,
     /// What a file starts with whose records are read like these, taken out of their file.
     pub preamble: Arc<[u8]>,
+    /// Records are rows of a table: where they begin is their number in it.
+    pub is_table: bool,
 }
 
 impl Block {
@@ -52,6 +54,13 @@ impl Block {
     #[cfg(test)]
     pub(crate) fn text(&self, row: &Row) -> &[u8] {
         &self.data[row.start as usize..row.end as usize]
+    }
+
+    /// Where a row begins in its file, and where it ends.
+    pub(crate) fn place(&self, number: usize) -> (u64, u64) {
+        let row = &self.rows[number];
+        let start = self.offset + if self.is_table { number as u64 } else { u64::from(row.start) };
+        (start, start + u64::from(row.end - row.start))
     }
 
     /// The layout of a row and its values.
@@ -134,6 +143,7 @@ impl<'a> Parser<'a> {
             layouts: Vec::new(),
             origins: Vec::new(),
             preamble: Arc::default(),
+            is_table: false,
         };
         Parser { layouts, direct, block, recent: Vec::new(), by_text: HashMap::new(), utf8, template: Vec::new() }
     }

@@ -5,18 +5,15 @@
 //! key, else by what the column says, else by `null`. Every value is checked for that here, and every other byte was
 //! when its layout was found: what is stored gives back the record.
 
-use super::block::{Block, Row};
+use super::block::Block;
+use super::ids::Ids;
 use super::schema::{KIND, Schema, System, Type, float, int, uuid};
 use super::slot::Slot;
-use crate::rows::{Cells, Side, view};
+use super::words::{TOGETHER, Words};
 use arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int32Builder, Int64Builder,
-    TimestampMillisecondBuilder, new_null_array,
+    ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, TimestampMillisecondBuilder,
 };
-use arrow::buffer::Buffer;
-use arrow::datatypes::DataType;
 use backsight_engine::value::Kind;
-use backsight_engine::value::column::Column;
 use backsight_engine::value::json::{self, Shape};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -38,8 +35,15 @@ pub(crate) fn rows(runs: &[Run]) -> usize {
     runs.iter().map(|r| r.rows.len()).sum()
 }
 
+/// A column.
+pub(crate) enum Made {
+    Words(Words),
+    Ids(Ids),
+    Array(ArrayRef),
+}
+
 /// The columns of the rows, in the order of the schema.
-pub(crate) fn build(schema: &Schema, runs: &[Run]) -> Vec<ArrayRef> {
+pub(crate) fn build(schema: &Schema, runs: &[Run]) -> Vec<Made> {
     let mut blocks: Vec<&Arc<Block>> = Vec::new();
     let mut numbers = HashMap::new();
     let numbered: Vec<usize> = runs
@@ -51,17 +55,12 @@ pub(crate) fn build(schema: &Schema, runs: &[Run]) -> Vec<ArrayRef> {
             })
         })
         .collect();
-    let buffers: Arc<[Buffer]> = blocks.iter().map(|b| b.data.clone()).collect();
     let fields: Vec<Vec<Vec<Option<u32>>>> = blocks.iter().map(|block| fields_of(schema, block)).collect();
-    let mut rows = Rows::new(schema, buffers.len() as u32);
+    let mut rows = Rows::new(schema);
     for (run, number) in runs.iter().zip(numbered) {
-        rows.block = number as u32;
-        for at in run.rows.clone() {
-            let lead = if at == 0 { &run.block.lead[..] } else { &[] };
-            rows.add(run, &run.block.rows[at], at, lead, &fields[number]);
-        }
+        rows.add(run, &fields[number]);
     }
-    rows.finish(&buffers)
+    rows.finish()
 }
 
 /// For each layout of a block the fields of its values.
@@ -85,147 +84,182 @@ enum Fit {
 struct Rows<'s> {
     schema: &'s Schema,
     rows: usize,
-    /// Number of the block being read, and of all blocks.
-    block: u32,
-    blocks: u32,
     /// Input, and offset behind the last record.
     last: Option<(u32, u64)>,
     times: TimestampMillisecondBuilder,
-    logs: Texts,
-    streams: Texts,
+    logs: Words,
+    streams: Words,
     inputs: Int32Builder,
     seqs: Int64Builder,
     gaps: Int64Builder,
     direct: BooleanBuilder,
-    layouts: Texts,
-    texts: Texts,
-    bytes: Texts,
-    extra: Texts,
-    lead: Texts,
-    before: Texts,
-    preambles: Texts,
+    layouts: Words,
+    texts: Words,
+    bytes: Words,
+    extra: Words,
+    lead: Words,
+    before: Words,
+    preambles: Words,
     fields: Vec<Builder>,
     scratch: Vec<u8>,
     more: Vec<u8>,
 }
 
 impl<'s> Rows<'s> {
-    fn new(schema: &'s Schema, blocks: u32) -> Rows<'s> {
+    fn new(schema: &'s Schema) -> Rows<'s> {
         Rows {
             schema,
             rows: 0,
-            block: 0,
-            blocks,
             last: None,
             times: TimestampMillisecondBuilder::new().with_timezone("UTC"),
-            logs: Texts::default(),
-            streams: Texts::default(),
+            logs: Words::default(),
+            streams: Words::default(),
             inputs: Int32Builder::new(),
             seqs: Int64Builder::new(),
             gaps: Int64Builder::new(),
             direct: BooleanBuilder::new(),
-            layouts: Texts::default(),
-            texts: Texts::default(),
-            bytes: Texts::default(),
-            extra: Texts::default(),
-            lead: Texts::default(),
-            before: Texts::default(),
-            preambles: Texts::default(),
+            layouts: Words::default(),
+            texts: Words::default(),
+            bytes: Words::default(),
+            extra: Words::default(),
+            lead: Words::default(),
+            before: Words::default(),
+            preambles: Words::default(),
             fields: schema.fields.iter().map(|f| Builder::new(f.ty)).collect(),
             scratch: Vec::new(),
             more: Vec::new(),
         }
     }
 
-    fn add(&mut self, run: &Run, row: &Row, at: usize, lead: &[u8], fields: &[Vec<Option<u32>>]) {
+    fn add(&mut self, run: &Run, fields: &[Vec<Option<u32>>]) {
         let block = &*run.block;
-        let offset = block.offset + u64::from(row.start);
+        let first = self.rows;
+        for at in run.rows.clone() {
+            self.system(run, at, at > run.rows.start);
+            self.rows += 1;
+        }
+        // Column by column: what a column has so far stays in the cache.
+        let mut at = run.rows.start;
+        while at < run.rows.end {
+            let layout = block.rows[at].layout;
+            let same = block.rows[at..run.rows.end].iter().take_while(|row| row.layout == layout).count();
+            if let Some(number) = layout.filter(|n| !block.layouts[*n as usize].is_text) {
+                let stretch = Stretch { block, rows: at..at + same, first: first + at - run.rows.start };
+                self.values(&stretch, number as usize, &fields[number as usize]);
+            }
+            at += same;
+        }
+    }
+
+    /// Adds what is not said by the record itself. `follows`: the row before in the block was added just now.
+    fn system(&mut self, run: &Run, at: usize, follows: bool) {
+        let block = &*run.block;
+        let row = &block.rows[at];
+        let before = if follows { Some(&block.rows[at - 1]) } else { None };
+        let (offset, end) = block.place(at);
         let gap = match self.last {
             Some((input, end)) if input == run.input => offset.wrapping_sub(end),
             _ => offset,
         };
-        self.last = Some((run.input, block.offset + u64::from(row.end)));
-        let (number, blocks) = (self.rows, self.blocks);
+        self.last = Some((run.input, end));
+        let number = self.rows;
         self.times.append_option(row.time);
-        let (log, stream) = &block.origins[row.origin as usize];
-        self.logs.keep(number, log, blocks);
-        self.streams.keep(number, stream, blocks);
+        if before.is_some_and(|before| before.origin == row.origin) {
+            self.logs.again(number);
+            self.streams.again(number);
+        } else {
+            let (log, stream) = &block.origins[row.origin as usize];
+            self.logs.push(number, log);
+            self.streams.push(number, stream);
+        }
         self.inputs.append_value(run.input as i32);
         self.seqs.append_value((run.seq + at as u64) as i64);
         self.gaps.append_value(gap as i64);
-        if !lead.is_empty() {
-            self.lead.keep(number, lead, blocks);
+        if at == 0 && !block.lead.is_empty() {
+            self.lead.push(number, &block.lead);
         }
-        match block.values(row) {
-            None => {
-                self.direct.append_value(false);
-                self.preambles.keep(number, &block.preamble, blocks);
-                self.bytes.lie(number, block, self.block, row.start as usize, row.end as usize);
-            }
-            Some((layout, slots)) => {
-                self.direct.append_value(layout.is_direct());
-                if !layout.is_direct() {
-                    self.preambles.keep(number, &block.preamble, blocks);
-                }
-                self.layouts.keep(number, &layout.text, blocks);
-                if layout.before {
-                    let start = row.start as usize;
-                    self.before.lie(number, block, self.block, start, start + row.before as usize);
-                }
-                if layout.is_bytes {
-                    self.bytes.lie(number, block, self.block, slots[0].start(), slots[0].end());
-                } else if layout.is_text {
-                    self.texts.lie(number, block, self.block, slots[0].start(), slots[0].end());
-                } else if let Some(layout_number) = row.layout {
-                    self.values(block, &layout.keys, slots, &fields[layout_number as usize]);
-                }
-            }
+        let Some((layout, slots)) = block.values(row) else {
+            self.direct.append_value(false);
+            self.preambles.push(number, &block.preamble);
+            return self.bytes.push(number, &block.data[row.start as usize..row.end as usize]);
+        };
+        self.direct.append_value(layout.is_direct());
+        if !layout.is_direct() {
+            self.preambles.push(number, &block.preamble);
         }
-        self.rows += 1;
+        match before.is_some_and(|before| before.layout == row.layout) {
+            true => self.layouts.again(number),
+            false => self.layouts.push(number, &layout.text),
+        }
+        if layout.before {
+            let start = row.start as usize;
+            self.before.push(number, &block.data[start..start + row.before as usize]);
+        }
+        if layout.is_bytes {
+            self.bytes.push(number, slots[0].text(&block.data));
+        } else if layout.is_text {
+            self.texts.push(number, slots[0].text(&block.data));
+        }
     }
 
-    fn values(&mut self, block: &Block, keys: &[Box<[u8]>], slots: &[Slot], fields: &[Option<u32>]) {
-        self.more.clear();
-        let place = Place { block, number: self.block, blocks: self.blocks, row: self.rows };
-        for (slot, (key, field)) in slots.iter().zip(keys.iter().zip(fields)) {
-            let fit = match field {
-                _ if slot.shape == Shape::Null => Fit::Whole,
-                Some(field) => self.fields[*field as usize].add(place, slot, &mut self.scratch),
-                None => Fit::Not,
-            };
-            if fit != Fit::Whole {
+    /// Adds the values of records that have the same layout.
+    fn values(&mut self, stretch: &Stretch<'_>, layout: usize, fields: &[Option<u32>]) {
+        let mut others = Vec::new();
+        for (slot, field) in fields.iter().enumerate() {
+            match field.map(|n| &mut self.fields[n as usize]) {
+                Some(Builder::Text(words)) => stretch.texts(slot, words, &mut self.scratch, &mut others),
+                Some(builder) => {
+                    for (row, value) in stretch.slots(slot).filter(|(_, value)| value.shape != Shape::Null) {
+                        let place = Place { block: stretch.block, row };
+                        if builder.add(place, value, &mut self.scratch) != Fit::Whole {
+                            others.push((row, slot));
+                        }
+                    }
+                }
+                None => {
+                    let values = stretch.slots(slot).filter(|(_, value)| value.shape != Shape::Null);
+                    others.extend(values.map(|(row, _)| (row, slot)));
+                }
+            }
+        }
+        if others.is_empty() {
+            return;
+        }
+        others.sort_unstable();
+        for of_row in others.chunk_by(|a, b| a.0 == b.0) {
+            let row = of_row[0].0;
+            self.more.clear();
+            for (_, slot) in of_row {
                 self.more.push(if self.more.is_empty() { b'{' } else { b',' });
-                json::write_bytes(key, &mut self.more);
+                json::write_bytes(&stretch.block.layouts[layout].keys[*slot], &mut self.more);
                 self.more.push(b':');
-                self.more.extend_from_slice(slot.text(&block.data));
+                self.more.extend_from_slice(stretch.slot(row, *slot).text(&stretch.block.data));
             }
-        }
-        if !self.more.is_empty() {
             self.more.push(b'}');
-            self.extra.keep(self.rows, &self.more, self.blocks);
+            self.extra.push(row, &self.more);
         }
     }
 
-    fn finish(self, buffers: &Arc<[Buffer]>) -> Vec<ArrayRef> {
+    fn finish(self) -> Vec<Made> {
         let rows = self.rows;
-        let mut out: Vec<ArrayRef> = Vec::with_capacity(System::COUNT + self.fields.len());
+        let mut out: Vec<Made> = Vec::with_capacity(System::COUNT + self.fields.len());
         let (mut times, mut inputs, mut seqs, mut gaps, mut direct) =
             (self.times, self.inputs, self.seqs, self.gaps, self.direct);
-        out.push(Arc::new(times.finish()));
-        out.push(self.logs.finish(rows, buffers));
-        out.push(self.streams.finish(rows, buffers));
-        out.push(Arc::new(inputs.finish()));
-        out.push(Arc::new(seqs.finish()));
-        out.push(Arc::new(gaps.finish()));
-        out.push(Arc::new(direct.finish()));
+        out.push(Made::Array(Arc::new(times.finish())));
+        out.push(made(self.logs, rows));
+        out.push(made(self.streams, rows));
+        out.push(Made::Array(Arc::new(inputs.finish())));
+        out.push(Made::Array(Arc::new(seqs.finish())));
+        out.push(Made::Array(Arc::new(gaps.finish())));
+        out.push(Made::Array(Arc::new(direct.finish())));
         for texts in [self.layouts, self.texts, self.bytes, self.extra, self.lead, self.before, self.preambles] {
-            out.push(texts.finish(rows, buffers));
+            out.push(made(texts, rows));
         }
         let mut kinds = Vec::new();
         for (builder, field) in self.fields.into_iter().zip(&self.schema.fields) {
-            let (array, kind) = builder.finish(rows, buffers);
-            out.push(array);
-            kinds.extend(kind);
+            let (made, kind) = builder.finish(rows);
+            out.push(made);
+            kinds.extend(kind.map(Made::Array));
             debug_assert!(
                 field.ty != Type::Mixed || self.schema.arrow.field_with_name(&format!("{KIND}{}", field.name)).is_ok()
             );
@@ -235,43 +269,59 @@ impl<'s> Rows<'s> {
     }
 }
 
-/// Text by row, mostly where it lies in a block.
-#[derive(Default)]
-struct Texts {
-    cells: Cells,
-    side: Side,
+fn made(mut words: Words, rows: usize) -> Made {
+    words.end(rows);
+    Made::Words(words)
 }
 
-impl Texts {
-    fn upto(&mut self, row: usize) {
-        while self.cells.len() < row {
-            self.cells.push_null();
+/// Neighbouring rows of a block with the same layout.
+struct Stretch<'b> {
+    block: &'b Block,
+    rows: Range<usize>,
+    /// Number of the first in the row group.
+    first: usize,
+}
+
+impl<'b> Stretch<'b> {
+    /// A value of a row of the row group.
+    fn slot(&self, row: usize, slot: usize) -> &'b Slot {
+        let row = &self.block.rows[self.rows.start + row - self.first];
+        &self.block.slots[row.first as usize + slot]
+    }
+
+    /// The values of a column, and the numbers of their rows.
+    fn slots(&self, slot: usize) -> impl Iterator<Item = (usize, &'b Slot)> {
+        let block = self.block;
+        let rows = (self.first..).zip(&block.rows[self.rows.clone()]);
+        rows.map(move |(number, row)| (number, &block.slots[row.first as usize + slot]))
+    }
+
+    /// Adds a column of strings; what is none, or spelled otherwise, goes to the others.
+    fn texts(&self, slot: usize, words: &mut Words, scratch: &mut Vec<u8>, others: &mut Vec<(usize, usize)>) {
+        let (mut rows, mut texts, mut count) = ([0; TOGETHER], [&b""[..]; TOGETHER], 0);
+        for (row, value) in self.slots(slot) {
+            match value.shape {
+                Shape::String { escaped: false } => {
+                    let text = value.text(&self.block.data);
+                    (rows[count], texts[count]) = (row, &text[1..text.len() - 1]);
+                    count += 1;
+                    if count == TOGETHER {
+                        words.push_all(&rows, &texts);
+                        count = 0;
+                    }
+                }
+                Shape::Null => {}
+                Shape::String { escaped: true } => {
+                    words.push_all(&rows[..count], &texts[..count]);
+                    count = 0;
+                    if string(words, Place { block: self.block, row }, value, true, scratch) != Fit::Whole {
+                        others.push((row, slot));
+                    }
+                }
+                _ => others.push((row, slot)),
+            }
         }
-    }
-
-    /// Text that lies in a block.
-    fn lie(&mut self, row: usize, block: &Block, number: u32, start: usize, end: usize) {
-        self.upto(row);
-        self.cells.push(view(&block.data, number, start, end - start), Kind::String);
-    }
-
-    /// Text that does not.
-    fn keep(&mut self, row: usize, text: &[u8], blocks: u32) {
-        self.upto(row);
-        let view = self.side.keep(text, blocks);
-        self.cells.push(view, Kind::String);
-    }
-
-    fn finish(mut self, rows: usize, buffers: &Arc<[Buffer]>) -> ArrayRef {
-        self.upto(rows);
-        array(self.cells.finish(&self.side.buffers(buffers)), rows)
-    }
-}
-
-fn array(column: Column, rows: usize) -> ArrayRef {
-    match column {
-        Column::Text(array, _) => Arc::new(array),
-        _ => new_null_array(&DataType::BinaryView, rows),
+        words.push_all(&rows[..count], &texts[..count]);
     }
 }
 
@@ -279,32 +329,30 @@ fn array(column: Column, rows: usize) -> ArrayRef {
 #[derive(Clone, Copy)]
 struct Place<'b> {
     block: &'b Block,
-    number: u32,
-    blocks: u32,
     row: usize,
 }
 
 /// A column of values.
 enum Builder {
-    Text(Texts),
+    Text(Words),
     Int(Int64Builder),
     Float(Float64Builder),
     Bool(BooleanBuilder),
-    Uuid(FixedSizeBinaryBuilder),
-    Json(Texts),
-    Mixed(Texts, Int32Builder),
+    Uuid(Ids),
+    Json(Words),
+    Mixed(Words, Int32Builder),
 }
 
 impl Builder {
     fn new(ty: Type) -> Builder {
         match ty {
-            Type::Text => Builder::Text(Texts::default()),
+            Type::Text => Builder::Text(Words::default()),
             Type::Int => Builder::Int(Int64Builder::new()),
             Type::Float => Builder::Float(Float64Builder::new()),
             Type::Bool => Builder::Bool(BooleanBuilder::new()),
-            Type::Uuid => Builder::Uuid(FixedSizeBinaryBuilder::new(16)),
-            Type::Json => Builder::Json(Texts::default()),
-            Type::Mixed => Builder::Mixed(Texts::default(), Int32Builder::new()),
+            Type::Uuid => Builder::Uuid(Ids::default()),
+            Type::Json => Builder::Json(Words::default()),
+            Type::Mixed => Builder::Mixed(Words::default(), Int32Builder::new()),
         }
     }
 
@@ -321,7 +369,7 @@ impl Builder {
                 let (kind, fit) = match slot.shape {
                     Shape::String { escaped } => (Kind::String, string(texts, place, slot, escaped, scratch)),
                     other => {
-                        texts.lie(place.row, place.block, place.number, slot.start(), slot.end());
+                        texts.push(place.row, text);
                         match other {
                             Shape::Number => match json::number_kind(text) {
                                 // Beyond what a number can be: its text, but without quotes.
@@ -340,7 +388,7 @@ impl Builder {
             }
             Builder::Json(texts) => match slot.shape {
                 Shape::List { .. } | Shape::Map { .. } => {
-                    texts.lie(place.row, place.block, place.number, slot.start(), slot.end());
+                    texts.push(place.row, text);
                     Fit::Whole
                 }
                 _ => Fit::Not,
@@ -366,12 +414,11 @@ impl Builder {
                 values.append_value(text == b"true");
                 Fit::Whole
             }
-            Builder::Uuid(values) if slot.shape == (Shape::String { escaped: false }) => {
+            Builder::Uuid(ids) if slot.shape == (Shape::String { escaped: false }) => {
                 match uuid(&text[1..text.len() - 1]) {
-                    Some(bytes) => {
-                        values.append_nulls(place.row - values.len());
-                        // Cannot fail: it is sixteen bytes.
-                        values.append_value(bytes).map_or(Fit::Not, |()| Fit::Whole)
+                    Some(id) => {
+                        ids.push(place.row, id);
+                        Fit::Whole
                     }
                     None => Fit::Not,
                 }
@@ -381,7 +428,7 @@ impl Builder {
     }
 
     /// The column, and that of its kinds.
-    fn finish(self, rows: usize, buffers: &Arc<[Buffer]>) -> (ArrayRef, Option<ArrayRef>) {
+    fn finish(self, rows: usize) -> (Made, Option<ArrayRef>) {
         macro_rules! filled {
             ($values:ident) => {{
                 let mut values = $values;
@@ -390,27 +437,30 @@ impl Builder {
             }};
         }
         match self {
-            Builder::Text(texts) | Builder::Json(texts) => (texts.finish(rows, buffers), None),
-            Builder::Mixed(texts, kinds) => (texts.finish(rows, buffers), Some(filled!(kinds))),
-            Builder::Int(values) => (filled!(values), None),
-            Builder::Float(values) => (filled!(values), None),
-            Builder::Bool(values) => (filled!(values), None),
-            Builder::Uuid(values) => (filled!(values), None),
+            Builder::Text(texts) | Builder::Json(texts) => (made(texts, rows), None),
+            Builder::Mixed(texts, kinds) => (made(texts, rows), Some(filled!(kinds))),
+            Builder::Int(values) => (Made::Array(filled!(values)), None),
+            Builder::Float(values) => (Made::Array(filled!(values)), None),
+            Builder::Bool(values) => (Made::Array(filled!(values)), None),
+            Builder::Uuid(mut ids) => {
+                ids.end(rows);
+                (Made::Ids(ids), None)
+            }
         }
     }
 }
 
 /// Adds a string.
 #[inline]
-fn string(texts: &mut Texts, place: Place<'_>, slot: &Slot, escaped: bool, scratch: &mut Vec<u8>) -> Fit {
+fn string(texts: &mut Words, place: Place<'_>, slot: &Slot, escaped: bool, scratch: &mut Vec<u8>) -> Fit {
+    let text = slot.text(&place.block.data);
     if !escaped {
-        texts.lie(place.row, place.block, place.number, slot.start() + 1, slot.end() - 1);
+        texts.push(place.row, &text[1..text.len() - 1]);
         return Fit::Whole;
     }
-    let text = slot.text(&place.block.data);
     scratch.clear();
     json::decode(&text[1..text.len() - 1], scratch);
-    texts.keep(place.row, scratch, place.blocks);
+    texts.push(place.row, scratch);
     let mut spelled = Vec::with_capacity(text.len());
     json::write_bytes(scratch, &mut spelled);
     if spelled == text { Fit::Whole } else { Fit::Meaning }

@@ -11,13 +11,14 @@ use super::encode::{self, Encoder, File, Group};
 use super::gather::{Form, Gatherer, Job, Partition, Place};
 use super::manifest::{FileEntry, InputEntry, Loss, MANIFEST, Manifest, Part, VERSION};
 use super::output::{Faults, Target, hex};
-use super::tap::{Take, Tap, Tapped, WANT};
+use super::tap::{self, Take, Tap, Tapped, WANT};
 use crate::bytes::io_error;
 use crate::files::{Files, Input};
 use crate::formats::{Pass, Records};
 use backsight_engine::Ctl;
 use backsight_engine::error::Error;
 use backsight_engine::source::{Flow, Morsels, Note, Scan, Weight};
+use backsight_engine::value::column::Batch;
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
@@ -193,7 +194,7 @@ fn manifest(files: &Files, settings: &Settings, parts: Vec<Part>, ctl: &Ctl) -> 
                 sha256_stored: Some(empty.clone()),
                 sha256: empty,
                 first: records,
-                ..entry(input, "")
+                ..entry(input, "", false)
             });
         }
     }
@@ -245,8 +246,9 @@ pub(crate) fn modified(path: &Path) -> Option<i64> {
     time.duration_since(UNIX_EPOCH).ok().map(|d| d.as_millis() as i64)
 }
 
-fn entry(input: &Input, format: &str) -> InputEntry {
+fn entry(input: &Input, format: &str, is_table: bool) -> InputEntry {
     InputEntry {
+        is_table,
         path: input.shown.clone(),
         log: input.log.clone(),
         stream: input.stream.clone(),
@@ -330,6 +332,13 @@ impl Tap for Listener<'_> {
         records: Box<dyn Records + 'a>,
     ) -> Box<dyn Records + 'a> {
         Box::new(Tapped { pass: pass.clone(), format, records, layouts: self.layouts, take: self.take })
+    }
+
+    fn rows(&self, pass: &Pass<'_>, format: &'static str, rows: &Batch) -> Result<Flow, Error> {
+        match tap::lines(pass, format, rows, self.layouts) {
+            Some(block) => (self.take)(&pass.input, format, block),
+            None => Ok(Flow::More),
+        }
     }
 }
 
@@ -430,7 +439,8 @@ impl<'s> Pipeline<'s> {
         let mut jobs = Vec::new();
         // Blocks of this morsel from before its turn came go first.
         self.admit(&mut state, ticket, &mut jobs)?;
-        state.gatherer.add(input, format, block, || entry(input, format), &mut jobs)?;
+        let is_table = block.is_table;
+        state.gatherer.add(input, format, block, || entry(input, format, is_table), &mut jobs)?;
         let jobs = self.numbered(&mut state, jobs);
         drop(state);
         jobs.into_iter().try_for_each(|(number, job)| self.job(number, job))?;
@@ -443,7 +453,8 @@ impl<'s> Pipeline<'s> {
         let ended = early.ended;
         for (input, format, block) in std::mem::take(&mut early.blocks) {
             state.early_bytes -= block.data.len();
-            state.gatherer.add(&input, format, block, || entry(&input, format), jobs)?;
+            let is_table = block.is_table;
+            state.gatherer.add(&input, format, block, || entry(&input, format, is_table), jobs)?;
         }
         Ok(ended)
     }
@@ -573,7 +584,7 @@ fn stored_sums(inputs: &mut [InputEntry]) -> Result<(), Error> {
         if entry.size.is_none() {
             continue;
         }
-        if entry.size == Some(entry.bytes) {
+        if entry.size == Some(entry.bytes) && !entry.is_table {
             // Not compressed: what was read is what is stored.
             entry.sha256_stored = Some(entry.sha256.clone());
             continue;

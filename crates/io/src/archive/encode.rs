@@ -1,17 +1,16 @@
 //! Columns to the bytes of a row group, and files of row groups.
 
-use super::columns::{self, Run};
+use super::chunk::{self, Encoded, Keep, LEVEL, Zstd};
+use super::columns::{self, Made, Run};
 use super::output::{Output, Written, io_error};
-use super::schema::{Field, Schema, System, Type};
+use super::schema::{Schema, System, Type};
 use ::parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
 use ::parquet::basic::{Compression, Encoding, ZstdLevel};
-use ::parquet::bloom_filter::Sbbf;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::ColumnPath;
-use arrow::array::{Array, ArrayRef, AsArray};
 use backsight_engine::error::Error;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,7 +35,7 @@ pub(crate) struct Encoder {
 
 /// A row group, encoded.
 pub(crate) struct Group {
-    chunks: Vec<ArrowColumnChunk>,
+    chunks: Vec<Chunk>,
     pub rows: u64,
     /// Number of its first record in the archive.
     pub first: u64,
@@ -45,12 +44,18 @@ pub(crate) struct Group {
     filters: Vec<(usize, Vec<u8>)>,
 }
 
+/// A column of it.
+enum Chunk {
+    Own(Encoded),
+    Library(ArrowColumnChunk),
+}
+
 /// By number of the input: fields that its folders give.
 pub(crate) type Partitions = BTreeMap<u32, Vec<(String, String)>>;
 
 impl Encoder {
     pub(crate) fn new(schema: Schema, version: u32) -> Result<Encoder, ParquetError> {
-        let properties = std::sync::Arc::new(properties(&schema));
+        let properties = std::sync::Arc::new(properties(&schema)?);
         let file = SerializedFileWriter::new(Vec::new(), schema.parquet.root_schema_ptr(), properties.clone())?;
         let factory = ArrowRowGroupWriterFactory::new(&file, schema.arrow.clone());
         Ok(Encoder { schema, version, properties, factory })
@@ -58,85 +63,73 @@ impl Encoder {
 
     /// Encodes rows.
     pub(crate) fn encode(&self, runs: &[Run], partitions: Partitions) -> Result<Group, ParquetError> {
-        let arrays = columns::build(&self.schema, runs);
+        let made = columns::build(&self.schema, runs);
         let writers = self.factory.create_column_writers(0)?;
-        let mut chunks = Vec::with_capacity(arrays.len());
-        let ids = self.schema.ids();
-        let filters = ids.into_iter().map(|column| Ok((column, filters(&arrays[column])?)));
-        let filters = filters.collect::<Result<Vec<_>, ParquetError>>()?;
-        // An array is let go as soon as it is encoded.
-        for ((mut writer, array), field) in writers.into_iter().zip(arrays).zip(self.schema.arrow.fields()) {
-            for leaf in compute_leaves(field, &array)? {
-                writer.write(&leaf)?;
-            }
-            chunks.push(writer.close()?);
+        let (mut chunks, mut filters) = (Vec::with_capacity(made.len()), Vec::new());
+        let mut zstd = Zstd::new();
+        // A column is let go as soon as it is encoded.
+        for (number, (made, mut writer)) in made.into_iter().zip(writers).enumerate() {
+            let column = self.schema.parquet.column(number);
+            chunks.push(match made {
+                Made::Words(words) => {
+                    if self.schema.is_id(number) {
+                        filters.push((number, chunk::filters_of_words(&words)));
+                    }
+                    Chunk::Own(chunk::words(&words, column, self.keep(number), &mut zstd)?)
+                }
+                Made::Ids(ids) => {
+                    let (encoded, of_pages) = chunk::ids(&ids, column, self.keep(number), &mut zstd)?;
+                    if self.schema.is_id(number) {
+                        filters.push((number, of_pages));
+                    }
+                    Chunk::Own(encoded)
+                }
+                Made::Array(array) => {
+                    for leaf in compute_leaves(self.schema.arrow.field(number), &array)? {
+                        writer.write(&leaf)?;
+                    }
+                    Chunk::Library(writer.close()?)
+                }
+            });
         }
         let first = runs.first().map_or(0, |run| run.seq + run.rows.start as u64);
         Ok(Group { chunks, rows: columns::rows(runs) as u64, first, partitions, filters })
     }
+
+    /// What is kept of a column besides its values. Least and greatest are of no use where texts are whole records or
+    /// their layouts.
+    fn keep(&self, column: usize) -> Keep {
+        use System::{Before, Bytes, Extra, Layout, Lead, Preamble, Text};
+        let useless = [Layout, Text, Bytes, Extra, Lead, Before, Preamble].map(|system| system as usize);
+        let field = column.checked_sub(System::COUNT).and_then(|n| self.schema.fields.get(n));
+        Keep {
+            pages: !useless.contains(&column) && field.is_none_or(|field| field.ty != Type::Json),
+            bloom: field.is_some_and(|field| field.bloom),
+        }
+    }
 }
 
-/// Bytes of the filter of a page.
+/// Bytes of the filter of a page: a Bloom filter of [`PAGE_ROWS`] rows. The filter of the row group says that an id may be in
+/// there; these say where, so that a handful of pages is read for one record.
 pub(crate) const FILTER_BYTES: usize = PAGE_ROWS;
 
-/// Bloom filters of stretches of [`PAGE_ROWS`] rows, one behind the other. The filter of the row group says that an id
-/// may be in there; these say where, so that a handful of pages is read for one record.
-fn filters(array: &ArrayRef) -> Result<Vec<u8>, ParquetError> {
-    let mut out = Vec::new();
-    for first in (0..array.len()).step_by(PAGE_ROWS) {
-        let rows = array.slice(first, PAGE_ROWS.min(array.len() - first));
-        let mut filter = Sbbf::new_with_num_of_bytes(FILTER_BYTES);
-        if let Some(ids) = rows.as_fixed_size_binary_opt() {
-            ids.iter().flatten().for_each(|id| filter.insert(id));
-        } else if let Some(ids) = rows.as_binary_view_opt() {
-            ids.iter().flatten().for_each(|id| filter.insert(id));
-        }
-        filter.write_bitset(&mut out)?;
-    }
-    Ok(out)
-}
-
-fn properties(schema: &Schema) -> WriterProperties {
-    let path = |name: &str| ColumnPath::new(vec![name.to_owned()]);
-    let system = |column: System| path(schema.arrow.field(column as usize).name());
+/// For the columns that the library encodes.
+fn properties(schema: &Schema) -> Result<WriterProperties, ParquetError> {
+    let system = |column: System| ColumnPath::new(vec![schema.arrow.field(column as usize).name().clone()]);
     let mut out = WriterProperties::builder()
         .set_created_by(concat!("backsight ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?))
         .set_dictionary_page_size_limit(8 << 20)
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_write_batch_size(PAGE_ROWS)
         .set_max_row_group_row_count(None)
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_statistics_truncate_length(Some(64))
-        .set_column_index_truncate_length(Some(32))
-        .set_bloom_filter_for_dictionary_encoded_chunks(true);
-    for column in [System::Timestamp, System::Seq] {
+        .set_statistics_enabled(EnabledStatistics::Page);
+    for column in [System::Timestamp, System::Seq, System::Input, System::Gap] {
         out = out
             .set_column_dictionary_enabled(system(column), false)
             .set_column_encoding(system(column), Encoding::DELTA_BINARY_PACKED);
     }
-    for column in [System::Bytes, System::Lead, System::Extra, System::Layout, System::Preamble] {
-        out = out.set_column_statistics_enabled(system(column), EnabledStatistics::Chunk);
-    }
-    for Field { name, ty, bloom, .. } in &schema.fields {
-        match ty {
-            // Sixteen bytes of chance do not compress.
-            Type::Uuid => {
-                out = out
-                    .set_column_dictionary_enabled(path(name), false)
-                    .set_column_compression(path(name), Compression::UNCOMPRESSED);
-            }
-            Type::Json => out = out.set_column_statistics_enabled(path(name), EnabledStatistics::Chunk),
-            _ => {}
-        }
-        if *bloom {
-            out = out
-                .set_column_bloom_filter_enabled(path(name), true)
-                .set_column_bloom_filter_fpp(path(name), 0.02)
-                .set_column_bloom_filter_max_ndv(path(name), GROUP_ROWS as u64);
-        }
-    }
-    out.build()
+    Ok(out.build())
 }
 
 /// A file of an archive while it is written.
@@ -169,7 +162,10 @@ impl File {
         self.partitions.extend(group.partitions);
         let mut writer = self.writer.next_row_group()?;
         for chunk in group.chunks {
-            chunk.append_to_row_group(&mut writer)?;
+            match chunk {
+                Chunk::Own((bytes, closed)) => writer.append_column(&bytes, closed)?,
+                Chunk::Library(chunk) => chunk.append_to_row_group(&mut writer)?,
+            }
         }
         writer.close()?;
         for (column, filters) in group.filters {

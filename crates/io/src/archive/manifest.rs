@@ -47,6 +47,9 @@ pub struct InputEntry {
     /// SHA-256 of the bytes as stored.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sha256_stored: Option<String>,
+    /// It is a table, whose rows were taken as lines of JSON: they are the stream.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub is_table: bool,
     /// Bytes of the decompressed stream, as far as it was read.
     pub bytes: u64,
     /// SHA-256 of the decompressed stream, as far as it was read.

@@ -292,9 +292,13 @@ impl Names {
             .collect();
         let mut name = parts.join("/");
         if entry.size != Some(entry.bytes)
+            && !entry.is_table
             && let Some(shorter) = COMPRESSED.iter().find_map(|end| name.strip_suffix(end)).filter(|n| !n.is_empty())
         {
             name = shorter.to_owned();
+        }
+        if entry.is_table {
+            name.push_str(".ndjson");
         }
         if name.is_empty() {
             name = "stdin".to_owned();

@@ -232,10 +232,9 @@ impl Schema {
         })
     }
 
-    /// Columns of ids.
-    pub(crate) fn ids(&self) -> Vec<usize> {
-        let fields = self.fields.iter().enumerate();
-        fields.filter(|(_, field)| field.id).map(|(n, _)| System::COUNT + n).collect()
+    /// True for a column of ids.
+    pub(crate) fn is_id(&self, column: usize) -> bool {
+        column.checked_sub(System::COUNT).and_then(|n| self.fields.get(n)).is_some_and(|field| field.id)
     }
 
     /// True for a key without a column that could have one.

@@ -18,6 +18,30 @@ pub trait Tap: Sync + std::fmt::Debug {
         format: &'static str,
         records: Box<dyn Records + 'a>,
     ) -> Box<dyn Records + 'a>;
+
+    /// Takes rows of a table: what is in [`WANT`], where the message is the whole row as an object. `format` is what such
+    /// objects are read as.
+    fn rows(&self, pass: &Pass<'_>, format: &'static str, rows: &Batch) -> Result<Flow, Error>;
+}
+
+/// Rows of a table as a block of lines.
+pub(crate) fn lines(pass: &Pass<'_>, format: &'static str, rows: &Batch, layouts: &Layouts) -> Option<Block> {
+    let [times, messages, logs, streams] = &rows.columns[..] else { return None };
+    let (mut data, mut said, mut origins) = (Vec::new(), Vec::new(), Origins::default());
+    for row in 0..rows.rows {
+        let text = |column: &Column| column.get(row).text().unwrap_or_default().into_owned();
+        let start = data.len() as u32;
+        data.extend(text(messages));
+        let message = Some((start, data.len() as u32));
+        data.push(b'\n');
+        let origin = origins.number(text(logs), text(streams));
+        said.push(Said { start, message, time: times.get(row).timestamp(), origin });
+    }
+    let first = rows.positions.get(0) - pass.position(0);
+    let parser = Parser::new(layouts, direct(format), data.into(), first);
+    let mut block = parser.parse(said, origins.list, b"{}\n".to_vec());
+    block.is_table = true;
+    Some(block)
 }
 
 /// The fields that are asked of readers.

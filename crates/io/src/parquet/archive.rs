@@ -68,6 +68,11 @@ impl Archive {
         Some(Archive { columns: Columns::new(names)?, facts, pages: OnceLock::new() })
     }
 
+    /// The format of its records.
+    pub(crate) fn format(&self) -> &str {
+        &self.facts.format
+    }
+
     /// Offset of the filters of pages of a column.
     pub(super) fn filters(&self, group: usize, column: usize) -> Option<u64> {
         let found = self.facts.filters.iter().find(|(g, c, _)| (*g, *c) == (group, column));

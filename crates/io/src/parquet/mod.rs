@@ -81,6 +81,13 @@ pub struct Stretch {
     rows: u64,
 }
 
+impl Stretch {
+    /// True for the first of its file.
+    pub(crate) fn is_first(&self) -> bool {
+        self.first == 0
+    }
+}
+
 impl ParquetFile {
     /// Opens a file by its footer. Fails where that is missing, damaged, encrypted or beyond reason.
     pub fn open(data: Bytes, origin: Origin) -> Result<ParquetFile, Error> {
@@ -140,6 +147,20 @@ impl ParquetFile {
         self.count_chunks(stretch, &plan.leaves, counters);
         let first = late::First::new(self, &plan, scan, times);
         read::stretch(self, &plan, first.as_ref(), stretch, counters, out)
+    }
+
+    /// Like [`ParquetFile::read`], but `@message` is the whole row as JSON.
+    pub(crate) fn read_whole(
+        &self,
+        stretch: &Stretch,
+        scan: &Scan,
+        times: &[Vec<Segment>],
+        counters: &Counters,
+        out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
+    ) -> Result<Flow, Error> {
+        let plan = plan::Plan::whole(self, scan, times);
+        self.count_chunks(stretch, &plan.leaves, counters);
+        read::stretch(self, &plan, None, stretch, counters, out)
     }
 
     /// True if the statistics say that a column has a value in every row.

@@ -41,6 +41,15 @@ enum Usual {
 impl<'f> Plan<'f> {
     /// `times`: the fields that may hold the time of an event, where no column is named `@timestamp`.
     pub(super) fn new(file: &'f ParquetFile, scan: &Scan, times: &[Vec<Segment>]) -> Plan<'f> {
+        Plan::made(file, scan, times, false)
+    }
+
+    /// A plan for which `@message` is the whole row, whatever its columns are called.
+    pub(super) fn whole(file: &'f ParquetFile, scan: &Scan, times: &[Vec<Segment>]) -> Plan<'f> {
+        Plan::made(file, scan, times, true)
+    }
+
+    fn made(file: &'f ParquetFile, scan: &Scan, times: &[Vec<Segment>], whole: bool) -> Plan<'f> {
         let columns = &file.columns[..];
         let mut leaves = vec![false; file.schema.num_columns()];
         let own = |name: &str| paths::named(columns, name).into_iter().collect::<Vec<_>>();
@@ -55,6 +64,7 @@ impl<'f> Plan<'f> {
                     Slot { ways, usual: Usual::Time { counted: true } }
                 }
                 Field::IngestionTime => Slot { ways: own("@ingestionTime"), usual: Usual::Time { counted: false } },
+                Field::Message if whole => Slot { ways: Vec::new(), usual: Usual::Row },
                 Field::Message => Slot { ways: own("@message"), usual: Usual::Row },
                 Field::LogStream => Slot { ways: own("@logStream"), usual: text(&file.origin.log_stream) },
                 Field::Log => Slot { ways: own("@log"), usual: text(&file.origin.log) },

@@ -1,0 +1,122 @@
+//! Small numbers as Parquet stores them in pages: runs of the same number, and packed bits.
+
+/// Bits of the largest of `count` numbers from 0 on.
+pub(crate) fn width(count: usize) -> u32 {
+    usize::BITS - count.saturating_sub(1).leading_zeros()
+}
+
+/// Numbers that are the same in a row from which they are worth a run.
+const RUN: usize = 16;
+
+/// Adds numbers of `width` bits in the hybrid form of runs and packed bits.
+pub(crate) fn write(values: &[u32], width: u32, out: &mut Vec<u8>) {
+    // Numbers from `packed` to `at` are to be packed.
+    let (mut packed, mut at) = (0, 0);
+    while at < values.len() {
+        let run = values[at..].iter().take_while(|v| **v == values[at]).count();
+        // Packed numbers come eight at a time; the run fills the last eight up.
+        let fill = (at - packed).next_multiple_of(8) - (at - packed);
+        if run >= fill + RUN {
+            pack(&values[packed..at + fill], width, out);
+            varint((run - fill) << 1, out);
+            out.extend_from_slice(&values[at].to_le_bytes()[..width.div_ceil(8) as usize]);
+            packed = at + run;
+        }
+        at += run;
+    }
+    pack(&values[packed..], width, out);
+}
+
+/// Adds numbers as packed bits, eight at a time; zeros fill up the last eight.
+fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
+    if values.is_empty() {
+        return;
+    }
+    let groups = values.len().div_ceil(8);
+    varint(groups << 1 | 1, out);
+    let end = out.len() + groups * width as usize;
+    let (mut word, mut bits) = (0u64, 0);
+    for value in values {
+        word |= u64::from(*value) << bits;
+        bits += width;
+        if bits >= 32 {
+            out.extend_from_slice(&(word as u32).to_le_bytes());
+            word >>= 32;
+            bits -= 32;
+        }
+    }
+    out.extend_from_slice(&word.to_le_bytes());
+    out.resize(end, 0);
+}
+
+fn varint(mut n: usize, out: &mut Vec<u8>) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads what was written.
+    fn read(mut bytes: &[u8], width: u32, count: usize) -> Vec<u32> {
+        let mut out = Vec::new();
+        while out.len() < count {
+            let mut header = 0usize;
+            let mut shift = 0;
+            loop {
+                let byte = bytes[0];
+                bytes = &bytes[1..];
+                header |= usize::from(byte & 0x7f) << shift;
+                shift += 7;
+                if byte < 0x80 {
+                    break;
+                }
+            }
+            let len = if header & 1 == 0 { width.div_ceil(8) as usize } else { (header >> 1) * width as usize };
+            let (taken, rest) = bytes.split_at(len);
+            bytes = rest;
+            let bit = |n: usize| u32::from(taken[n / 8] >> (n % 8) & 1);
+            let number = |at: usize| (0..width as usize).map(|n| bit(at + n) << n).sum::<u32>();
+            match header & 1 {
+                0 => out.extend(std::iter::repeat_n(number(0), header >> 1)),
+                _ => out.extend((0..(header >> 1) * 8).map(|n| number(n * width as usize))),
+            }
+        }
+        assert!(bytes.is_empty() && out.len() < count + 8);
+        out.truncate(count);
+        out
+    }
+
+    #[test]
+    fn numbers_come_back() {
+        assert_eq!([0, 1, 2, 3, 4, 5, 256, 257].map(width), [0, 0, 1, 2, 2, 3, 8, 9]);
+        for count in [1usize, 2, 3, 9, 200, 70_000] {
+            let width = width(count);
+            for shape in 0..4 {
+                let values: Vec<u32> = (0..5000usize)
+                    .map(|n| match shape {
+                        0 => n * 7919 % count,
+                        1 => (n / 61) % count,
+                        2 => {
+                            if n % 500 < 100 {
+                                n % count
+                            } else {
+                                count - 1
+                            }
+                        }
+                        _ => 0,
+                    } as u32)
+                    .collect();
+                for len in [0, 1, 7, 8, 9, 4999, 5000] {
+                    let mut out = Vec::new();
+                    write(&values[..len], width, &mut out);
+                    assert_eq!(read(&out, width, len), values[..len], "{count} {shape} {len}");
+                }
+            }
+        }
+    }
+}
