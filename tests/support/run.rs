@@ -31,6 +31,8 @@ pub struct Setup {
     spill: bool,
     /// The query runs twice, beside others, in one pass.
     among: bool,
+    /// Groups that a worker keeps before it counts them first.
+    groups: usize,
 }
 
 /// How the input of a case lies on the disk.
@@ -56,6 +58,7 @@ const PLAIN: Setup = Setup {
     form: Form::Plain,
     spill: false,
     among: false,
+    groups: usize::MAX,
 };
 
 /// All ways to run a case. The first is what blessing writes down.
@@ -70,7 +73,14 @@ pub const SETUPS: &[Setup] = &[
     Setup { name: "1 thread, spilling", spill: true, ..PLAIN },
     Setup { name: "2 threads, morsels of 64 bytes, spilling", threads: 2, morsel: 64, spill: true, ..PLAIN },
     Setup { name: "1 thread, among other queries", among: true, ..PLAIN },
-    Setup { name: "2 threads, morsels of 64 bytes, among other queries", threads: 2, morsel: 64, among: true, ..PLAIN },
+    Setup {
+        name: "2 threads, morsels of 64 bytes, among other queries, groups counted first",
+        threads: 2,
+        morsel: 64,
+        among: true,
+        groups: 0,
+        ..PLAIN
+    },
     Setup { name: "2 threads, Parquet", threads: 2, form: Form::Parquet, ..PLAIN },
     Setup { name: "2 threads, archive", threads: 2, form: Form::Archive, ..PLAIN },
 ];
@@ -100,7 +110,7 @@ pub fn in_process(case: &Case, setup: &Setup) -> Ended {
 
 fn answer(case: &Case, setup: &Setup, catalog: Paths) -> Result<Answer, Error> {
     let settings = CompileSettings { pushdown: setup.pushdown, ..CompileSettings::default() };
-    let mut ctl = Ctl::new(setup.threads).expect("threads");
+    let mut ctl = Ctl::new(setup.threads).expect("threads").with_groups_kept(setup.groups);
     if setup.spill {
         ctl = ctl.with_eager_spill(Box::new(backsight_io::TemporaryFiles));
     }

@@ -152,6 +152,8 @@ impl Group {
             return;
         }
         if event < self.first {
+            // What was the first so far may be the latest.
+            self.more();
             std::mem::swap(&mut event, &mut self.first);
         }
         let more = self.more();
@@ -235,6 +237,20 @@ impl State for Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_earlier_event_of_another_worker_is_not_the_latest() {
+        let cell = |time, position| {
+            let mut group = Group::default();
+            group.event(time, position);
+            group.finish(&())
+        };
+        let mut both = Group::default();
+        for one in [cell(5, 2), cell(3, 1)] {
+            both.take(&one.as_ref().text().expect("a cell"));
+        }
+        assert_eq!((both.first.0, both.last()), (3, 5));
+    }
 
     #[test]
     fn the_first_events_whatever_the_order() {

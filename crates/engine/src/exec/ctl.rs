@@ -3,8 +3,12 @@
 use super::memory::{Memory, Scratch};
 use crate::error::Error;
 use crate::source::Counters;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Groups that are many.
+const MANY_GROUPS: usize = 1 << 15;
 
 /// Shared by everyone who takes part in a run.
 #[derive(Debug)]
@@ -13,6 +17,8 @@ pub struct Ctl {
     cancel: AtomicBool,
     abort: Arc<AtomicBool>,
     memory: Arc<Memory>,
+    groups_kept: usize,
+    seed: u64,
     /// What was seen so far.
     pub counters: Counters,
 }
@@ -26,7 +32,8 @@ impl Ctl {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| e.to_string())?;
         let memory = Arc::new(Memory::unlimited(pool.current_num_threads()));
         let (cancel, abort) = (AtomicBool::new(false), Arc::default());
-        Ok(Ctl { pool, cancel, abort, memory, counters: Counters::default() })
+        let seed = foldhash::fast::RandomState::default().hash_one(0);
+        Ok(Ctl { pool, cancel, abort, memory, groups_kept: MANY_GROUPS, seed, counters: Counters::default() })
     }
 
     /// The same with a limit in bytes for what the run keeps in memory; what goes beyond it is kept in files of
@@ -42,6 +49,13 @@ impl Ctl {
         /// Enough for what cannot be in files.
         const ROOM: usize = 256 << 20;
         self.memory = Arc::new(Memory::limited(ROOM, scratch, true, self.threads()));
+        self
+    }
+
+    /// The same where in a pass for several plans a worker keeps so many groups before it only counts them, if most may
+    /// turn out too small to matter, and reads the source again for the others. It does not change the answer.
+    pub fn with_groups_kept(mut self, groups: usize) -> Ctl {
+        self.groups_kept = groups;
         self
     }
 
@@ -80,6 +94,16 @@ impl Ctl {
     /// What the run may keep in memory.
     pub(crate) fn memory(&self) -> &Arc<Memory> {
         &self.memory
+    }
+
+    /// See [`Ctl::with_groups_kept`].
+    pub(crate) fn groups_kept(&self) -> usize {
+        self.groups_kept
+    }
+
+    /// What hashes start from, so that nobody can write logs in which all are the same.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Number of threads.

@@ -4,7 +4,7 @@
 //! by combination, the first of each by its place among the rows.
 
 use super::ctl::Ctl;
-use super::group::Keys;
+use super::group::key::Keys;
 use super::memory::Share;
 use super::rows::{Rows, Stream, sorted};
 use super::spill::rows::push_row;

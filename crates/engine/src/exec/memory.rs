@@ -74,6 +74,11 @@ impl Memory {
         if self.eager { 16 << 10 } else { (self.limit / 16).clamp(1 << 10, 64 << 20) }
     }
 
+    /// How many counters of two bytes a worker may have for one `stats`, as a power of two: up to 8 MiB, 1/64 of the limit.
+    pub fn counter_bits(&self) -> u32 {
+        (self.limit / self.threads.max(1) / 128).max(1 << 12).ilog2().min(22)
+    }
+
     /// How many sorted runs are read side by side, at most: files that one worker holds open.
     pub fn fan_in(&self) -> usize {
         (256 / self.threads.max(1)).clamp(8, 64)

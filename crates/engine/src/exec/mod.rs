@@ -6,6 +6,7 @@ pub mod ctl;
 mod dedup;
 mod eval;
 mod group;
+mod hashes;
 mod many;
 pub mod memory;
 mod nested;
@@ -36,6 +37,7 @@ use absent::Sightings;
 use backsight_lang::diag::Diagnostic;
 use ctl::Ctl;
 use group::GroupTable;
+use hashes::Hashes;
 use past::Seen;
 use rows::Rows;
 use sort::{Gather, Top};
@@ -196,10 +198,10 @@ impl<'a> Sink<'a> {
         }
     }
 
-    fn push(&mut self, batch: Batch) -> Result<(), Error> {
+    fn push(&mut self, batch: Batch, hashes: &mut Hashes) -> Result<(), Error> {
         match self {
             Sink::Collect(all) => all.push(batch),
-            Sink::Group(table) => table.push(&batch),
+            Sink::Group(table) => table.push(&batch, hashes),
             Sink::Top(top) => top.push(&batch),
         }
     }
@@ -260,6 +262,7 @@ fn scan<'a>(plan: &'a Plan, catalog: &dyn Catalog, cx: &'a Cx<'a>) -> Result<(Ro
     let shared = Shared { hasher: foldhash::fast::RandomState::default(), found: AtomicU64::new(0) };
     let worker = || -> Result<Sink<'a>, Error> {
         let mut mine = Sink::for_op(sink, &shared, cx.ctl);
+        let mut hashes = Hashes::new(cx.ctl.seed());
         let mut flow = Flow::More;
         while flow == Flow::More && any != Some(0) {
             let Some(morsel) = next(&*morsels, cx.ctl) else { break };
@@ -268,12 +271,13 @@ fn scan<'a>(plan: &'a Plan, catalog: &dyn Catalog, cx: &'a Cx<'a>) -> Result<(Ro
                     return Ok(Flow::Enough);
                 }
                 cx.sightings.see(&batch.columns);
+                hashes.clear();
                 let batch = steps::maps(maps, spread(batch, plan), cx);
                 if batch.rows > 0 {
                     let before = shared.found.fetch_add(batch.rows as u64, Ordering::Relaxed);
                     match any {
                         Some(n) if before >= n => return Ok(Flow::Enough),
-                        _ => mine.push(batch)?,
+                        _ => mine.push(batch, &mut hashes)?,
                     }
                 }
                 match any {

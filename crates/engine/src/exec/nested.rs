@@ -2,7 +2,7 @@
 
 use super::Cx;
 use super::ctl::Ctl;
-use super::group::Keys;
+use super::group::key::Keys;
 use super::memory::Share;
 use super::rows::{Held, Rows, Stream, sorted};
 use super::spill::rows::{cells, push_cell, push_row};

@@ -6,17 +6,18 @@
 //! and column, and a condition no row fulfils costs nothing at all. Regular expressions over the same text are searched
 //! for together, in one go over it.
 
+mod memo;
+
 use super::Cx;
 use super::eval::{eval, mask};
+use super::hashes::Hashes;
 use crate::plan::{Expr, Matcher, Slot};
-use crate::value::column::{Batch, Column, Kinds, Positions};
-use arrow::array::{Array, BinaryViewArray};
+use crate::value::column::{Batch, Column};
 use arrow::buffer::BooleanBuffer;
-use hashbrown::HashTable;
+use memo::Memo;
 use regex::bytes::{RegexSet, RegexSetBuilder};
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::hash::BuildHasher;
 
 /// The leaves and columns that some plans have in common, over the columns of their common scan.
 #[derive(Default)]
@@ -300,16 +301,19 @@ impl Rows {
 pub(super) struct Answers<'f> {
     front: &'f Front,
     memos: Vec<Memo>,
+    /// Of the batch's columns.
+    pub hashes: Hashes,
     /// Of the batch: rows of a leaf, columns.
     leaves: Vec<Option<Rows>>,
     columns: Vec<Option<Column>>,
 }
 
 impl<'f> Answers<'f> {
-    pub fn new(front: &'f Front) -> Answers<'f> {
+    pub fn new(front: &'f Front, seed: u64) -> Answers<'f> {
         Answers {
             front,
             memos: front.words.iter().map(Memo::new).collect(),
+            hashes: Hashes::new(seed),
             leaves: vec![None; front.leaves.len()],
             columns: vec![None; front.columns.len()],
         }
@@ -317,9 +321,10 @@ impl<'f> Answers<'f> {
 
     /// Another batch comes.
     pub fn next(&mut self) {
+        self.hashes.clear();
         self.leaves.fill(None);
         self.columns.fill(None);
-        self.memos.iter_mut().for_each(|memo| memo.looked = false);
+        self.memos.iter_mut().for_each(Memo::next);
     }
 
     /// A computed column of the batch.
@@ -362,222 +367,10 @@ impl<'f> Answers<'f> {
         }
         let leaf = &self.front.leaves[number];
         let rows = match leaf.home {
-            Some((words, bit)) => self.memos[words].rows(self.front, words, bit, batch, cx),
+            Some((words, bit)) => self.memos[words].rows(self.front, (words, bit), batch, &mut self.hashes, cx),
             None => Rows::of(mask(&leaf.expr, batch, cx)),
         };
         self.leaves[number] = Some(rows.clone());
         rows
-    }
-}
-
-/// Values of the columns of a lexicon that were seen, and the leaves that hold for each.
-struct Memo {
-    table: HashTable<(u64, u32)>,
-    hasher: foldhash::fast::RandomState,
-    /// Where each value begins: kinds and texts of its cells, `u8::MAX` being the kind of null.
-    starts: Vec<usize>,
-    texts: Vec<u8>,
-    scratch: Vec<u8>,
-    /// The leaves that hold for each value, `stride` words a value.
-    bits: Vec<u64>,
-    stride: usize,
-    /// Values looked up and values that were new, since the memo was last emptied.
-    lookups: u64,
-    misses: u64,
-    /// Values do not repeat: every row is judged by itself.
-    off: bool,
-    /// Of the batch: it was looked at; the value of each row; leaves that hold in some row, and in every row.
-    looked: bool,
-    ids: Vec<u32>,
-    some: Vec<u64>,
-    every: Vec<u64>,
-    /// Of the batch, if its values are not kept: the leaves that hold for each.
-    once: Option<Vec<u64>>,
-}
-
-/// Values kept; beyond, the memo is emptied, or given up if they hardly repeat.
-const MOST_VALUES: usize = 1 << 16;
-
-impl Memo {
-    fn new(words: &Lexicon) -> Memo {
-        let stride = words.leaves.len().div_ceil(64);
-        Memo {
-            table: HashTable::new(),
-            hasher: foldhash::fast::RandomState::default(),
-            starts: Vec::new(),
-            texts: Vec::new(),
-            scratch: Vec::new(),
-            bits: Vec::new(),
-            stride,
-            lookups: 0,
-            misses: 0,
-            off: false,
-            looked: false,
-            ids: Vec::new(),
-            some: vec![0; stride],
-            every: vec![0; stride],
-            once: None,
-        }
-    }
-
-    /// The rows in which a leaf holds.
-    fn rows(&mut self, front: &Front, words: usize, bit: usize, batch: &Batch, cx: &Cx<'_>) -> Rows {
-        if !self.looked {
-            self.looked = true;
-            self.look(front, &front.words[words], batch, cx);
-        }
-        let (word, bit) = (bit / 64, 1u64 << (bit % 64));
-        if self.some[word] & bit == 0 {
-            return Rows::None;
-        }
-        if self.every[word] & bit != 0 {
-            return Rows::All;
-        }
-        let bits = self.once.as_ref().unwrap_or(&self.bits);
-        let holds = |i: usize| bits[self.ids[i] as usize * self.stride + word] & bit != 0;
-        Rows::Some(BooleanBuffer::collect_bool(batch.rows, holds))
-    }
-
-    /// Finds the value of every row, and judges those that are new.
-    fn look(&mut self, front: &Front, lexicon: &Lexicon, batch: &Batch, cx: &Cx<'_>) {
-        let columns: Vec<Column> = lexicon.columns.iter().map(|slot| super::column(batch, *slot)).collect();
-        let constant = |c: &Column| matches!(c, Column::Const(..));
-        if self.starts.len() > MOST_VALUES {
-            self.off = self.misses * 2 > self.lookups;
-            self.forget();
-        }
-        self.ids.clear();
-        self.once = None;
-        if columns.iter().all(constant) {
-            self.ids.resize(batch.rows, 0);
-            let one = columns.iter().map(|c| c.slice(0, batch.rows.min(1))).collect();
-            self.once = Some(self.judge(front, lexicon, one, cx));
-        } else if !self.off && columns.iter().all(|c| constant(c) || matches!(c, Column::Text(..))) {
-            let new = match columns.as_slice() {
-                [Column::Text(array, kinds)] => self.number(array, kinds),
-                several => self.number_all(several, batch.rows),
-            };
-            if !new.is_empty() {
-                let bits = self.judge(front, lexicon, columns.iter().map(|c| c.take(&new)).collect(), cx);
-                self.bits.extend(bits);
-            }
-        } else {
-            // Every row is a value of its own.
-            self.ids.extend(0..batch.rows as u32);
-            self.once = Some(self.judge(front, lexicon, columns, cx));
-        }
-        self.some.fill(0);
-        self.every.fill(u64::MAX);
-        let bits = self.once.as_ref().unwrap_or(&self.bits);
-        for id in &self.ids {
-            let of = &bits[*id as usize * self.stride..][..self.stride];
-            for (word, of) in of.iter().enumerate() {
-                self.some[word] |= of;
-                self.every[word] &= of;
-            }
-        }
-    }
-
-    fn forget(&mut self) {
-        self.table.clear();
-        self.starts.clear();
-        self.texts.clear();
-        self.bits.clear();
-        (self.lookups, self.misses) = (0, 0);
-    }
-
-    /// The number of every row's value. Returns the rows whose values are new.
-    fn number(&mut self, array: &BinaryViewArray, kinds: &Kinds) -> Vec<u32> {
-        let mut new = Vec::new();
-        self.lookups += array.len() as u64;
-        for i in 0..array.len() {
-            let valid = array.is_valid(i);
-            let text: &[u8] = if valid { array.value(i) } else { b"" };
-            let kind = if valid { kinds.get(i) as u8 } else { u8::MAX };
-            let hash = self.hasher.hash_one((kind, text));
-            let (starts, texts) = (&self.starts, &self.texts);
-            let same = |entry: &(u64, u32)| {
-                let id = entry.1 as usize;
-                let end = starts.get(id + 1).copied().unwrap_or(texts.len());
-                entry.0 == hash && texts[starts[id]] == kind && texts[starts[id] + 1..end] == *text
-            };
-            let id = match self.table.find(hash, same) {
-                Some((_, id)) => *id,
-                None => {
-                    new.push(i as u32);
-                    self.insert(hash, &[&[kind], text])
-                }
-            };
-            self.ids.push(id);
-        }
-        self.misses += new.len() as u64;
-        new
-    }
-
-    /// The same for several columns, whose cells together are the value.
-    fn number_all(&mut self, columns: &[Column], rows: usize) -> Vec<u32> {
-        let mut new = Vec::new();
-        self.lookups += rows as u64;
-        let mut value = std::mem::take(&mut self.scratch);
-        for i in 0..rows {
-            value.clear();
-            for column in columns {
-                let cell = column.get(i);
-                let text = cell.text().unwrap_or_default();
-                value.push(cell.kind().map_or(u8::MAX, |kind| kind as u8));
-                value.extend_from_slice(&(text.len() as u32).to_le_bytes());
-                value.extend_from_slice(&text);
-            }
-            let hash = self.hasher.hash_one(value.as_slice());
-            let (starts, texts) = (&self.starts, &self.texts);
-            let same = |entry: &(u64, u32)| {
-                let id = entry.1 as usize;
-                let end = starts.get(id + 1).copied().unwrap_or(texts.len());
-                entry.0 == hash && texts[starts[id]..end] == *value
-            };
-            let id = match self.table.find(hash, same) {
-                Some((_, id)) => *id,
-                None => {
-                    new.push(i as u32);
-                    self.insert(hash, &[&value])
-                }
-            };
-            self.ids.push(id);
-        }
-        self.scratch = value;
-        self.misses += new.len() as u64;
-        new
-    }
-
-    fn insert(&mut self, hash: u64, parts: &[&[u8]]) -> u32 {
-        let id = self.starts.len() as u32;
-        self.table.insert_unique(hash, (hash, id), |(hash, _)| *hash);
-        self.starts.push(self.texts.len());
-        parts.iter().for_each(|part| self.texts.extend_from_slice(part));
-        id
-    }
-
-    /// The leaves that hold for each of some values.
-    fn judge(&self, front: &Front, lexicon: &Lexicon, values: Vec<Column>, cx: &Cx<'_>) -> Vec<u64> {
-        let rows = values.first().map_or(0, Column::len);
-        let mut bits = vec![0u64; rows * self.stride];
-        let mut set = |row: usize, bit: usize| bits[row * self.stride + bit / 64] |= 1 << (bit % 64);
-        let width = lexicon.columns.iter().max().map_or(0, |last| last + 1);
-        let mut columns = vec![Column::null(rows); width];
-        lexicon.columns.iter().zip(values).for_each(|(slot, column)| columns[*slot] = column);
-        let batch = Batch { columns, rows, positions: Positions::sequence(0, rows) };
-        let mut done = vec![false; lexicon.leaves.len()];
-        for family in &lexicon.families {
-            family.bits.iter().for_each(|bit| done[*bit] = true);
-            for (row, cell) in eval(&family.text, &batch, cx).iter().enumerate() {
-                if let Some(text) = cell.text() {
-                    family.set.matches(&text).iter().for_each(|hit| set(row, family.bits[hit]));
-                }
-            }
-        }
-        for (bit, leaf) in lexicon.leaves.iter().enumerate().filter(|(bit, _)| !done[*bit]) {
-            mask(&front.leaves[*leaf].expr, &batch, cx).set_indices().for_each(|row| set(row, bit));
-        }
-        bits
     }
 }

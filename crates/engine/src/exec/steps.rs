@@ -3,6 +3,7 @@
 use super::ctl::Ctl;
 use super::eval::{eval, mask};
 use super::group::GroupTable;
+use super::hashes::Hashes;
 use super::rows::Rows;
 use super::{Cx, dedup, parse, sort};
 use crate::agg::trace::Trace;
@@ -157,9 +158,10 @@ pub(super) fn whole<'a>(op: &'a Op, next: Option<&'a Op>, rows: Rows<'a>, cx: &'
     match op {
         Op::Group { keys, aggs, slots } => {
             let mut table = GroupTable::new(keys, aggs, foldhash::fast::RandomState::default(), ctl);
+            let mut hashes = Hashes::new(ctl.seed());
             for batch in rows.stream() {
                 ctl.check()?;
-                table.push(&batch?)?;
+                table.push(&batch?, &mut hashes)?;
             }
             GroupTable::finish(vec![table], *slots, ctl)
         }

@@ -14,6 +14,7 @@ pub mod ordered;
 mod param;
 pub mod past;
 mod pattern;
+pub(crate) mod reach;
 mod rewrite;
 mod scope;
 mod stats;

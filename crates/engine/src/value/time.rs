@@ -60,6 +60,15 @@ fn far(year: &[u8], rest: &[u8]) -> Option<i64> {
     i64::try_from(i128::from(day) * 86_400_000 + i128::from(of_day)).ok()
 }
 
+/// The time that a text of this very form spells, whatever its kind: only such a text is the same as a time.
+#[inline]
+pub(crate) fn as_canonical(text: &[u8]) -> Option<i64> {
+    if text.len() != 23 || text[10] != b' ' {
+        return None;
+    }
+    parse_canonical(text).filter(|ms| format(*ms).as_bytes() == text)
+}
+
 fn number(digits: &[u8]) -> Option<i64> {
     let mut n = 0;
     for c in digits {

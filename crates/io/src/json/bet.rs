@@ -257,8 +257,7 @@ impl Values<'_> {
                 let start = self.start(value);
                 cells.push(view(self.data, 0, start, self.end(value) - start), Kind::String);
             }
-            Pick::Null => cells.push_null(),
-            Pick::Unsaid if cells.is_empty() => {}
+            Pick::Null | Pick::Unsaid if cells.is_empty() => {}
             other => match self.other(other) {
                 Some((start, len, kind)) => cells.push(view(self.data, 0, start, len), kind),
                 None => cells.push_null(),

@@ -51,6 +51,8 @@ pub(super) struct Reader<'r> {
     rows: Rows,
     count: Count,
     layouts: Layouts,
+    /// Slots that a layout fills.
+    slots: Vec<usize>,
     /// The filter, as long as it pays to read what it looks at first.
     filter: Option<Filter<'r>>,
     /// Lines without a needle need not be read.
@@ -125,6 +127,7 @@ impl<'r> Reader<'r> {
             rows: Rows::new(plan, Vec::new()),
             count: Count::default(),
             layouts: Layouts::of(plan, pass.options.strict),
+            slots: Vec::new(),
             filter,
             // The plan may have been made for a pass that asks for more.
             skims: complete && !pass.options.strict && !pass.scan.needles.is_empty(),
@@ -232,6 +235,7 @@ impl<'r> Reader<'r> {
         let take = self.take();
         let start = at;
         let mut tried = 0;
+        let mut slots = std::mem::take(&mut self.slots);
         // The last layout that matched comes first; any that matches starts a new round.
         while let Some(layout) = self.layouts.get(tried)
             && self.rows.offsets.len() < enough
@@ -242,19 +246,24 @@ impl<'r> Reader<'r> {
                 let full = if take.keep { ENDS } else { 0 };
                 self.rows.ends.resize(needed.max(full + room(&layout)), 0);
             }
+            let before = self.rows.offsets.len();
+            slots.clear();
             for slot in take.slots {
-                if layout.picks[*slot] != Pick::Unsaid && matches!(self.plan.slots[*slot], Want::System(_)) {
-                    self.rows.catch_up(*slot, self.rows.offsets.len());
+                if !matches!(layout.picks[*slot], Pick::Null | Pick::Unsaid) {
+                    self.rows.catch_up(*slot, before);
+                    slots.push(*slot);
+                } else if !self.rows.cells[*slot].is_empty() {
+                    slots.push(*slot);
                 }
             }
-            let first = self.rows.offsets.len() as u32;
+            let first = before as u32;
             let bet = Bet {
                 data,
                 at,
                 layout: &layout,
                 rows: &mut self.rows,
                 enough,
-                take,
+                take: Take { slots: &slots, ..take },
                 times: &mut self.times,
                 count: &mut self.count,
             };
@@ -271,6 +280,7 @@ impl<'r> Reader<'r> {
             at = stopped;
         }
         self.layouts.tried(at > start);
+        self.slots = slots;
         at
     }
 
@@ -371,27 +381,37 @@ impl<'r> Reader<'r> {
         let Read::Record { message, has_inner } = *read else { return self.text_row(line, take, around) };
         let text = &data[line.start..line.end];
         for slot in take.slots.iter().copied() {
-            let cells = &mut self.rows.cells[slot];
-            let side = &mut self.rows.side;
             match &self.plan.slots[slot] {
                 Want::Path(leaves) => match self.hits.first(leaves) {
-                    Some(hit) if around.elsewhere => push_copy(cells, side, text, hit),
-                    Some(hit) => push(cells, side, data, line.start, hit),
+                    Some(hit) => {
+                        let (cells, side) = self.rows.next(slot);
+                        match around.elsewhere {
+                            true => push_copy(cells, side, text, hit),
+                            false => push(cells, side, data, line.start, hit),
+                        }
+                    }
                     None => match self.inner_hits.first(leaves).filter(|_| has_inner) {
-                        Some(hit) => push_copy(cells, side, &self.inner, hit),
-                        None => cells.push_null(),
+                        Some(hit) => {
+                            let (cells, side) = self.rows.next(slot);
+                            push_copy(cells, side, &self.inner, hit);
+                        }
+                        None => self.rows.null(slot),
                     },
                 },
                 Want::Message => match message {
-                    Some(hit) if around.elsewhere => push_copy(cells, side, text, hit),
-                    Some(hit) => push(cells, side, data, line.start, hit),
+                    Some(hit) => {
+                        let (cells, side) = self.rows.next(slot);
+                        match around.elsewhere {
+                            true => push_copy(cells, side, text, hit),
+                            false => push(cells, side, data, line.start, hit),
+                        }
+                    }
                     None => self.message(slot, line, around),
                 },
                 Want::System(leaf) => match self.hits.get(*leaf) {
                     Some(hit) => {
                         // Rows before this one did not say; what they have instead is filled in at the end.
-                        self.rows.catch_up(slot, self.rows.offsets.len() - 1);
-                        let (cells, side) = (&mut self.rows.cells[slot], &mut self.rows.side);
+                        let (cells, side) = self.rows.next(slot);
                         match around.elsewhere {
                             true => push_copy(cells, side, text, hit),
                             false => push(cells, side, data, line.start, hit),
@@ -422,17 +442,17 @@ impl<'r> Reader<'r> {
     fn message(&mut self, slot: usize, line: Line, around: &Around<'_>) {
         let Line { start, end } = around.message.unwrap_or(line);
         let data = self.chunk.data.as_slice();
-        self.rows.cells[slot].push(view(data, 0, start, end - start), Kind::String);
+        self.rows.next(slot).0.push(view(data, 0, start, end - start), Kind::String);
     }
 
     /// A system field of a record that does not say it itself.
     fn system(&mut self, slot: usize, leaf: Leaf, around: &Around<'_>) {
-        if let Some(text) = around.system(leaf) {
-            self.rows.catch_up(slot, self.rows.offsets.len() - 1);
-            let view = self.rows.side.keep(text, 1);
-            self.rows.cells[slot].push(view, Kind::String);
-        } else if !self.rows.cells[slot].is_empty() {
-            self.rows.cells[slot].push_null();
+        match around.system(leaf) {
+            Some(text) => {
+                let (cells, side) = self.rows.next(slot);
+                cells.push(side.keep(text, 1), Kind::String);
+            }
+            None => self.rows.null(slot),
         }
     }
 
@@ -449,10 +469,10 @@ impl<'r> Reader<'r> {
                 Want::System(leaf) => self.system(slot, *leaf, around),
                 Want::Path(_) => match found.and_then(|plan| plan.picks[slot]) {
                     Some(pick) => {
-                        let (cells, side) = (&mut self.rows.cells[slot], &mut self.rows.side);
+                        let (cells, side) = self.rows.next(slot);
                         text::push(cells, side, &data, line.start, text, pick, &self.spans);
                     }
-                    None => self.rows.cells[slot].push_null(),
+                    None => self.rows.null(slot),
                 },
                 Want::Time => {}
             }
@@ -533,6 +553,9 @@ impl<'r> Reader<'r> {
                     let (slashed, ends) = (origin & SLASHED != 0, &ends[(origin & !SLASHED) as usize..]);
                     let values = Values { data, at, ends, layout: &layouts[run].1, slashed };
                     for slot in take.slots {
+                        if !matches!(values.layout.picks[*slot], Pick::Null | Pick::Unsaid) {
+                            self.rows.catch_up(*slot, self.rows.offsets.len() - 1);
+                        }
                         values.fill(*slot, &mut self.rows.cells, &mut self.rows.side);
                     }
                     if take.timed {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Rows so far.
 #[derive(Default)]
 pub(super) struct Rows {
-    /// One a slot. Those of system fields have no cells as long as no record says something itself.
+    /// One a slot. A column has no cells as long as no record has a value for it: many are asked for that no record has.
     pub cells: Vec<Cells>,
     /// `@timestamp`, if it is wanted.
     pub times: Vec<Option<i64>>,
@@ -58,6 +58,19 @@ impl Rows {
     /// Gives a column nulls for the rows it has been silent about so far.
     pub(super) fn catch_up(&mut self, slot: usize, rows: usize) {
         while self.cells[slot].len() < rows {
+            self.cells[slot].push_null();
+        }
+    }
+
+    /// The cells of a slot, as many as there are rows before the last, and where to keep text that must be made.
+    pub(super) fn next(&mut self, slot: usize) -> (&mut Cells, &mut Side) {
+        self.catch_up(slot, self.offsets.len() - 1);
+        (&mut self.cells[slot], &mut self.side)
+    }
+
+    /// The last row has nothing in a slot.
+    pub(super) fn null(&mut self, slot: usize) {
+        if !self.cells[slot].is_empty() {
             self.cells[slot].push_null();
         }
     }

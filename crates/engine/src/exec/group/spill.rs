@@ -4,7 +4,9 @@
 //! A record's key is the group's key, two bytes of the number of the aggregate (from 1), and the key the aggregate gives
 //! to the part of its state. Number 0 has the kinds of the key's cells.
 
-use super::{GroupKinds, GroupTable, LAST, Part, cell_at, cell_size, fresh};
+use super::key::{cell_at, cell_size, key_cell};
+use super::kinds::LAST;
+use super::{GroupTable, fresh};
 use crate::agg::Restore;
 use crate::error::Error;
 use crate::exec::ctl::Ctl;
@@ -13,7 +15,6 @@ use crate::exec::rows::{Rows, built};
 use crate::exec::spill::rows::{RowBuilder, push_cell};
 use crate::exec::spill::{self, Merged, Sorter};
 use crate::value::Kind;
-use hashbrown::HashTable;
 
 impl<'a> GroupTable<'a> {
     /// Puts all groups into files and starts anew.
@@ -39,8 +40,7 @@ impl<'a> GroupTable<'a> {
             })?;
             *state = fresh(&self.calls[i], self.ctl);
         }
-        (self.table, self.found, self.hashes) = (HashTable::new(), Part::default(), Vec::new());
-        self.kinds = self.keys.iter().map(|_| GroupKinds::Same(None)).collect();
+        self.clear();
         self.share.set(0);
         self.without_keys();
         Ok(())
@@ -130,7 +130,7 @@ fn finish(key: &[u8], kinds: &mut [Kind], restores: &mut [Box<dyn Restore>], row
     row.clear();
     let mut at = 0;
     for kind in kinds {
-        at = super::key_cell(key, at, *kind, |value| push_cell(value, row));
+        at = key_cell(key, at, *kind, |value| push_cell(value, row));
         *kind = LAST;
     }
     restores.iter_mut().for_each(|restore| push_cell(restore.finish().as_ref(), row));

@@ -1,0 +1,237 @@
+//! The identity of a row's cells as bytes, and tables of such keys.
+//!
+//! A key is the canonical texts of its cells one after another, each behind its length. A time is kept as its number
+//! (rendering it for every row would cost more than the rest), and so is a string that reads exactly as one, because
+//! identity is text. The kinds of the cells are no part of the key: `404` and `"404"` are one group.
+
+use super::kinds::GroupKinds;
+use crate::value::column::{Column, ColumnBuilder, Kinds};
+use crate::value::{Kind, ValueRef, time};
+use arrow::array::{Array, BinaryViewArray, make_view};
+use arrow::buffer::{Buffer, NullBuffer};
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+/// Length that stands for a null cell.
+pub(in crate::exec) const NULL: u32 = u32::MAX;
+/// Length that stands for a time: eight bytes of milliseconds follow.
+pub(in crate::exec) const TIME: u32 = u32::MAX - 1;
+
+/// Keys and their numbers, for look-ups beside groups.
+pub(crate) struct Keys {
+    table: HashTable<Entry>,
+    found: Part,
+    hasher: foldhash::fast::RandomState,
+    scratch: Vec<u8>,
+}
+
+impl Keys {
+    pub fn new() -> Keys {
+        let hasher = foldhash::fast::RandomState::default();
+        Keys { table: HashTable::new(), found: Part::default(), hasher, scratch: Vec::new() }
+    }
+
+    /// The identity of a row's cells; `None` if one is null.
+    pub fn of(&mut self, columns: &[Column], row: usize) -> Option<&[u8]> {
+        self.scratch.clear();
+        for column in columns {
+            if column.get(row).is_null() {
+                return None;
+            }
+            push_cell(column, row, &mut self.scratch);
+        }
+        Some(&self.scratch)
+    }
+
+    /// The number of the identity that [`Keys::of`] gave last, and whether it is new.
+    pub fn intern(&mut self) -> (usize, bool) {
+        let (hash, before) = (self.hash(), self.found.starts.len());
+        let number = self.found.intern(&mut self.table, &self.scratch, hash);
+        (number as usize, self.found.starts.len() > before)
+    }
+
+    /// The number of the identity that [`Keys::of`] gave last, if it has one.
+    pub fn find(&self) -> Option<usize> {
+        self.found.find(&self.table, &self.scratch, self.hash()).map(|number| number as usize)
+    }
+
+    fn hash(&self) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(&self.scratch);
+        hasher.finish()
+    }
+
+    /// Bytes of memory held.
+    pub fn bytes(&self) -> usize {
+        self.table.allocation_size() + self.found.arena.capacity() + self.found.starts.capacity() * 8
+    }
+}
+
+pub(super) struct Entry {
+    hash: u64,
+    /// Where the key lies in the arena.
+    start: usize,
+    group: u32,
+}
+
+/// The keys of some groups.
+#[derive(Default)]
+pub(super) struct Part {
+    pub arena: Vec<u8>,
+    pub starts: Vec<usize>,
+}
+
+impl Part {
+    /// The group of a key, added if it is new.
+    #[inline]
+    pub fn intern(&mut self, table: &mut HashTable<Entry>, key: &[u8], hash: u64) -> u32 {
+        if let Some(group) = self.find(table, key, hash) {
+            return group;
+        }
+        let group = self.starts.len() as u32;
+        let start = self.arena.len();
+        table.insert_unique(hash, Entry { hash, start, group }, |e| e.hash);
+        self.starts.push(start);
+        self.arena.extend_from_slice(key);
+        group
+    }
+
+    #[inline]
+    pub fn find(&self, table: &HashTable<Entry>, key: &[u8], hash: u64) -> Option<u32> {
+        // A key says its own length, so no key is the start of another.
+        let same = |e: &Entry| e.hash == hash && self.arena[e.start..].starts_with(key);
+        table.find(hash, same).map(|e| e.group)
+    }
+
+    pub fn key(&self, group: usize) -> &[u8] {
+        let end = self.starts.get(group + 1).copied().unwrap_or(self.arena.len());
+        &self.arena[self.starts[group]..end]
+    }
+
+    /// The key columns of the groups from number `first` on. Text stays where it lies.
+    pub fn columns(self, kinds: &[GroupKinds], first: usize) -> Vec<Column> {
+        let rows = self.starts.len();
+        if u32::try_from(self.arena.len()).is_err() {
+            // Beyond 4 GiB of keys in one part, views cannot reach all of them.
+            return self.copied(kinds, first);
+        }
+        let mut cells: Vec<KeyCells> = kinds.iter().map(|_| KeyCells::default()).collect();
+        for start in &self.starts {
+            let mut at = *start;
+            for cell in &mut cells {
+                at = cell.push(&self.arena, at);
+            }
+        }
+        if cells.iter().any(|c| c.times > 0) {
+            return self.copied(kinds, first);
+        }
+        let buffers: Arc<[Buffer]> = [Buffer::from(self.arena)].into();
+        let finish = |(cell, kinds): (KeyCells, &GroupKinds)| cell.finish(&buffers, kinds.range(first, rows));
+        cells.into_iter().zip(kinds).map(finish).collect()
+    }
+
+    /// The key columns, cell by cell: for times, and for more text than a view reaches.
+    fn copied(&self, kinds: &[GroupKinds], first: usize) -> Vec<Column> {
+        let mut builders: Vec<ColumnBuilder> = kinds.iter().map(|_| ColumnBuilder::default()).collect();
+        for (group, start) in self.starts.iter().enumerate() {
+            let mut at = *start;
+            for (builder, kinds) in builders.iter_mut().zip(kinds) {
+                at = key_cell(&self.arena, at, kinds.get(first + group), |value| builder.push(value));
+            }
+        }
+        builders.into_iter().map(ColumnBuilder::finish).collect()
+    }
+}
+
+/// The length word of the cell at a place of an arena, and where the cell itself starts.
+pub(in crate::exec) fn cell_at(arena: &[u8], at: usize) -> (u32, usize) {
+    let word = arena[at..at + 4].try_into().expect("four bytes");
+    (u32::from_le_bytes(word), at + 4)
+}
+
+/// Gives the cell at a place of an arena to `push`; where the next one lies.
+pub(super) fn key_cell(arena: &[u8], at: usize, kind: Kind, push: impl FnOnce(ValueRef<'_>)) -> usize {
+    let (length, from) = cell_at(arena, at);
+    let end = from + cell_size(length);
+    let cell = &arena[from..end];
+    match (length, kind) {
+        (NULL, _) => push(ValueRef::Null),
+        (TIME, kind) => {
+            let ms = i64::from_le_bytes(cell.try_into().expect("eight bytes"));
+            match kind {
+                Kind::Time => push(ValueRef::Time(ms)),
+                kind => push(ValueRef::Text(kind, time::format(ms).as_bytes())),
+            }
+        }
+        _ => push(ValueRef::Text(kind, cell)),
+    }
+    end
+}
+
+/// Bytes of a cell.
+pub(in crate::exec) fn cell_size(length: u32) -> usize {
+    match length {
+        NULL => 0,
+        TIME => 8,
+        n => n as usize,
+    }
+}
+
+/// One key's cells as views into the arena.
+#[derive(Default)]
+struct KeyCells {
+    views: Vec<u128>,
+    valid: Vec<bool>,
+    nulls: usize,
+    times: usize,
+}
+
+impl KeyCells {
+    /// Adds the cell at `at`; where the next one lies.
+    fn push(&mut self, arena: &[u8], at: usize) -> usize {
+        let (length, from) = cell_at(arena, at);
+        let end = from + cell_size(length);
+        self.valid.push(length != NULL);
+        self.nulls += usize::from(length == NULL);
+        self.times += usize::from(length == TIME);
+        self.views.push(make_view(&arena[from..end], 0, from as u32));
+        end
+    }
+
+    fn finish(self, buffers: &Arc<[Buffer]>, kinds: Kinds) -> Column {
+        let nulls = (self.nulls > 0).then(|| NullBuffer::from(self.valid));
+        // SAFETY: every view was made from text at that place of the one buffer, which is the arena.
+        let array = unsafe { BinaryViewArray::new_unchecked(self.views.into(), Arc::clone(buffers), nulls) };
+        Column::Text(array, kinds)
+    }
+}
+
+/// Appends the identity of a cell.
+#[inline]
+pub(in crate::exec) fn push_cell(column: &Column, i: usize, out: &mut Vec<u8>) {
+    match column {
+        Column::Text(array, _) if array.is_null(i) => out.extend_from_slice(&NULL.to_le_bytes()),
+        Column::Text(array, _) => push_text(array.value(i), out),
+        Column::Time(array) if !array.is_null(i) => push_time(array.value(i), out),
+        other => match other.get(i) {
+            ValueRef::Null => out.extend_from_slice(&NULL.to_le_bytes()),
+            ValueRef::Time(ms) => push_time(ms, out),
+            value => push_text(&value.text().unwrap_or_default(), out),
+        },
+    }
+}
+
+#[inline]
+fn push_text(text: &[u8], out: &mut Vec<u8>) {
+    if let Some(ms) = time::as_canonical(text) {
+        return push_time(ms, out);
+    }
+    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    out.extend_from_slice(text);
+}
+
+fn push_time(ms: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&TIME.to_le_bytes());
+    out.extend_from_slice(&ms.to_le_bytes());
+}

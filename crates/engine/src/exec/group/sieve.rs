@@ -1,0 +1,176 @@
+//! Groups so many that most are too small to be kept: rows are only counted, by the hash of their group's key, and those
+//! of groups that can be kept are grouped when the source is read again.
+//!
+//! Groups that share a counter are counted together, so a counter is never less than what one of its groups amounts to,
+//! and a group whose counter does not reach what the filters behind `stats` demand ([`reach`](crate::plan::reach)) is not
+//! kept whatever its rows hold.
+
+use super::{GroupTable, fresh};
+use crate::exec::ctl::Ctl;
+use crate::exec::hashes::{Hashes, key_hash};
+use crate::plan::Slot;
+use crate::plan::reach::{Reach, Weight};
+use crate::value::ValueRef;
+use crate::value::column::Batch;
+use crate::value::compare::truth;
+use crate::value::number::Number;
+use arrow::buffer::BooleanBuffer;
+
+/// Counters of one worker, or of all.
+pub(crate) struct Sieve {
+    counters: Vec<u16>,
+    /// Bits of a hash that are not the number of its counter.
+    shift: u32,
+    /// Weights are counted in units of 2 to this power, rounded up.
+    unit: u32,
+    least: u16,
+}
+
+/// A counter says no more than this.
+const MOST: u64 = 60_000;
+
+impl Sieve {
+    fn new(reach: Reach, bits: u32) -> Sieve {
+        let mut unit = 0;
+        while reach.least >> unit > MOST {
+            unit += 1;
+        }
+        Sieve { counters: vec![0; 1 << bits], shift: 64 - bits, unit, least: (reach.least >> unit) as u16 }
+    }
+
+    #[inline]
+    fn add(&mut self, hash: u64, weight: u64) {
+        let counter = &mut self.counters[(hash >> self.shift) as usize];
+        let units = (weight >> self.unit) + u64::from(weight & ((1 << self.unit) - 1) != 0);
+        *counter = counter.saturating_add(units.min(u64::from(u16::MAX)) as u16);
+    }
+
+    fn merge(&mut self, other: &Sieve) {
+        self.counters.iter_mut().zip(&other.counters).for_each(|(a, b)| *a = a.saturating_add(*b));
+    }
+
+    /// The rows whose groups may be kept.
+    pub fn passing(&self, batch: &Batch, keys: &[Slot], hashes: &mut Hashes) -> BooleanBuffer {
+        let of = hashes.keys(batch, keys);
+        BooleanBuffer::collect_bool(batch.rows, |i| self.counters[(of[i] >> self.shift) as usize] >= self.least)
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.counters.len() * 2
+    }
+}
+
+/// What is known of the sizes of a table's groups.
+pub(super) struct Count {
+    reach: Reach,
+    /// Of each group, while there are few.
+    weights: Vec<u64>,
+    /// Of all, by hash, afterwards.
+    sieve: Option<Sieve>,
+}
+
+impl<'a> GroupTable<'a> {
+    /// Only groups that reach so much will be kept; where there are many, [`GroupTable::sieve`] says which can.
+    pub fn demand(&mut self, reach: Reach) {
+        self.count = Some(Count { reach, weights: Vec::new(), sieve: None });
+    }
+
+    /// Counts the rows of a batch if groups are too many; false if they are to be grouped.
+    pub(super) fn sift(&mut self, batch: &Batch, hashes: &mut Hashes) -> bool {
+        let Some(Count { reach, sieve: Some(sieve), .. }) = &mut self.count else { return false };
+        let keys = hashes.keys(batch, self.keys);
+        weigh(reach.weight, batch, |i, weight| sieve.add(keys[i], weight));
+        true
+    }
+
+    /// Takes note of what the rows of a batch add to their groups; true if these have become too many.
+    pub(super) fn weigh(&mut self, batch: &Batch, groups: &[u32]) -> bool {
+        let n = self.len();
+        let Some(count) = &mut self.count else { return false };
+        count.weights.resize(n, 0);
+        weigh(count.reach.weight, batch, |i, weight| {
+            let sum = &mut count.weights[groups[i] as usize];
+            *sum = sum.saturating_add(weight);
+        });
+        n > self.ctl.groups_kept()
+    }
+
+    /// Forgets the groups but for what they amount to.
+    pub(super) fn pour(&mut self) {
+        let Some(count) = &mut self.count else { return };
+        let mut sieve = Sieve::new(count.reach, self.ctl.memory().counter_bits());
+        for (group, weight) in std::mem::take(&mut count.weights).into_iter().enumerate() {
+            sieve.add(key_hash(self.found.key(group), self.ctl.seed()), weight);
+        }
+        self.share.set(sieve.bytes());
+        count.sieve = Some(sieve);
+        self.clear();
+        self.states = self.calls.iter().map(|call| fresh(call, self.ctl)).collect();
+    }
+
+    /// The counters of several tables together, if one of them had too many groups: then none has an answer.
+    pub fn sieve(tables: Vec<&mut GroupTable<'a>>, ctl: &Ctl) -> Option<Sieve> {
+        let counted = |table: &GroupTable<'_>| table.count.as_ref().is_some_and(|count| count.sieve.is_some());
+        if !tables.iter().any(|table| counted(table)) {
+            return None;
+        }
+        let mut all: Option<Sieve> = None;
+        for table in tables {
+            if ctl.aborted() {
+                break;
+            }
+            if !counted(table) {
+                table.pour();
+            }
+            match (&mut all, table.count.take().and_then(|count| count.sieve)) {
+                (Some(all), Some(sieve)) => all.merge(&sieve),
+                (all, sieve) => *all = sieve,
+            }
+            table.share.set(0);
+        }
+        all
+    }
+}
+
+/// Calls `add` with each row and what it adds, where that is more than nothing.
+fn weigh(weight: Weight, batch: &Batch, mut add: impl FnMut(usize, u64)) {
+    let mut of = |slot: Slot, each: &dyn Fn(ValueRef<'_>) -> u64| {
+        let column = crate::exec::column(batch, slot);
+        for (i, cell) in column.iter().enumerate() {
+            match each(cell) {
+                0 => {}
+                weight => add(i, weight),
+            }
+        }
+    };
+    match weight {
+        Weight::One => (0..batch.rows).for_each(|i| add(i, 1)),
+        Weight::Present(slot) => of(slot, &|cell| u64::from(!cell.is_null())),
+        Weight::True(slot) => of(slot, &|cell| u64::from(truth(cell))),
+        Weight::Number(slot) => of(slot, &|cell| match cell.operand() {
+            Some(Number::Int(n)) => u64::try_from(n).unwrap_or(0),
+            Some(Number::Float(x)) => x.ceil() as u64,
+            Some(Number::Big(digits)) if digits.starts_with('-') => 0,
+            Some(Number::Big(_)) => u64::MAX,
+            None => 0,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_is_no_less_than_its_groups() {
+        for (least, weights) in [(5, vec![2, 2, 1]), (1_000_000, vec![999_999, 1]), (1 << 40, vec![1 << 39, 1 << 39])] {
+            let mut sieve = Sieve::new(Reach { weight: Weight::One, least }, 4);
+            weights.iter().for_each(|w| sieve.add(7, *w));
+            assert!(sieve.counters[0] >= sieve.least, "{least}");
+        }
+        let mut sieve = Sieve::new(Reach { weight: Weight::One, least: 5 }, 4);
+        (0..4).for_each(|_| sieve.add(7, 1));
+        assert!(sieve.counters[0] < sieve.least);
+    }
+}

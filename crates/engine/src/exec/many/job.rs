@@ -1,0 +1,246 @@
+//! A plan's part of a pass: which rows it wants, and what is done with them on the way to its sink.
+
+use super::{Member, sink_at};
+use crate::exec::ctl::Ctl;
+use crate::exec::eval::eval;
+use crate::exec::group::sieve::Sieve;
+use crate::exec::shared::{Answers, Cond, Front, Rows as Chosen};
+use crate::exec::{Cx, Shared, Sink, steps};
+use crate::plan::reach::reach;
+use crate::plan::{Expr, Op, ParsePattern, Plan, Slot};
+use crate::source::Field;
+use crate::value::column::{Batch, Column, selected};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
+
+/// A plan's part of the pass.
+pub(super) struct Job<'a, 's> {
+    plan: &'a Plan,
+    pub cx: &'a Cx<'a>,
+    pub sieve: Option<&'s Sieve>,
+    sink_at: usize,
+    /// Columns of the scan the plan still reads once its rows are chosen: number, slot.
+    columns: Vec<(usize, Slot)>,
+    /// What the rows must fulfil.
+    chosen: Vec<Cond>,
+    /// The column of times whose first and last the plan wants to know.
+    edges: Option<usize>,
+    /// What is left to do with them before the sink.
+    steps: Vec<Step<'a>>,
+    pub shared: Shared,
+    /// `limit any`.
+    any: Option<u64>,
+}
+
+/// One step of a job.
+enum Step<'a> {
+    /// An op as it is.
+    Op(&'a Op),
+    /// A filter that may choose rows before everything else; none is left once the job is settled.
+    Filter(&'a Op, Cond),
+    /// A computed column that other plans want, too: its slot, its number, and how to compute it alone.
+    Column(Slot, usize, &'a Expr),
+}
+
+/// Columns of the scan by slot, where an expression in terms of them is known.
+type Known = HashMap<Slot, Expr>;
+
+impl<'a, 's> Job<'a, 's> {
+    pub fn new(member: Member<'a, 's>, want: &[Field], front: &mut Front) -> Job<'a, 's> {
+        let Member { plan, cx, sieve } = member;
+        let sink_at = sink_at(plan);
+        let mut known: Known =
+            plan.scan.fields.iter().map(|(field, slot)| (*slot, Expr::Slot(number(want, field)))).collect();
+        let (mut steps, mut edges) = (Vec::new(), None);
+        let mut same_rows = true;
+        for op in &plan.ops[..sink_at] {
+            match op {
+                // The pass sees to the time range, once for all.
+                Op::Range { .. } => {}
+                // All rows are seen, before any are chosen.
+                Op::Edges(time) => edges = known.get(time).and_then(|e| e.slots().first().copied()),
+                Op::Filter(e) if same_rows => {
+                    let parts = match e {
+                        Expr::And(all) => all.as_slice(),
+                        one => std::slice::from_ref(one),
+                    };
+                    let terms: Option<Vec<Expr>> = parts.iter().map(|p| in_terms(p, &known)).collect();
+                    match terms {
+                        Some(terms) => {
+                            let cond = Cond::And(terms.iter().map(|t| front.condition(t)).collect());
+                            steps.push(Step::Filter(op, cond));
+                        }
+                        None => steps.push(Step::Op(op)),
+                    }
+                }
+                Op::Extend(columns) if same_rows => {
+                    for (slot, e) in columns {
+                        match in_terms(e, &known) {
+                            Some(term) => {
+                                steps.push(Step::Column(*slot, front.column(&term), e));
+                                known.insert(*slot, term);
+                            }
+                            None => {
+                                steps.push(Step::Op(op));
+                                columns.iter().for_each(|(slot, _)| {
+                                    known.remove(slot);
+                                });
+                                break;
+                            }
+                        }
+                    }
+                }
+                _ => {
+                    same_rows &= keeps_rows(op);
+                    steps.push(Step::Op(op));
+                }
+            }
+        }
+        let any = match plan.ops.get(sink_at) {
+            Some(Op::Limit { rows, any: true }) => Some(*rows),
+            _ => None,
+        };
+        let (columns, chosen) = (Vec::new(), Vec::new());
+        Job { plan, cx, sieve, sink_at, columns, chosen, edges, steps, shared: Shared::default(), any }
+    }
+
+    /// `limit any` has what it asked for.
+    pub fn has_enough(&self) -> bool {
+        self.any.is_some_and(|n| self.shared.found.load(Ordering::Relaxed) >= n)
+    }
+
+    /// Where a worker gathers what it sees.
+    pub fn sink(&self, ctl: &'a Ctl) -> Sink<'a> {
+        let mut sink = Sink::for_op(self.plan.ops.get(self.sink_at), &self.shared, ctl);
+        if let (Sink::Group(table), None) = (&mut sink, self.sieve)
+            && let Some(reach) = reach(&self.plan.ops, self.sink_at)
+        {
+            table.demand(reach);
+        }
+        sink
+    }
+
+    /// The keys of the groups.
+    pub fn keys(&self) -> &'a [Slot] {
+        match self.plan.ops.get(self.sink_at) {
+            Some(Op::Group { keys, .. }) => keys,
+            _ => &[],
+        }
+    }
+
+    /// All jobs are there: says which filters choose rows, and which columns are then read. A condition that costs more
+    /// than look-ups, and that nobody else asks for, is left to the rows that the others leave.
+    pub fn settle(&mut self, want: &[Field], front: &Front) {
+        let is_cheap = |step: &Step<'_>| matches!(step, Step::Filter(_, cond) if !front.is_costly(cond));
+        let any_cheap = self.steps.iter().any(is_cheap);
+        let mut steps = Vec::new();
+        for step in std::mem::take(&mut self.steps) {
+            match step {
+                Step::Filter(op, cond) if any_cheap && front.is_costly(&cond) => steps.push(Step::Op(op)),
+                Step::Filter(_, cond) => self.chosen.push(cond),
+                other => steps.push(other),
+            }
+        }
+        self.steps = steps;
+        let read = self.reads();
+        let fields = self.plan.scan.fields.iter().filter(|(_, slot)| read.contains(slot));
+        self.columns = fields.map(|(field, slot)| (number(want, field), *slot)).collect();
+    }
+
+    /// The slots read behind the choice of rows.
+    fn reads(&self) -> BTreeSet<Slot> {
+        let mut read = BTreeSet::new();
+        for step in &self.steps {
+            match step {
+                Step::Op(op) | Step::Filter(op, _) => read.extend(op.reads()),
+                Step::Column(_, _, e) => read.extend(e.slots()),
+            }
+        }
+        for op in &self.plan.ops[self.sink_at..] {
+            read.extend(op.reads());
+            if matches!(op, Op::Group { .. }) {
+                return read;
+            }
+        }
+        read.extend(self.plan.shown.iter().map(|(_, slot)| *slot));
+        read
+    }
+
+    /// The plan's rows of a batch of the scan; nothing if there are none.
+    pub fn rows(&self, batch: &Batch, answers: &mut Answers<'_>, front: &Front) -> Option<Batch> {
+        if let Some(times) = self.edges.and_then(|at| batch.columns.get(at)) {
+            self.cx.edges.see(times);
+        }
+        let mut chosen = Chosen::All;
+        for cond in &self.chosen {
+            chosen = match chosen {
+                Chosen::None => return None,
+                rows => rows.and(answers.rows(cond, batch, self.cx)),
+            };
+        }
+        let kept = match chosen {
+            Chosen::None => return None,
+            Chosen::All => None,
+            Chosen::Some(mask) => Some(selected(&mask)),
+        };
+        let rows = kept.as_ref().map_or(batch.rows, Vec::len);
+        let mut columns = vec![Column::null(rows); self.plan.scan.slots];
+        for (number, slot) in &self.columns {
+            let column = &batch.columns[*number];
+            columns[*slot] = kept.as_ref().map_or_else(|| column.clone(), |kept| column.take(kept));
+        }
+        let positions = kept.as_ref().map_or_else(|| batch.positions.clone(), |kept| batch.positions.take(kept));
+        let mut mine = Batch { columns, rows, positions };
+        for (i, step) in self.steps.iter().enumerate() {
+            if mine.rows == 0 {
+                return None;
+            }
+            match step {
+                Step::Op(op) | Step::Filter(op, _) => {
+                    let next = match self.steps.get(i + 1) {
+                        Some(Step::Op(next)) => Some(*next),
+                        _ => None,
+                    };
+                    mine = steps::map(op, next, mine, self.cx);
+                }
+                // All rows are still there, or enough of them that one computation serves several plans.
+                Step::Column(slot, number, _)
+                    if mine.rows == rows && rows * 4 > batch.rows && front.is_wanted_twice(*number) =>
+                {
+                    let column = answers.column(*number, batch, self.cx);
+                    let column = kept.as_ref().map_or_else(|| column.clone(), |kept| column.take(kept));
+                    steps::put(&mut mine, *slot, column);
+                }
+                Step::Column(slot, _, e) => {
+                    let column = eval(e, &mine, self.cx);
+                    steps::put(&mut mine, *slot, column);
+                }
+            }
+        }
+        (mine.rows > 0).then_some(mine)
+    }
+}
+
+fn number(want: &[Field], field: &Field) -> usize {
+    want.iter().position(|f| f == field).unwrap_or(usize::MAX)
+}
+
+/// Whether an op leaves the rows as they are, so that what is known of them holds behind it.
+fn keeps_rows(op: &Op) -> bool {
+    match op {
+        Op::Parse { pattern, .. } => !matches!(pattern, ParsePattern::Regex { multi: true, .. }),
+        Op::Unnest { .. } => false,
+        _ => true,
+    }
+}
+
+/// An expression in terms of the scan's columns; nothing if it reads others, or the answer of a sub-query.
+fn in_terms(e: &Expr, known: &Known) -> Option<Expr> {
+    let mut possible = true;
+    e.visit(&mut |e| match e {
+        Expr::Slot(slot) => possible &= known.contains_key(slot),
+        Expr::InQuery(..) => possible = false,
+        _ => {}
+    });
+    possible.then(|| e.map_slots(&mut |slot| known[&slot].clone()))
+}
