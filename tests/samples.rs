@@ -156,3 +156,91 @@ fn other_logs() {
         assert_eq!(count(folder.join("nginxplus_status.jsonl.gz")), "500");
     }
 }
+
+/// Hunts over paths: exit status, the findings.
+fn hunt(paths: &[PathBuf]) -> (Option<i32>, Vec<Value>) {
+    let mut command = Command::cargo_bin("backsight").expect("the binary is built");
+    let output = command.args(["hunt", "--quiet", "--report", "jsonl"]).args(paths).output().expect("it runs");
+    let lines = String::from_utf8(output.stdout).expect("UTF-8");
+    let findings = lines.lines().map(|line| serde_json::from_str(line).expect("a finding")).collect();
+    (output.status.code(), findings)
+}
+
+#[test]
+fn findings_are_as_judged() {
+    let Some(folder) = sample("cloudtrail-invictus") else { return };
+    let judged =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cloudtrail-invictus.tsv"))
+            .expect("the judged findings");
+    let judged: Vec<&str> = judged
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.starts_with("level\t"))
+        .map(|line| line.rsplit_once('\t').expect("a verdict").0)
+        .collect();
+    let (status, findings) = hunt(&[folder.join("CloudTrail")]);
+    let text = |v: &Value| v.as_str().unwrap_or("-").to_string();
+    let found: Vec<String> = findings
+        .iter()
+        .map(|f| {
+            let count = f["count"].to_string();
+            let parts = [&f["level"], &f["rule"]["alias"], &f["outcome"]].map(text);
+            let rest = [&f["first_seen"], &f["last_seen"], &f["entity"]["value"]].map(text);
+            [parts.join("\t"), count, rest.join("\t")].join("\t")
+        })
+        .collect();
+    assert_eq!((status, found), (Some(0), judged.into_iter().map(String::from).collect()));
+}
+
+#[test]
+fn ordinary_visitors_are_no_attack() {
+    let Some(folder) = sample("web-apache-elastic") else { return };
+    let (status, findings) = hunt(&[folder.join("apache_combined.log.gz")]);
+    let grave: Vec<&Value> = findings.iter().filter(|f| f["level"] == "high" || f["level"] == "critical").collect();
+    assert_eq!((status, grave), (Some(0), Vec::new()));
+}
+
+/// All samples at once, hostile files among them: what cannot be read is named, and nothing stops the rest.
+#[test]
+fn a_folder_of_everything_is_hunted() {
+    let Some(folder) = sample("") else { return };
+    let mut command = Command::cargo_bin("backsight").expect("the binary is built");
+    let output = command.args(["hunt", "--report", "json"]).arg(folder).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "damaged files are among them: {said}");
+    assert!(!said.contains("panicked"), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    let findings = report["findings"].as_array().expect("a list");
+    assert!(findings.iter().any(|f| f["rule"]["alias"] == "CT-012"), "{} findings", findings.len());
+}
+
+/// How many of the events that somebody else has labelled are found, each hunted by itself. `BACKSIGHT_LABELS=1` prints the
+/// table of `queries/README.md`.
+#[test]
+fn labelled_events() {
+    if std::env::var_os("BACKSIGHT_LABELS").is_none() {
+        eprintln!("SKIPPED: BACKSIGHT_LABELS is not set");
+        return;
+    }
+    let Some(folder) = sample("panther-aws-events") else { return };
+    println!("| log | to be found | found | of them medium or worse | others | fire | of them medium or worse |");
+    println!("|---|---|---|---|---|---|---|");
+    for log in ["cloudtrail", "wafwebacl", "vpcdns", "guardduty", "vpcflow", "s3serveraccess", "alb"] {
+        let read = |kind: &str| std::fs::read_to_string(folder.join(format!("{log}.{kind}.jsonl"))).expect("events");
+        let (events, labels) = (read("events"), read("labels"));
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let mut table = [[0; 3]; 2];
+        for (event, label) in events.lines().zip(labels.lines()) {
+            let label: Value = serde_json::from_str(label).expect("a label");
+            let file = place.path().join("event.jsonl");
+            std::fs::write(&file, format!("{event}\n")).expect("a temporary file");
+            let (_, findings) = hunt(&[file]);
+            let grave = |f: &Value| !["informational", "low"].contains(&f["level"].as_str().unwrap_or_default());
+            let row = &mut table[usize::from(label["expected"] != true)];
+            row[0] += 1;
+            row[1] += usize::from(!findings.is_empty());
+            row[2] += usize::from(findings.iter().any(grave));
+        }
+        let [[events, found, grave], [others, fire, fire_grave]] = table;
+        println!("| {log} | {events} | {found} | {grave} | {others} | {fire} | {fire_grave} |");
+    }
+}
