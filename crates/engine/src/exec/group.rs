@@ -18,7 +18,7 @@ use crate::value::column::{Batch, Column};
 use hashbrown::HashTable;
 use key::{Entry, Part, push_cell};
 use kinds::{GroupKinds, note_kinds};
-use sieve::Count;
+use sieve::{Count, Over};
 use std::hash::{BuildHasher, Hasher};
 
 /// The groups one worker has seen.
@@ -41,6 +41,7 @@ pub(super) struct GroupTable<'a> {
     sorter: Option<Sorter<'a>>,
     /// What groups amount to, where that decides whether they are kept.
     count: Option<Count>,
+    over: Option<Over>,
     ctl: &'a Ctl,
 }
 
@@ -69,6 +70,7 @@ impl<'a> GroupTable<'a> {
             share: ctl.memory().share(),
             sorter: None,
             count: None,
+            over: None,
             ctl,
         };
         table.without_keys();
@@ -100,17 +102,18 @@ impl<'a> GroupTable<'a> {
             let columns: Vec<Column> = self.keys.iter().map(|slot| super::column(batch, *slot)).collect();
             self.intern(&columns, batch.rows, &mut groups);
         }
+        let left = self.left(batch, &mut groups);
+        let batch = left.as_ref().unwrap_or(batch);
         let n = self.len();
         for (call, state) in self.calls.iter().zip(&mut self.states) {
             let args: Vec<Column> = call.args.iter().map(|slot| super::column(batch, *slot)).collect();
             let times = call.time.map(|slot| super::column(batch, slot));
             state.update(&Input { args: &args, times: times.as_ref(), positions: &batch.positions }, &groups, n);
         }
-        let many = self.weigh(batch, &groups);
         self.groups = groups;
         // Merging makes everything anew while the old is still there.
         let room = self.share.set(2 * self.bytes());
-        if self.count.is_some() && (many || !room) {
+        if self.are_many() || self.count.is_some() && !room {
             self.pour();
             return Ok(());
         }
@@ -121,6 +124,7 @@ impl<'a> GroupTable<'a> {
     fn clear(&mut self) {
         (self.table, self.found, self.hashes) = (HashTable::new(), Part::default(), Vec::new());
         self.kinds = self.keys.iter().map(|_| GroupKinds::Same(None)).collect();
+        self.over.iter_mut().for_each(Over::clear);
     }
 
     /// Bytes of memory held, roughly.

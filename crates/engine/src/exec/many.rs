@@ -11,9 +11,11 @@ use crate::error::Error;
 use crate::exec::rows::Rows;
 use crate::exec::{Ctl, Outcome};
 use crate::func::Clock;
-use crate::plan::{Op, Plan};
+use crate::plan::ordered::Ordered;
+use crate::plan::{Op, Plan, Slot};
 use crate::source::{Catalog, Counters, Field, Flow, Scan, Source};
 use crate::value::column::Batch;
+use crate::when::When;
 use job::Job;
 use std::sync::atomic::Ordering;
 
@@ -85,7 +87,7 @@ pub fn run_all(
 /// The source's rows through all jobs up to their sinks: rows and number of the next op of each.
 ///
 /// Groups that are many and mostly too small to be kept are only counted, and the source is read once more for those that
-/// may be kept.
+/// may be kept; so it is for what is new after a time that is known at the end only.
 #[allow(clippy::type_complexity)]
 fn scan<'a>(
     plans: &[(&'a Plan, &'a Cx<'a>)],
@@ -93,14 +95,18 @@ fn scan<'a>(
 ) -> Result<Vec<Result<(Rows<'a>, usize), Error>>, Error> {
     let Some((plan, cx)) = plans.first() else { return Ok(Vec::new()) };
     let (source, ctl) = (opened(&plan.scan, catalog)?, cx.ctl);
-    let members: Vec<Member<'a, '_>> = plans.iter().map(|(plan, cx)| Member { plan, cx, sieve: None }).collect();
+    let first = |(plan, cx): &(&'a Plan, &'a Cx<'a>)| {
+        let part = if new_after(plan).is_some() { Part::Edges } else { Part::First };
+        Member { plan, cx, part }
+    };
+    let members: Vec<Member<'a, '_>> = plans.iter().map(first).collect();
     let mut gathered = pass(&members, &*source, &ctl.counters)?;
     let sieves: Vec<Option<Sieve>> = gathered.iter_mut().map(|sinks| sieve(sinks, ctl)).collect();
-    let again: Vec<usize> = (0..plans.len()).filter(|i| sieves[*i].is_some()).collect();
+    let again: Vec<usize> = (0..plans.len()).filter(|i| sieves[*i].is_some() || members[*i].is_wanted()).collect();
     if !again.is_empty() && !ctl.cancelled() {
         let mut share = ctl.memory().share();
         share.set(sieves.iter().flatten().map(Sieve::bytes).sum());
-        let member = |i: &usize| Member { sieve: sieves[*i].as_ref(), ..members[*i] };
+        let member = |i: &usize| Member { part: Part::Second(sieves[*i].as_ref()), ..members[*i] };
         // What the source holds was counted the first time.
         let second = pass(&again.iter().map(member).collect::<Vec<_>>(), &*source, &Counters::default())?;
         again.iter().zip(second).for_each(|(i, sinks)| gathered[*i] = sinks);
@@ -109,12 +115,45 @@ fn scan<'a>(
     Ok(plans.iter().zip(gathered).map(answer).collect())
 }
 
-/// A plan that takes part in a pass; if it is its second, only with the rows the sieve lets pass.
+/// A plan that takes part in a pass.
 #[derive(Clone, Copy)]
 struct Member<'a, 's> {
     plan: &'a Plan,
     cx: &'a Cx<'a>,
-    sieve: Option<&'s Sieve>,
+    part: Part<'s>,
+}
+
+/// What part a plan takes in a pass.
+#[derive(Clone, Copy)]
+enum Part<'s> {
+    /// It sees all rows, and may find that only a second pass answers it.
+    First,
+    /// It wants to know the first and the last time, without which it cannot tell whether any row matters.
+    Edges,
+    /// Its second pass; it sees the rows that the sieve lets pass.
+    Second(Option<&'s Sieve>),
+}
+
+impl Member<'_, '_> {
+    /// Now that the first and last time are known: whether there can be something new so late.
+    fn is_wanted(&self) -> bool {
+        let (Part::Edges, Some(when)) = (self.part, new_after(self.plan)) else { return false };
+        let edges = self.cx.edges.edges();
+        when.resolve(self.cx.clock.now, edges).zip(edges).is_some_and(|(after, (_, last))| after <= last)
+    }
+}
+
+/// The time from which on values count as new, where it depends on the first or last event: often all are before it.
+fn new_after(plan: &Plan) -> Option<When> {
+    let at = sink_at(plan);
+    let is_read = |slot: &Slot| plan.scan.fields.iter().any(|(_, s)| s == slot);
+    let sees = plan.ops[..at].iter().any(|op| matches!(op, Op::Edges(time) if is_read(time)));
+    match plan.ops.get(at..at + 2) {
+        Some([Op::Group { .. }, Op::Ordered(Ordered::New { after: Some(when), .. })]) if sees && when.needs_edges() => {
+            Some(*when)
+        }
+        _ => None,
+    }
 }
 
 fn sink_at(plan: &Plan) -> usize {
@@ -133,8 +172,8 @@ fn sieve(sinks: &mut [Sink<'_>], ctl: &Ctl) -> Option<Sieve> {
 
 /// One pass over the source: the workers' sinks of each member.
 fn pass<'a>(members: &[Member<'a, '_>], source: &dyn Source, counters: &Counters) -> Result<Vec<Vec<Sink<'a>>>, Error> {
-    let Some(Member { plan, cx, sieve }) = members.first() else { return Ok(Vec::new()) };
-    let (ctl, again) = (cx.ctl, sieve.is_some());
+    let Some(Member { plan, cx, part }) = members.first() else { return Ok(Vec::new()) };
+    let (ctl, again) = (cx.ctl, matches!(part, Part::Second(_)));
     let mut want: Vec<Field> = Vec::new();
     for (field, _) in members.iter().flat_map(|m| &m.plan.scan.fields) {
         if !want.contains(field) {
@@ -180,7 +219,7 @@ fn pass<'a>(members: &[Member<'a, '_>], source: &dyn Source, counters: &Counters
                         continue;
                     }
                     let Some(mut rows) = job.rows(&batch, &mut answers, front) else { continue };
-                    if let Some(sieve) = job.sieve {
+                    if let Part::Second(Some(sieve)) = job.part {
                         let keep = sieve.passing(&rows, job.keys(), &mut answers.hashes);
                         rows = rows.filter(&keep);
                     }

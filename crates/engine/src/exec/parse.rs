@@ -3,12 +3,66 @@
 use crate::plan::ParsePattern;
 use crate::value::column::{Batch, Column, TextBuilder};
 use crate::value::{Kind, ValueRef, json};
+use foldhash::fast::RandomState;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// Adds the captured columns, one per slot of `outputs`. Rows that do not match are kept with nulls; with `multi`, a row
 /// is repeated for each match.
-pub(super) fn parse(batch: Batch, input: &Column, pattern: &ParsePattern, outputs: &[usize]) -> Batch {
-    let mut out = Captures { columns: outputs.iter().map(|_| TextBuilder::default()).collect(), rows: Vec::new() };
-    for i in 0..batch.rows {
+pub(super) fn parse(mut batch: Batch, input: &Column, pattern: &ParsePattern, outputs: &[usize]) -> Batch {
+    let multi = matches!(pattern, ParsePattern::Regex { multi: true, .. });
+    let different = if multi { None } else { different(input) };
+    let (rows, columns) = match &different {
+        Some((first, numbers)) => {
+            let (_, columns) = cut(&input.take(first), pattern, outputs.len());
+            (Vec::new(), columns.into_iter().map(|c| c.finish().take(numbers)).collect::<Vec<_>>())
+        }
+        None => {
+            let (rows, columns) = cut(input, pattern, outputs.len());
+            (rows, columns.into_iter().map(TextBuilder::finish).collect())
+        }
+    };
+    if multi {
+        batch = batch.take(&rows);
+    }
+    for (slot, column) in outputs.iter().zip(columns) {
+        super::steps::put(&mut batch, *slot, column);
+    }
+    batch
+}
+
+/// Rows after which it is judged whether texts repeat.
+const TRIAL: usize = 512;
+
+/// The first row of each different text, and for every row the number of its text among these; nothing if texts hardly
+/// repeat.
+fn different(input: &Column) -> Option<(Vec<u32>, Vec<u32>)> {
+    let (mut first, mut numbers) = (Vec::new(), Vec::with_capacity(input.len()));
+    let mut known: HashMap<(bool, Option<Cow<'_, [u8]>>), u32, RandomState> = HashMap::default();
+    for (i, cell) in input.iter().enumerate() {
+        if i == TRIAL && first.len() * 4 >= i * 3 {
+            return None;
+        }
+        let next = first.len() as u32;
+        // A list is not cut though a string of the same text is; null is not the empty text.
+        let number = *known.entry((cell.is_nested(), cell.text())).or_insert(next);
+        if number == next {
+            first.push(i as u32);
+        }
+        numbers.push(number);
+    }
+    (first.len() * 4 < input.len() * 3).then_some((first, numbers))
+}
+
+/// The input row of each output row, and the columns.
+fn cut(input: &Column, pattern: &ParsePattern, outputs: usize) -> (Vec<u32>, Vec<TextBuilder>) {
+    let mut out = Captures { columns: (0..outputs).map(|_| TextBuilder::default()).collect(), rows: Vec::new() };
+    // Where the groups of a match lie: memory for all rows.
+    let mut found = match pattern {
+        ParsePattern::Regex { regex, multi: false, .. } => Some(regex.capture_locations()),
+        _ => None,
+    };
+    for i in 0..input.len() {
         let value = input.get(i);
         let text = if value.is_nested() { None } else { value.text() };
         match (text, pattern) {
@@ -17,9 +71,16 @@ pub(super) fn parse(batch: Batch, input: &Column, pattern: &ParsePattern, output
                 Some(found) => out.row(i, found.into_iter().map(Some)),
                 None => out.miss(i),
             },
-            (Some(text), ParsePattern::Regex { regex, groups, multi }) => {
+            (Some(text), ParsePattern::Regex { regex, groups, .. }) => {
+                if let Some(found) = &mut found {
+                    match regex.captures_read(found, &text) {
+                        Some(_) => out.row(i, groups.iter().map(|g| found.get(*g).map(|(from, to)| &text[from..to]))),
+                        None => out.miss(i),
+                    }
+                    continue;
+                }
                 let mut any = false;
-                for captures in regex.captures_iter(&text).take(if *multi { usize::MAX } else { 1 }) {
+                for captures in regex.captures_iter(&text) {
                     any = true;
                     out.row(i, groups.iter().map(|g| captures.get(*g).map(|m| m.as_bytes())));
                 }
@@ -36,17 +97,11 @@ pub(super) fn parse(batch: Batch, input: &Column, pattern: &ParsePattern, output
             },
             (Some(text), ParsePattern::Csv) => {
                 let fields = csv(&text);
-                let wanted = outputs.len();
-                out.row(i, (0..wanted).map(|k| fields.get(k).map(Vec::as_slice)));
+                out.row(i, (0..outputs).map(|k| fields.get(k).map(Vec::as_slice)));
             }
         }
     }
-    let multi = matches!(pattern, ParsePattern::Regex { multi: true, .. });
-    let mut batch = if multi { batch.take(&out.rows) } else { batch };
-    for (slot, column) in outputs.iter().zip(out.columns) {
-        super::steps::put(&mut batch, *slot, column.finish());
-    }
-    batch
+    (out.rows, out.columns)
 }
 
 struct Captures {

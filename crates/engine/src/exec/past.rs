@@ -39,7 +39,7 @@ impl Seen {
     }
 
     /// Both; nothing without any time.
-    fn edges(&self) -> Option<(i64, i64)> {
+    pub(super) fn edges(&self) -> Option<(i64, i64)> {
         let (first, last) = (self.first.load(atomic::Ordering::Relaxed), self.last.load(atomic::Ordering::Relaxed));
         (first <= last).then_some((first, last))
     }

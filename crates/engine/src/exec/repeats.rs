@@ -4,10 +4,13 @@
 //! text twice. Where views hardly repeat, in a column that lies in the lines of a log, this is noticed and left.
 
 /// Texts remembered, by a part of their view: one of them a place.
-const PLACES: usize = 1 << 10;
+const PLACES: usize = 1 << 11;
 
-/// Questions after which it is judged whether to go on.
-const TRIAL: u32 = 256;
+/// Questions after which it is judged whether to go on: user agents repeat, but there are hundreds of them.
+const TRIAL: u32 = 1024;
+
+/// It pays if so many of the questions, as a fraction, need not be asked.
+const PAYS: u32 = 4;
 
 /// Answers to a question about the texts of one array.
 pub(super) struct Repeats {
@@ -26,11 +29,11 @@ impl Repeats {
     /// The answer for the text behind a view, asked for only if it is not known.
     #[inline]
     pub(super) fn get(&mut self, view: u128, ask: impl FnOnce() -> bool) -> bool {
-        if self.asked >= TRIAL && self.found < TRIAL / 2 {
+        if self.asked >= TRIAL && self.found < TRIAL / PAYS {
             return ask();
         }
         let mixed = ((view >> 64) as u64 ^ view as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let place = &mut self.known[(mixed >> 54) as usize % PLACES];
+        let place = &mut self.known[(mixed >> 53) as usize % PLACES];
         let known = place.0 == view;
         if self.asked < TRIAL {
             self.asked += 1;
@@ -49,7 +52,7 @@ mod tests {
 
     #[test]
     fn asks_once_while_it_pays() {
-        for (different, most) in [(3u128, 3), (5000, 5000)] {
+        for (different, most) in [(3u128, 3), (500, 2000), (5000, 5000)] {
             let (mut repeats, mut asked) = (Repeats::new(), 0);
             for i in 0..5000u128 {
                 let view = i % different;

@@ -122,6 +122,9 @@ impl Front {
     pub fn settle(&mut self) {
         for number in 0..self.leaves.len() {
             let Some(columns) = few_columns(&self.leaves[number].expr) else { continue };
+            if is_presence(&self.leaves[number].expr) {
+                continue;
+            }
             let at = self.words.iter().position(|w| w.columns == columns).unwrap_or_else(|| {
                 self.words.push(Lexicon { columns, leaves: Vec::new(), families: Vec::new() });
                 self.words.len() - 1
@@ -166,6 +169,11 @@ fn few_columns(e: &Expr) -> Option<Vec<Slot>> {
     slots.sort_unstable();
     slots.dedup();
     (1..=FEW).contains(&slots.len()).then_some(slots)
+}
+
+/// Whether a value is there: told without looking at it.
+fn is_presence(e: &Expr) -> bool {
+    matches!(e, Expr::Call(call) if call.function.name == "ispresent" && matches!(call.args.as_slice(), [Expr::Slot(_)]))
 }
 
 /// A text that two expressions share only if they mean the same.
@@ -355,7 +363,10 @@ impl<'f> Answers<'f> {
 
     fn is_looked_up(&self, cond: &Cond) -> bool {
         match cond {
-            Cond::Leaf(leaf) => self.front.leaves[*leaf].home.is_some(),
+            Cond::Leaf(leaf) => {
+                let leaf = &self.front.leaves[*leaf];
+                leaf.home.is_some() || is_presence(&leaf.expr)
+            }
             Cond::And(all) | Cond::Or(all) => all.iter().all(|c| self.is_looked_up(c)),
             Cond::Not(inner) => self.is_looked_up(inner),
         }

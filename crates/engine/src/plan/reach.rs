@@ -13,6 +13,15 @@ pub(crate) struct Reach {
     pub least: u64,
 }
 
+/// What a group must not amount to more than, to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ceiling {
+    /// What a row adds.
+    pub weight: Weight,
+    /// The greatest sum that passes.
+    pub most: u64,
+}
+
 /// What a row adds to its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weight {
@@ -28,20 +37,7 @@ pub(crate) enum Weight {
 
 /// The strictest demand that the filters behind a `stats` make on its groups; nothing if any group may be kept.
 pub(crate) fn reach(ops: &[Op], group: usize) -> Option<Reach> {
-    let Some(Op::Group { keys, aggs, .. }) = ops.get(group) else { return None };
-    if keys.is_empty() {
-        return None;
-    }
-    // Slots are written once, so that a filter behind a computed column still sees the group's own results.
-    let behind = ops[group + 1..].iter().take_while(|op| matches!(op, Op::Filter(_) | Op::Extend(_) | Op::Drop(_)));
-    let filters = behind.filter_map(|op| match op {
-        Op::Filter(Expr::And(all)) => Some(all.as_slice()),
-        Op::Filter(one) => Some(std::slice::from_ref(one)),
-        _ => None,
-    });
-    let demand = |e: &Expr| {
-        let (slot, op, bound) = bound(e)?;
-        let weight = weight(aggs.get(slot.checked_sub(keys.len())?)?)?;
+    let demand = |Demand { weight, op, bound, .. }: Demand| {
         let least = match (op, weight) {
             // A sum above 20 may be 20.5: at least 20 for whoever knows whole numbers only.
             (CompareOp::Ge | CompareOp::Eq, _) | (CompareOp::Gt, Weight::Number(_)) => bound,
@@ -50,10 +46,52 @@ pub(crate) fn reach(ops: &[Op], group: usize) -> Option<Reach> {
         };
         Some(Reach { weight, least })
     };
-    filters.flatten().filter_map(demand).filter(|r| r.least > 1).max_by_key(|r| match r.weight {
+    demands(ops, group).filter_map(demand).filter(|r| r.least > 1).max_by_key(|r| match r.weight {
         // Counts are told apart better than sums.
         Weight::Number(_) => (0, r.least),
         _ => (1, r.least),
+    })
+}
+
+/// The strictest limit that the filters behind a `stats` set to the number of its groups' rows.
+pub(crate) fn ceiling(ops: &[Op], group: usize) -> Option<Ceiling> {
+    let limit = |Demand { weight, op, bound, exact }: Demand| {
+        let limits = matches!(op, CompareOp::Lt | CompareOp::Le | CompareOp::Eq);
+        (exact && limits).then_some(Ceiling { weight, most: bound })
+    };
+    demands(ops, group).filter_map(limit).min_by_key(|c| c.most)
+}
+
+/// What a filter behind a `stats` demands of a result.
+struct Demand {
+    /// What a row adds to it.
+    weight: Weight,
+    /// It is neither more nor less than that, and more rows do not make it less.
+    exact: bool,
+    /// How it is compared.
+    op: CompareOp,
+    /// With what, without its fraction.
+    bound: u64,
+}
+
+/// The demands that all groups of a `stats` with keys must meet.
+fn demands(ops: &[Op], group: usize) -> impl Iterator<Item = Demand> {
+    let (keys, aggs): (&[Slot], &[AggCall]) = match ops.get(group) {
+        Some(Op::Group { keys, aggs, .. }) if !keys.is_empty() => (keys, aggs),
+        _ => (&[], &[]),
+    };
+    // Slots are written once, so that a filter behind a computed column still sees the group's own results.
+    let behind = ops.get(group + 1..).unwrap_or_default();
+    let behind = behind.iter().take_while(|op| matches!(op, Op::Filter(_) | Op::Extend(_) | Op::Drop(_)));
+    let filters = behind.filter_map(|op| match op {
+        Op::Filter(Expr::And(all)) => Some(all.as_slice()),
+        Op::Filter(one) => Some(std::slice::from_ref(one)),
+        _ => None,
+    });
+    filters.flatten().filter_map(|e| {
+        let (slot, op, bound) = bound(e)?;
+        let (weight, exact) = weight(aggs.get(slot.checked_sub(keys.len())?)?)?;
+        Some(Demand { weight, exact, op, bound })
     })
 }
 
@@ -73,15 +111,14 @@ fn bound(e: &Expr) -> Option<(Slot, CompareOp, u64)> {
     (1.0..1e15).contains(&bound).then_some((slot, op, bound as u64))
 }
 
-/// What a row adds at most to the result of an aggregate.
-fn weight(call: &AggCall) -> Option<Weight> {
+/// What a row adds at most to the result of an aggregate, and whether the result is a count of just that.
+fn weight(call: &AggCall) -> Option<(Weight, bool)> {
     match (call.aggregate.name, call.args.first()) {
-        ("count" | "count_over_time", None) => Some(Weight::One),
-        ("count" | "count_over_time" | "count_distinct" | "approx_count_distinct", Some(slot)) => {
-            Some(Weight::Present(*slot))
-        }
-        ("countIf", Some(slot)) => Some(Weight::True(*slot)),
-        ("sum", Some(slot)) => Some(Weight::Number(*slot)),
+        ("count" | "count_over_time", None) => Some((Weight::One, true)),
+        ("count" | "count_over_time", Some(slot)) => Some((Weight::Present(*slot), true)),
+        ("count_distinct" | "approx_count_distinct", Some(slot)) => Some((Weight::Present(*slot), false)),
+        ("countIf", Some(slot)) => Some((Weight::True(*slot), true)),
+        ("sum", Some(slot)) => Some((Weight::Number(*slot), false)),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@
 use super::{Decoder, Feed, Finding, State};
 use backsight_engine::error::Error;
 use backsight_engine::source::Weight;
-use flate2::{Crc, Decompress, FlushDecompress, Status};
+use flate2::{Decompress, FlushDecompress, Status};
 
 /// True for the first bytes of a gzip file.
 pub fn sniff(head: &[u8]) -> bool {
@@ -41,7 +41,9 @@ struct Gzip {
 pub(super) struct Member {
     start: usize,
     inflate: Decompress,
-    crc: Crc,
+    crc: crc32fast::Hasher,
+    /// Bytes so far, as the trailer counts them.
+    size: u32,
 }
 
 /// How inflating a stretch ended.
@@ -54,12 +56,12 @@ pub(super) enum Inflated {
 
 impl Member {
     pub(super) fn new(start: usize) -> Member {
-        Member { start, inflate: Decompress::new(false), crc: Crc::new() }
+        Member { start, inflate: Decompress::new(false), crc: crc32fast::Hasher::new(), size: 0 }
     }
 
     /// The checksum so far.
     pub(super) fn crc(&self) -> u32 {
-        self.crc.sum()
+        self.crc.clone().finalize()
     }
 
     /// Inflates from `at` into `out`: bytes written, and why it stopped. Moves `at`.
@@ -85,6 +87,7 @@ impl Member {
             }
         };
         self.crc.update(&out[..written]);
+        self.size = self.size.wrapping_add(written as u32);
         (written, end)
     }
 }
@@ -245,7 +248,7 @@ impl Gzip {
         match end {
             Inflated::Full => true,
             Inflated::EndOfInput => n > 512,
-            Inflated::EndOfStream => trailer(&mut self.feed, at).is_some_and(|t| t == (member.crc.sum(), n as u32)),
+            Inflated::EndOfStream => trailer(&mut self.feed, at).is_some_and(|t| t == (member.crc(), n as u32)),
             Inflated::Corrupt => false,
         }
     }
@@ -290,7 +293,7 @@ impl Gzip {
                     return (filled, State::Gap);
                 }
                 Inflated::EndOfStream => {
-                    let (crc, size) = (member.crc.sum(), member.crc.amount());
+                    let (crc, size) = (member.crc(), member.size);
                     self.member = None;
                     let Some(expected) = trailer(&mut self.feed, self.at) else {
                         self.note(findings, Weight::Damage, self.at, "truncated: the file ends within a gzip checksum");

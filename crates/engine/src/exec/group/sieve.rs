@@ -9,7 +9,7 @@ use super::{GroupTable, fresh};
 use crate::exec::ctl::Ctl;
 use crate::exec::hashes::{Hashes, key_hash};
 use crate::plan::Slot;
-use crate::plan::reach::{Reach, Weight};
+use crate::plan::reach::{Ceiling, Reach, Weight};
 use crate::value::ValueRef;
 use crate::value::column::Batch;
 use crate::value::compare::truth;
@@ -61,47 +61,70 @@ impl Sieve {
     }
 }
 
-/// What is known of the sizes of a table's groups.
+/// What groups must reach to be kept, and the counters once there are too many groups.
 pub(super) struct Count {
     reach: Reach,
-    /// Of each group, while there are few.
-    weights: Vec<u64>,
-    /// Of all, by hash, afterwards.
     sieve: Option<Sieve>,
 }
 
+/// Groups that have become too large to be kept: the rest of their rows need not be looked at.
+pub(super) struct Over {
+    ceiling: Ceiling,
+    /// Of each group, until it is too large.
+    weights: Vec<u64>,
+}
+
+impl Over {
+    pub fn clear(&mut self) {
+        self.weights.clear();
+    }
+}
+
 impl<'a> GroupTable<'a> {
+    /// Only groups that stay below so much will be kept.
+    pub fn limit(&mut self, ceiling: Ceiling) {
+        self.over = Some(Over { ceiling, weights: Vec::new() });
+    }
+
+    /// The rows of a batch whose groups may still be kept, and their groups; nothing if that is all.
+    pub(super) fn left(&mut self, batch: &Batch, groups: &mut Vec<u32>) -> Option<Batch> {
+        let n = self.len();
+        let Over { ceiling, weights } = self.over.as_mut()?;
+        weights.resize(n, 0);
+        let open = |i: &usize| weights[groups[*i] as usize] <= ceiling.most;
+        let rows: Vec<u32> = (0..batch.rows).filter(open).map(|i| i as u32).collect();
+        let left = (rows.len() < batch.rows).then(|| batch.take(&rows));
+        if left.is_some() {
+            *groups = rows.iter().map(|i| groups[*i as usize]).collect();
+        }
+        weigh(ceiling.weight, left.as_ref().unwrap_or(batch), |i, weight| weights[groups[i] as usize] += weight);
+        left
+    }
+
     /// Only groups that reach so much will be kept; where there are many, [`GroupTable::sieve`] says which can.
     pub fn demand(&mut self, reach: Reach) {
-        self.count = Some(Count { reach, weights: Vec::new(), sieve: None });
+        self.count = Some(Count { reach, sieve: None });
     }
 
     /// Counts the rows of a batch if groups are too many; false if they are to be grouped.
     pub(super) fn sift(&mut self, batch: &Batch, hashes: &mut Hashes) -> bool {
-        let Some(Count { reach, sieve: Some(sieve), .. }) = &mut self.count else { return false };
+        let Some(Count { reach, sieve: Some(sieve) }) = &mut self.count else { return false };
         let keys = hashes.keys(batch, self.keys);
         weigh(reach.weight, batch, |i, weight| sieve.add(keys[i], weight));
         true
     }
 
-    /// Takes note of what the rows of a batch add to their groups; true if these have become too many.
-    pub(super) fn weigh(&mut self, batch: &Batch, groups: &[u32]) -> bool {
-        let n = self.len();
-        let Some(count) = &mut self.count else { return false };
-        count.weights.resize(n, 0);
-        weigh(count.reach.weight, batch, |i, weight| {
-            let sum = &mut count.weights[groups[i] as usize];
-            *sum = sum.saturating_add(weight);
-        });
-        n > self.ctl.groups_kept()
+    /// Groups are too many to be built before it is known which are kept.
+    pub(super) fn are_many(&self) -> bool {
+        self.count.is_some() && self.len() > self.ctl.groups_kept()
     }
 
-    /// Forgets the groups but for what they amount to.
+    /// Forgets the groups. What they amount to is not known: the few there were may all be kept.
     pub(super) fn pour(&mut self) {
         let Some(count) = &mut self.count else { return };
         let mut sieve = Sieve::new(count.reach, self.ctl.memory().counter_bits());
-        for (group, weight) in std::mem::take(&mut count.weights).into_iter().enumerate() {
-            sieve.add(key_hash(self.found.key(group), self.ctl.seed()), weight);
+        for group in 0..self.found.starts.len() {
+            sieve.add(key_hash(self.found.key(group), self.ctl.seed()), count.reach.least);
         }
         self.share.set(sieve.bytes());
         count.sieve = Some(sieve);

@@ -1,12 +1,11 @@
 //! A plan's part of a pass: which rows it wants, and what is done with them on the way to its sink.
 
-use super::{Member, sink_at};
+use super::{Member, Part, sink_at};
 use crate::exec::ctl::Ctl;
 use crate::exec::eval::eval;
-use crate::exec::group::sieve::Sieve;
 use crate::exec::shared::{Answers, Cond, Front, Rows as Chosen};
 use crate::exec::{Cx, Shared, Sink, steps};
-use crate::plan::reach::reach;
+use crate::plan::reach::{ceiling, reach};
 use crate::plan::{Expr, Op, ParsePattern, Plan, Slot};
 use crate::source::Field;
 use crate::value::column::{Batch, Column, selected};
@@ -17,7 +16,7 @@ use std::sync::atomic::Ordering;
 pub(super) struct Job<'a, 's> {
     plan: &'a Plan,
     pub cx: &'a Cx<'a>,
-    pub sieve: Option<&'s Sieve>,
+    pub part: Part<'s>,
     sink_at: usize,
     /// Columns of the scan the plan still reads once its rows are chosen: number, slot.
     columns: Vec<(usize, Slot)>,
@@ -47,7 +46,7 @@ type Known = HashMap<Slot, Expr>;
 
 impl<'a, 's> Job<'a, 's> {
     pub fn new(member: Member<'a, 's>, want: &[Field], front: &mut Front) -> Job<'a, 's> {
-        let Member { plan, cx, sieve } = member;
+        let Member { plan, cx, part } = member;
         let sink_at = sink_at(plan);
         let mut known: Known =
             plan.scan.fields.iter().map(|(field, slot)| (*slot, Expr::Slot(number(want, field)))).collect();
@@ -101,7 +100,7 @@ impl<'a, 's> Job<'a, 's> {
             _ => None,
         };
         let (columns, chosen) = (Vec::new(), Vec::new());
-        Job { plan, cx, sieve, sink_at, columns, chosen, edges, steps, shared: Shared::default(), any }
+        Job { plan, cx, part, sink_at, columns, chosen, edges, steps, shared: Shared::default(), any }
     }
 
     /// `limit any` has what it asked for.
@@ -112,10 +111,13 @@ impl<'a, 's> Job<'a, 's> {
     /// Where a worker gathers what it sees.
     pub fn sink(&self, ctl: &'a Ctl) -> Sink<'a> {
         let mut sink = Sink::for_op(self.plan.ops.get(self.sink_at), &self.shared, ctl);
-        if let (Sink::Group(table), None) = (&mut sink, self.sieve)
-            && let Some(reach) = reach(&self.plan.ops, self.sink_at)
-        {
-            table.demand(reach);
+        if let Sink::Group(table) = &mut sink {
+            if let (Part::First, Some(reach)) = (self.part, reach(&self.plan.ops, self.sink_at)) {
+                table.demand(reach);
+            }
+            if let Some(ceiling) = ceiling(&self.plan.ops, self.sink_at) {
+                table.limit(ceiling);
+            }
         }
         sink
     }
@@ -170,6 +172,9 @@ impl<'a, 's> Job<'a, 's> {
     pub fn rows(&self, batch: &Batch, answers: &mut Answers<'_>, front: &Front) -> Option<Batch> {
         if let Some(times) = self.edges.and_then(|at| batch.columns.get(at)) {
             self.cx.edges.see(times);
+        }
+        if let Part::Edges = self.part {
+            return None;
         }
         let mut chosen = Chosen::All;
         for cond in &self.chosen {
