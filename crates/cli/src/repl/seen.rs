@@ -107,7 +107,7 @@ impl Seen {
 
 /// A segment as a query writes it: in backticks unless it is a plain word.
 fn name(key: &str) -> String {
-    if is_path(key) && !key.contains('.') { key.to_string() } else { format!("`{}`", key.replace('`', "")) }
+    if is_path(key) && !key.contains('.') { key.to_string() } else { format!("`{}`", key.replace('`', "``")) }
 }
 
 /// Whether a text is a field as a query names it.

@@ -89,7 +89,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn in_backticks(text: &str) -> String {
-    format!("`{text}`")
+    format!("`{}`", text.replace('`', "``"))
 }
 
 /// A name of a table, column, parameter or step.

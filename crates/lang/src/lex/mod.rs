@@ -7,9 +7,11 @@ mod context;
 pub(crate) mod literal;
 pub(crate) mod token;
 
-use nom::bytes::complete::{tag, take_till, take_while, take_while1};
+use nom::branch::alt;
+use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::character::complete::{char, satisfy};
 use nom::combinator::{opt, recognize};
+use nom::multi::many0_count;
 use nom::sequence::{delimited, pair, preceded};
 use nom::{IResult, Parser};
 
@@ -278,8 +280,16 @@ fn word(text: &str) -> IResult<&str, &str> {
 }
 
 fn quoted(text: &str) -> IResult<&str, &str> {
-    let name = delimited(char('`'), take_till(|c| "`\r\n".contains(c)), char('`'));
+    let plain = recognize(satisfy(|c| !"`\r\n".contains(c)));
+    let name = delimited(char('`'), many0_count(alt((plain, tag("``")))), char('`'));
     recognize(preceded(opt(tag("@")), name)).parse(text)
+}
+
+/// The text of a name token: without backticks around it, two in it for one.
+pub(crate) fn unquoted(token: &str) -> String {
+    let (at, name) = if token.starts_with("@`") { token.split_at(1) } else { ("", token) };
+    let inner = name.strip_prefix('`').map_or(name, |name| name.strip_suffix('`').unwrap_or(name));
+    format!("{at}{}", inner.replace("``", "`"))
 }
 
 fn param(text: &str) -> IResult<&str, &str> {

@@ -8,6 +8,7 @@ use nom::sequence::preceded;
 use super::input::{Found, Input, Label, word};
 use crate::ast::{GlobName, Name, Path, Segment, Text};
 use crate::leak;
+use crate::lex;
 use crate::lex::token::{RESERVED, RESERVED_IN_SORT, Sign, Token, TokenKind, is_one_of};
 use crate::span::Span;
 
@@ -20,7 +21,7 @@ pub(crate) fn is_reserved(input: Input<'_>) -> bool {
 
 /// The text of a name token without its backticks.
 pub(crate) fn unquoted<'a>(input: Input<'a>, token: &Token) -> String {
-    input.text(token).replace('`', "")
+    lex::unquoted(input.text(token))
 }
 
 /// A field: `a`, `a.b.0`, `a[0].b`, `` `a b`.c ``.

@@ -12,6 +12,7 @@ use super::operand::operand;
 use crate::ast::{BinaryOp, Expr, ExprKind, Item, Name, SortKey, StageKind, Stats};
 use crate::diag::Diagnostic;
 use crate::leak;
+use crate::lex;
 use crate::lex::token::{Sign, TokenKind};
 use crate::span::Span;
 
@@ -32,7 +33,7 @@ fn column_name(start: Input<'_>, after: Input<'_>) -> String {
             text.push(' ');
         }
         match token.kind {
-            TokenKind::Quoted => text.push_str(&start.text(token).replace('`', "")),
+            TokenKind::Quoted => text.push_str(&lex::unquoted(start.text(token))),
             _ => text.push_str(start.text(token)),
         }
         end = token.span.end;
