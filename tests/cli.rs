@@ -452,3 +452,20 @@ fn an_estimate_reads_nothing() {
     assert_eq!((run.status, run.out), (0, format!("bytes\n{}\n", EVENTS.len())));
     assert!(run.err.contains("0 records"), "{}", run.err);
 }
+
+/// `fields` lists what lines of text have, too: what their format is known for, and what a header names.
+#[test]
+fn fields_of_text() {
+    let place = Place::new();
+    let fixture =
+        |name: &str| fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)).expect("there");
+    place.write("alb.log", fixture("alb/access.log"));
+    place.write("t.csv", "time,ip,odd name\n2024-05-01T10:00:00Z,203.0.113.9,1\n2024-05-01T10:00:01Z,203.0.113.9,\n");
+    place.write("words.log", "some words\n");
+    let run = place.run(&["fields", "--format", "csv", "--csv-raw", "alb.log", "t.csv", "words.log"]);
+    let row = |start: &str| run.out.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
+    assert!(row("alb,client_ip,").starts_with("alb,client_ip,3,75.0,string,3,"), "{}", run.out);
+    assert!(row("csv,ip,").starts_with("csv,ip,2,100,string,1,203.0.113.9"), "{}", run.out);
+    assert!(row("csv,`odd name`,").starts_with("csv,`odd name`,"), "{}", run.out);
+    assert!(row("ndjson,@message,").ends_with(",text without fields,,"), "{}", run.out);
+}

@@ -255,6 +255,8 @@ fn options(reading: &ReadArgs) -> Result<backsight_io::Options, Error> {
         timestamp_field: reading.timestamp_field.as_ref().map(field).transpose()?,
         strict: reading.strict,
         expansion: reading.max_expansion.unwrap_or(defaults.expansion),
+        // Who sets a limit means it, but for what is small in any case.
+        expansion_floor: reading.max_expansion.map_or(defaults.expansion_floor, |_| 16 << 20),
         ..defaults
     })
 }

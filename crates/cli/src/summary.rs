@@ -192,6 +192,9 @@ const UNCLEAN: &[(&str, &str)] = &[
     ("not_json", "record not JSON"),
     ("unlike", "record unlike its log"),
     ("not_utf8", "record not UTF-8"),
+    ("repeated_keys", "record with a repeated key"),
+    ("half_surrogates", "record with half a surrogate pair"),
+    ("zeros", "record with a zero character"),
     ("no_timestamp", "row without timestamp"),
     ("out_of_range", "file outside the time range by its path"),
 ];

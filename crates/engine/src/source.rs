@@ -156,6 +156,12 @@ pub struct Counters {
     pub not_utf8: AtomicU64,
     /// Records that do not look like those of their log: kept as events with only `@message`.
     pub unlike: AtomicU64,
+    /// Records with an object that has a key twice: the last one counts.
+    pub repeated_keys: AtomicU64,
+    /// Records with half of a surrogate pair, which is read as U+FFFD.
+    pub half_surrogates: AtomicU64,
+    /// Records with a zero character, as such or as an escape.
+    pub zeros: AtomicU64,
     /// Rows without a readable `@timestamp`, where one was asked for.
     pub no_timestamp: AtomicU64,
     /// Bytes of input files that could not be read; where is in the notes.
@@ -198,6 +204,9 @@ pub const COUNTS: &[Count] = &[
     ("not_json", |c| &c.not_json),
     ("unlike", |c| &c.unlike),
     ("not_utf8", |c| &c.not_utf8),
+    ("repeated_keys", |c| &c.repeated_keys),
+    ("half_surrogates", |c| &c.half_surrogates),
+    ("zeros", |c| &c.zeros),
     ("no_timestamp", |c| &c.no_timestamp),
     ("lost", |c| &c.lost),
     ("out_of_range", |c| &c.out_of_range),

@@ -19,6 +19,9 @@ use std::time::SystemTime;
 /// Files from this size on are mapped. A smaller one costs less to read than its page faults.
 const MAP_FROM: u64 = 1 << 20;
 
+/// Of mapped files from this size on, memory is given back piece by piece.
+pub const RELEASE_FROM: usize = 64 << 20;
+
 /// The bytes of a pipe that are kept in memory; more go to a temporary file.
 const PIPE_IN_MEMORY: usize = 64 << 20;
 
@@ -144,6 +147,12 @@ impl Stored {
             Ok(now) => end.min(usize::try_from(now.len()).unwrap_or(usize::MAX).saturating_sub(*start)),
             Err(_) => 0,
         }
+    }
+
+    /// Gives back the memory of bytes that were read, if they are mapped; whoever looks at them again reads them again.
+    pub fn release(&self, range: std::ops::Range<usize>) {
+        let Some(bytes) = self.mapped.as_ref().and_then(|_| self.bytes.get(range)) else { return };
+        guard::release(bytes);
     }
 
     /// What happened to the file since it was opened, if anything; said once.

@@ -1,10 +1,11 @@
 //! Formats that keep whole columns, as queues of morsels.
 
 use crate::archive::Tap;
+use crate::codec::Finding;
 use crate::formats::{self, Format, Pass, Queue};
 use crate::parquet::{Origin, ParquetFile, Stretch};
-use crate::partitions;
-use crate::system;
+use crate::records::finding;
+use crate::{layouts, partitions, system};
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Flow, Morsel, Scan, Weight};
 use backsight_engine::value::column::Batch;
@@ -29,7 +30,15 @@ pub(crate) fn parquet<'a>(pass: Pass<'a>, data: Bytes) -> Result<Box<dyn Queue<'
     let stretches = file.stretches();
     // Which pages a query touches is not known here; by and by all of the file counts as consumed.
     let share = size / (stretches.len() as u64).max(1);
-    let times = system::times(pass.options, formats::with_fields(file.names()).map_or(&[], |f| f.times)).into();
+    if let Some((said, there)) = file.missing_rows() {
+        let why = format!("the footer says {said} rows, the groups it lists have {there}");
+        finding(&pass, &Finding { weight: Weight::Damage, offset: size, message: why, lost: 0 })?;
+    }
+    let format = formats::with_fields(file.names());
+    if let Some(format) = format {
+        pass.counters.taken_for(format.name, Some(layouts::parquet::FORMAT.name));
+    }
+    let times = system::times(pass.options, format.map_or(&[], |f| f.times)).into();
     let filled = file.archive().is_none().then(|| pass.clone());
     let queue = Box::new(Stretches { file: Arc::new(file), pass, times, rest: stretches.into_iter(), share });
     // The folders of an archive are ours and say nothing that its records do not.

@@ -53,12 +53,20 @@ pub fn sniff(head: &[u8]) -> Option<&'static Container> {
     CONTAINERS.iter().find(|c| (c.sniff)(head))
 }
 
+/// The kind of archive that ends like this: its start may be damaged, or something else stand before it.
+pub(crate) fn sniff_end(body: &Body) -> Option<&'static Container> {
+    let Body::Plain(stored) = body else { return None };
+    let len = stored.bytes().len();
+    let end = stored.bytes().get(len.checked_sub(zip::END_LEN)?..stored.check(len))?;
+    sniff(end).filter(|_| zip::sniff(end))
+}
+
 /// One thing met in an archive.
 enum Member {
     /// A file.
     File { name: String, place: Range<usize>, method: Method },
     /// A file that cannot be read, or something that is no file.
-    Left { name: String, weight: Weight, why: String },
+    Left { name: String, weight: Weight, why: String, lost: u64 },
     /// Something about the archive itself.
     Finding(Finding),
 }
@@ -94,12 +102,13 @@ impl<'a> Parent<'a> {
         Some(pass)
     }
 
-    /// Notes that a member is left out.
-    fn leave(&self, name: &str, weight: Weight, why: &str) -> Result<(), Error> {
+    /// Notes that a member is left out, and so many bytes are lost with it.
+    fn leave(&self, name: &str, weight: Weight, why: &str, lost: u64) -> Result<(), Error> {
         let shown = self.pass.input.member_name(name);
         if weight == Weight::Damage && self.pass.options.strict {
             return Err(Error::Input { file: shown, offset: None, why: why.into() });
         }
+        Counters::add(&self.pass.counters.lost, lost);
         self.pass.note_on(shown, weight, None, why);
         Ok(())
     }
@@ -159,7 +168,7 @@ impl<'a> Members<'a> {
                     return Ok(None);
                 }
                 Some(Member::Finding(found)) => self.parent.found(&found)?,
-                Some(Member::Left { name, weight, why }) => self.parent.leave(&name, weight, &why)?,
+                Some(Member::Left { name, weight, why, lost }) => self.parent.leave(&name, weight, &why, lost)?,
                 Some(Member::File { name, place, method }) => {
                     let size = place.len() as u64;
                     let stored = Arc::new(self.stored.part(place));

@@ -3,13 +3,14 @@
 //! A directory is walked in order of names; what is left out on the way (hidden files, files that are clearly no logs,
 //! pipes, loops of links) is named in a note, never dropped silently. The same file reached twice is read once.
 
+use crate::archive;
+use crate::walk::{self, Met, What};
 use backsight_engine::error::Error;
 use backsight_engine::source::{Note, Weight};
 use globset::{GlobBuilder, GlobMatcher};
 use std::collections::HashMap;
 use std::fs::{FileType, Metadata};
 use std::path::{Path, PathBuf};
-use walkdir::{DirEntry, WalkDir};
 
 /// A file that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +119,11 @@ fn unwanted(name: &str) -> Option<&'static str> {
         .then_some("not a log by its name")
 }
 
+/// The same, and whether it holds for directories too.
+fn by_name(name: &str) -> Option<(&'static str, bool)> {
+    unwanted(name).map(|why| (why, why == "hidden"))
+}
+
 /// Why a member of an archive is left out, going by its path.
 pub(crate) fn unwanted_path(path: &str) -> Option<&'static str> {
     let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -149,19 +155,20 @@ fn is_pipe(_: FileType) -> bool {
     false
 }
 
+/// What the system knows a file by.
 #[cfg(unix)]
-type Identity = (u64, u64);
+pub(crate) type Identity = (u64, u64);
 #[cfg(not(unix))]
-type Identity = PathBuf;
+pub(crate) type Identity = PathBuf;
 
 #[cfg(unix)]
-fn identity(_: &Path, metadata: &Metadata) -> Option<Identity> {
+pub(crate) fn identity(_: &Path, metadata: &Metadata) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
     Some((metadata.dev(), metadata.ino()))
 }
 
 #[cfg(not(unix))]
-fn identity(path: &Path, _: &Metadata) -> Option<Identity> {
+pub(crate) fn identity(path: &Path, _: &Metadata) -> Option<Identity> {
     path.canonicalize().ok()
 }
 
@@ -225,62 +232,22 @@ impl Search {
     }
 
     /// Finds all files under `from` that `wanted` takes; their stream names are relative to `base`.
-    fn walk(
-        &mut self,
-        from: &Path,
-        base: &Path,
-        root: &str,
-        mut wanted: impl FnMut(&Path) -> bool,
-    ) -> Result<(), Error> {
-        let mut entries = WalkDir::new(from).follow_links(true).sort_by_file_name().into_iter();
-        while let Some(entry) = entries.next() {
-            let entry: DirEntry = match entry {
-                Ok(entry) => entry,
-                Err(e) => {
-                    let path = e.path().unwrap_or(from).to_owned();
-                    match (e.loop_ancestor(), e.io_error()) {
-                        (Some(up), _) => {
-                            self.note(&path, Weight::Notice, format!("skipped: a link back to {}", up.display()));
-                        }
-                        (None, Some(error)) if path == from => return Err(input_error(from, reason(error))),
-                        (None, Some(error)) => {
-                            self.note(&path, Weight::Damage, format!("cannot be read: {}", reason(error)))
-                        }
-                        (None, None) => self.note(&path, Weight::Damage, "cannot be read"),
-                    }
-                    continue;
-                }
-            };
-            let path = entry.path();
-            // The manifest of an archive is part of it, not something left out.
-            if entry.file_type().is_file() && entry.file_name() == crate::archive::MANIFEST {
-                continue;
-            }
-            if entry.depth() > 0
-                && let Some(why) = unwanted(&entry.file_name().to_string_lossy())
-                && (entry.file_type().is_file() || why == "hidden")
-            {
-                if wanted(path) {
-                    self.note(path, Weight::Notice, format!("skipped: {why}"));
-                }
-                if entry.file_type().is_dir() {
-                    entries.skip_current_dir();
-                }
-                continue;
-            }
-            if entry.file_type().is_dir() || !wanted(path) {
-                continue;
-            }
-            if !entry.file_type().is_file() {
-                self.note(path, Weight::Notice, "skipped: not a regular file");
-                continue;
-            }
-            match entry.metadata() {
-                Ok(metadata) => {
+    fn walk(&mut self, from: &Path, base: &Path, root: &str, wanted: impl Fn(&Path) -> bool) -> Result<(), Error> {
+        let met = walk::walk(from, by_name).map_err(|error| input_error(from, reason(&error)))?;
+        for Met { path, what } in met {
+            let path = path.as_path();
+            match what {
+                // The manifest of an archive is part of it, not something left out.
+                What::File(_) | What::Unwanted(_) if path.file_name() == Some(archive::MANIFEST.as_ref()) => {}
+                What::Loop(up) => self.note(path, Weight::Notice, format!("skipped: a link back to {}", up.display())),
+                What::Fault(error) => self.note(path, Weight::Damage, format!("cannot be read: {}", reason(&error))),
+                _ if !wanted(path) => {}
+                What::Unwanted(why) => self.note(path, Weight::Notice, format!("skipped: {why}")),
+                What::Other => self.note(path, Weight::Notice, "skipped: not a regular file"),
+                What::File(metadata) => {
                     let below = path.strip_prefix(base).unwrap_or(path).to_string_lossy().into_owned();
                     self.file(path, root.to_owned(), below, &metadata);
                 }
-                Err(e) => self.note(path, Weight::Damage, format!("cannot be read: {e}")),
             }
         }
         Ok(())

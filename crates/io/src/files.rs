@@ -12,7 +12,7 @@ use crate::head::Head;
 pub use crate::input::Input;
 use crate::records::{Broken, Plain, Stream, finding, read_all};
 use crate::tally::{Counted, Tally};
-use crate::{columnar, dates, partitions};
+use crate::{claims, columnar, dates, partitions, text};
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Flow, Morsel, Morsels, Note, Scan, Source, Weight};
 use backsight_engine::value::column::{Batch, OFFSET_BITS};
@@ -110,14 +110,37 @@ impl Files {
     pub fn detect(&self, input: &Input) -> Result<Detected, Error> {
         let content = Content::open(input)?;
         let format = self.format.unwrap_or_else(|| formats::sniff(&content.head));
+        let at_end = container::sniff_end(&content.body);
         let table = match content.body {
             Body::Plain(stored) if matches!(format.reader, Reader::Whole(_)) => {
                 columnar::format(stored.bytes().clone())
             }
             _ => None,
         };
-        let container = container::sniff(&content.head);
+        let container = container::sniff(&content.head).or(at_end);
         Ok(Detected { format: table.unwrap_or(format), codec: content.codec, container })
+    }
+
+    /// The format of a file of records, and the fields its text may have: those the format is known for, and those its header
+    /// names. Of an archive whose members may be anything, those of every format of text.
+    pub(crate) fn fields_of_text(&self, input: &Arc<Input>) -> Result<Vec<(&'static str, Vec<String>)>, Error> {
+        let content = Content::open(input)?;
+        if self.format.is_none() && container::sniff(&content.head).is_some() {
+            return Ok(FORMATS.iter().map(|format| (format.name, fields_of(format, Vec::new()))).collect());
+        }
+        let format = self.format.unwrap_or_else(|| formats::sniff(&content.head));
+        let Reader::Records(open) = &format.reader else { return Ok(Vec::new()) };
+        let (scan, counters) = (Scan::default(), Counters::default());
+        let pass = Pass {
+            input: Arc::clone(input),
+            scan: &scan,
+            counters: Arc::new(Tally::new(&counters, input)),
+            options: &self.options,
+            memory: Arc::default(),
+            tap: None,
+        };
+        let names = open(&pass, &Head::new(&content.head)).names();
+        Ok(vec![(format.name, fields_of(format, names))])
     }
 
     /// Those of the files that are taken for one of these formats, numbered as they are here. Files that cannot be looked at
@@ -154,6 +177,25 @@ impl Source for Files {
     fn size(&self) -> Option<u64> {
         self.inputs.iter().map(|i| i.size).sum()
     }
+}
+
+/// Says so where a file is not what its name claims, unless all files are read as what was given.
+fn note_claim(pass: &Pass<'_>, codec: Option<&Codec>, container: Option<&Container>, is_parquet: bool) {
+    if pass.options.format.is_none()
+        && let Some(why) = claims::untrue(&pass.input.stream, codec, container, is_parquet)
+    {
+        pass.note(Weight::Notice, None, why);
+    }
+}
+
+/// The fields a format is known for, and more names that are none of those spelled otherwise.
+fn fields_of(format: &Format, more: Vec<String>) -> Vec<String> {
+    let mut fields: Vec<String> =
+        format.fields.iter().filter(|name| !name.starts_with('@')).map(|name| name.to_string()).collect();
+    let others = more.into_iter().filter(|name| !fields.iter().any(|field| text::same(field, name)));
+    let others: Vec<String> = others.collect();
+    fields.extend(others);
+    fields
 }
 
 /// The queue of one pass over all files.
@@ -320,7 +362,7 @@ impl Files {
         if head.is_empty() {
             return Ok(None);
         }
-        if let Some(container) = container::sniff(&head)
+        if let Some(container) = container::sniff(&head).or_else(|| container::sniff_end(&body))
             && self.format.is_none()
         {
             if pass.input.depth >= container::MAX_DEPTH {
@@ -329,6 +371,7 @@ impl Files {
                 return Ok(None);
             }
             pass.counters.taken_for(container.name, codec.map(|c| c.name));
+            note_claim(&pass, codec, Some(container), false);
             return Ok(Some((container::open(container, self, pass, head, body)?, true)));
         }
         let format = match (self.format, formats::no_log(&head)) {
@@ -346,13 +389,18 @@ impl Files {
                 });
             }
         };
-        pass.counters.taken_for(format.name, codec.map(|c| c.name));
+        note_claim(&pass, codec, None, matches!(format.reader, Reader::Whole(_)));
         let filled = pass.clone();
         let (queue, shared): Started<'a> = match (&format.reader, body) {
-            (Reader::Whole(open), Body::Plain(stored)) => (open(pass, stored.bytes().clone())?, true),
-            (Reader::Whole(open), Body::Decoded(decoder, state)) => {
-                let bytes = decode_all(&pass, decoder, head, state)?;
-                (open(pass, bytes.into())?, true)
+            (Reader::Whole(open), body) => {
+                let bytes = match body {
+                    Body::Plain(stored) => stored.bytes().clone(),
+                    Body::Decoded(decoder, state) => decode_all(&pass, decoder, head, state)?.into(),
+                };
+                let queue = open(pass, bytes);
+                // Whoever reads a table may know better what it holds.
+                filled.counters.taken_for(format.name, codec.map(|c| c.name));
+                (queue?, true)
             }
             (Reader::Records(open), Body::Plain(stored)) => {
                 let records = pass.tapped(format, open(&pass, &Head::new(&head))).into();
@@ -366,6 +414,7 @@ impl Files {
                 (Box::new(Stream::new(pass, records, decoder, (head, state), chunk)), shared)
             }
         };
+        filled.counters.taken_for(format.name, codec.map(|c| c.name));
         // Formats that are read whole see to this themselves.
         let queue = if let Reader::Whole(_) = format.reader { queue } else { partitions::fill(&filled, queue) };
         Ok(Some((queue, shared)))

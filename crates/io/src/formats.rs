@@ -224,6 +224,11 @@ pub trait Records: Send + Sync {
     /// Finds where records end; walks over the file once, from its first byte.
     fn splitter(&self) -> Box<dyn Splitter>;
 
+    /// Names of columns that the file gives itself, in a header; empty where it does not.
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Reads a chunk of whole records and gives rows to `out`, as [`Morsel::read`] does.
     fn read(&self, chunk: Chunk, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error>;
 

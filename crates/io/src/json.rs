@@ -12,6 +12,7 @@ mod index;
 mod layout;
 mod layouts;
 pub(crate) mod nesting;
+mod odd;
 mod reader;
 mod rows;
 mod simd;

@@ -35,6 +35,7 @@
 
 pub mod archive;
 pub mod bytes;
+mod claims;
 pub mod codec;
 mod columnar;
 pub mod container;
@@ -57,6 +58,7 @@ mod scratch;
 pub mod system;
 pub mod tally;
 mod text;
+mod walk;
 
 pub use files::{Files, Input, open};
 pub use formats::FORMATS;

@@ -5,12 +5,15 @@
 
 use crate::files::Files;
 use crate::formats::FORMATS;
+use crate::json::is_system;
 use backsight_engine::Ctl;
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Field, Flow, Morsels, Scan, Source};
-use backsight_engine::value::ValueRef;
 use backsight_engine::value::column::{Batch, OFFSET_BITS};
 use backsight_engine::value::json::{self, Cursor, Malformed, Raw, Shape};
+use backsight_engine::value::{Kind, ValueRef};
+use backsight_lang::ast::Segment;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::PoisonError;
@@ -20,6 +23,9 @@ pub const MOST_DISTINCT: usize = 1000;
 
 /// Fields of a format that are told apart. Data whose keys are values have any number.
 pub const MOST_FIELDS: usize = 10_000;
+
+/// Fields of text that are asked for. A header may name any number.
+const MOST_COLUMNS: usize = 1000;
 
 /// Examples kept of each field, and bytes of one.
 const EXAMPLES: usize = 3;
@@ -89,11 +95,13 @@ pub struct FileProfile {
 /// # Errors
 /// What stops any pass; [`Error::Cancelled`] where `ctl` was.
 pub fn profile(files: &Files, range: (Option<i64>, Option<i64>), ctl: &Ctl) -> Result<Profile, Error> {
-    let mut scan = Scan { want: vec![Field::Timestamp, Field::Message], ..Scan::default() };
-    scan.range = range;
+    let columns = Columns::of(files);
+    let names = columns.names.iter().map(|name| Segment::Name { text: name.clone(), quoted: true });
+    let want = [Field::Timestamp, Field::Message].into_iter().chain(names.map(|name| Field::Path(vec![name])));
+    let scan = Scan { want: want.collect(), range, ..Scan::default() };
     let morsels = Source::open(files, &scan, &ctl.counters)?;
     let work = || {
-        let mut worker = Worker { range, ..Worker::new(ctl) };
+        let mut worker = Worker { range, ..Worker::new(ctl, &columns) };
         worker.run(&*morsels).map(|()| worker)
     };
     let workers: Result<Vec<Worker<'_>>, Error> = std::thread::scope(|scope| {
@@ -134,9 +142,43 @@ fn widen(all: &mut (i64, i64), more: (i64, i64)) {
     *all = (all.0.min(more.0), all.1.max(more.1));
 }
 
+/// The fields that text is asked for: it does not say itself which it has.
+#[derive(Debug, Default)]
+struct Columns {
+    names: Vec<String>,
+    /// By format: places in `names`.
+    of: HashMap<&'static str, Vec<usize>>,
+}
+
+impl Columns {
+    /// Looks at the start of each file.
+    fn of(files: &Files) -> Columns {
+        let mut columns = Columns::default();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        // What cannot be read now is reported when it is read.
+        for (format, names) in files.inputs().iter().flat_map(|input| files.fields_of_text(input).unwrap_or_default()) {
+            for name in names {
+                if columns.names.len() >= MOST_COLUMNS && !places.contains_key(&name) {
+                    break;
+                }
+                let place = *places.entry(name).or_insert_with_key(|name| {
+                    columns.names.push(name.clone());
+                    columns.names.len() - 1
+                });
+                let of = columns.of.entry(format).or_default();
+                if !of.contains(&place) {
+                    of.push(place);
+                }
+            }
+        }
+        columns
+    }
+}
+
 /// What one thread has seen.
 struct Worker<'c> {
     ctl: &'c Ctl,
+    columns: &'c Columns,
     range: (Option<i64>, Option<i64>),
     trees: HashMap<&'static str, Tree>,
     /// First and last time by the number of the file.
@@ -147,9 +189,10 @@ struct Worker<'c> {
 }
 
 impl<'c> Worker<'c> {
-    fn new(ctl: &'c Ctl) -> Worker<'c> {
+    fn new(ctl: &'c Ctl, columns: &'c Columns) -> Worker<'c> {
         Worker {
             ctl,
+            columns,
             range: (None, None),
             trees: HashMap::new(),
             times: HashMap::new(),
@@ -190,10 +233,11 @@ impl<'c> Worker<'c> {
     }
 
     fn batch(&mut self, batch: &Batch) {
-        let [times, messages] = &batch.columns[..] else { return };
+        let [times, messages, cells @ ..] = &batch.columns[..] else { return };
         let file = batch.positions.base >> OFFSET_BITS;
         let format = self.format(file);
         let tree = self.trees.entry(format).or_default();
+        let columns = self.columns.of.get(format).map_or(&[][..], Vec::as_slice);
         let (start, end) = self.range;
         for row in 0..batch.rows {
             let time = times.get(row).timestamp();
@@ -209,7 +253,11 @@ impl<'c> Worker<'c> {
                     None => tree.times = Some((time, time)),
                 }
             }
-            tree.record(batch.positions.get(row), messages.get(row));
+            let position = batch.positions.get(row);
+            if !tree.record(position, messages.get(row)) {
+                let cells = columns.iter().map(|place| (&self.columns.names[*place], cells[*place].get(row)));
+                tree.text(position, cells);
+            }
         }
     }
 }
@@ -251,17 +299,32 @@ impl Default for Tree {
 }
 
 impl Tree {
-    fn record(&mut self, position: u64, message: ValueRef<'_>) {
+    /// Adds a record; false if it is no object.
+    fn record(&mut self, position: u64, message: ValueRef<'_>) -> bool {
         self.records += 1;
         self.keys = 0;
-        let Some(text) = message.text() else {
-            self.texts += 1;
-            return;
-        };
+        let Some(text) = message.text() else { return false };
         let is_object = json::whole(&text).is_ok_and(|raw| matches!(raw.shape, Shape::Map { .. }));
-        if !is_object || self.map(&mut Cursor::new(&text), 0, position).is_err() {
-            self.texts += 1;
+        is_object && self.map(&mut Cursor::new(&text), 0, position).is_ok()
+    }
+
+    /// Adds the fields of the last record, which is text.
+    fn text<'v>(&mut self, position: u64, cells: impl Iterator<Item = (&'v String, ValueRef<'v>)>) {
+        let mut guess = 0;
+        for (name, cell) in cells {
+            let Some((kind, text)) = cell.kind().zip(cell.text()) else { continue };
+            self.keys += 1;
+            let Some(child) = self.child(0, name.as_bytes(), &mut guess, (position, self.keys)) else { continue };
+            let kind = match kind {
+                Kind::Number | Kind::Float => 1,
+                Kind::Bool => 2,
+                Kind::Map => 3,
+                Kind::List => 4,
+                Kind::String | Kind::Time => 0,
+            };
+            self.count(child, kind, position, || Some(text));
         }
+        self.texts += u64::from(self.keys == 0);
     }
 
     fn map(&mut self, cursor: &mut Cursor<'_>, at: usize, position: u64) -> Result<(), Malformed> {
@@ -317,10 +380,6 @@ impl Tree {
     }
 
     fn value(&mut self, at: usize, value: &Raw<'_>, position: u64) {
-        let records = self.records;
-        let node = &mut self.nodes[at];
-        // A key that stands twice in a record is there once.
-        node.present += u64::from(std::mem::replace(&mut node.last, records) != records);
         let kind = match value.shape {
             Shape::String { .. } => 0,
             Shape::Number => 1,
@@ -329,10 +388,19 @@ impl Tree {
             Shape::List { .. } => 4,
             Shape::Null => 5,
         };
+        self.count(at, kind, position, || value.canonical().map(|(_, text)| text));
+    }
+
+    /// Counts a value of a kind, by its place in [`KINDS`].
+    fn count<'t>(&mut self, at: usize, kind: usize, position: u64, text: impl FnOnce() -> Option<Cow<'t, [u8]>>) {
+        let records = self.records;
+        let node = &mut self.nodes[at];
+        // A key that stands twice in a record is there once.
+        node.present += u64::from(std::mem::replace(&mut node.last, records) != records);
         node.kinds[kind] += 1;
         let wants_example = node.examples.len() < EXAMPLES;
         if (kind < 3 && node.distinct.len() <= MOST_DISTINCT) || (kind == 4 && wants_example) {
-            let Some((_, text)) = value.canonical() else { return };
+            let Some(text) = text() else { return };
             if kind < 3 {
                 let mut hasher = DefaultHasher::new();
                 text.hash(&mut hasher);
@@ -400,7 +468,10 @@ impl Tree {
         let children = self.nodes[at].children.iter();
         let mut children: Vec<_> = children
             .map(|child| {
-                let name = named(&String::from_utf8_lossy(&self.nodes[*child].key));
+                let key = &self.nodes[*child].key;
+                // What could be mistaken for a system field has one `@` more in queries.
+                let mark = if at == 0 && key.starts_with(b"@") && !is_system(key) { "@" } else { "" };
+                let name = named(&format!("{mark}{}", String::from_utf8_lossy(key)));
                 (*child, if path.is_empty() { name } else { format!("{path}.{name}") })
             })
             .collect();

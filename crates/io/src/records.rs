@@ -4,7 +4,7 @@
 //! worker that asks for the next piece while others read the last ones, or, where there are other files to share out,
 //! from front to back by the worker that takes the file.
 
-use crate::bytes::Stored;
+use crate::bytes::{RELEASE_FROM, Stored};
 use crate::codec::{Decoder, Finding, State};
 use crate::formats::{Chunk, Pass, Queue, Records, Splitter};
 use arrow::buffer::Buffer;
@@ -43,7 +43,13 @@ impl Morsel for Piece<'_> {
         }
         Counters::add(&self.pass.counters.bytes, self.chunk.data.len() as u64);
         Counters::add(&self.pass.counters.input_bytes, self.stored_bytes);
-        self.records.read(self.chunk, out)
+        let flow = self.records.read(self.chunk, out);
+        if let Some((stored, end)) = self.mapped
+            && stored.bytes().len() >= RELEASE_FROM
+        {
+            stored.release(end - self.stored_bytes as usize..end);
+        }
+        flow
     }
 }
 
@@ -111,9 +117,13 @@ impl<'a> Plain<'a> {
                     self.at += n;
                     break;
                 }
-                None => self.at = end,
+                None => {
+                    self.stored.release(self.at..end);
+                    self.at = end;
+                }
             }
         }
+        self.stored.release(start..self.at);
         too_long(&self.pass, start as u64, (self.at - start) as u64)
     }
 

@@ -206,7 +206,7 @@ fn name(path: &[Segment]) -> Cow<'_, str> {
 }
 
 /// True if both names have the same letters and digits, in either case.
-fn same(a: &str, b: &str) -> bool {
+pub(crate) fn same(a: &str, b: &str) -> bool {
     fn letters(name: &str) -> impl Iterator<Item = u8> + '_ {
         name.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase())
     }

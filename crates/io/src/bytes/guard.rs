@@ -59,6 +59,11 @@ impl Guard {
     }
 }
 
+/// Tells the system that these bytes of a map of a file are not needed in memory for now.
+pub(super) fn release(bytes: &[u8]) {
+    sys::release(bytes);
+}
+
 #[cfg(unix)]
 mod sys {
     use super::SLOTS;
@@ -83,6 +88,19 @@ mod sys {
                 libc::sigaction(libc::SIGBUS, &action, std::ptr::null_mut()) == 0
             }
         })
+    }
+
+    /// Lets go of the whole pages of these bytes, which lie in a map of a file.
+    pub(super) fn release(bytes: &[u8]) {
+        // SAFETY: reads what the system says about itself.
+        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+        let start = bytes.as_ptr().addr().next_multiple_of(page);
+        let end = (bytes.as_ptr().addr() + bytes.len()) & !(page - 1);
+        if start < end {
+            // SAFETY: the pages lie within a map of a file that is alive and only read. What is let go of is read from the
+            // file again when it is touched, and so looks the same; zeros that the handler put there stay zeros.
+            unsafe { libc::madvise(std::ptr::with_exposed_provenance_mut(start), end - start, libc::MADV_DONTNEED) };
+        }
     }
 
     /// Puts zeros where a guarded map has nothing any more. Any other fault ends the process as it would without us.
@@ -118,6 +136,9 @@ mod sys {
 
 #[cfg(not(unix))]
 mod sys {
+    /// Nothing is let go of.
+    pub(super) fn release(_: &[u8]) {}
+
     /// Nothing to guard against.
     pub(super) fn install() -> bool {
         false

@@ -1,7 +1,7 @@
 //! The compressed bytes a decoder reads: a stored file, or what another decoder gives.
 
 use super::{Decoder, Finding, State};
-use crate::bytes::Stored;
+use crate::bytes::{RELEASE_FROM, Stored};
 use backsight_engine::error::Error;
 use std::sync::Arc;
 
@@ -75,6 +75,9 @@ impl Feed {
         match &mut self.0 {
             Kind::Stored { stored, safe } => {
                 if at.saturating_add(need) > *safe || at >= *safe {
+                    if stored.bytes().len() >= RELEASE_FROM {
+                        stored.release(at.saturating_sub(BEHIND).saturating_sub(WINDOW)..at.saturating_sub(BEHIND));
+                    }
                     *safe = stored.check(at.saturating_add(need.max(WINDOW)));
                 }
                 &stored.bytes()[at.min(*safe)..(*safe).min(at.saturating_add(WINDOW.max(need)))]

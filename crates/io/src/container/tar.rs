@@ -156,6 +156,11 @@ impl Properties {
     }
 }
 
+/// Bytes lost with a member of that size that is left out.
+fn lost(weight: Weight, size: u64) -> u64 {
+    if weight == Weight::Damage { size } else { 0 }
+}
+
 /// The size with what fills the last block.
 fn padded(size: u64) -> u64 {
     size.checked_next_multiple_of(BLOCK as u64).unwrap_or(u64::MAX)
@@ -248,7 +253,7 @@ impl Iterator for Placed {
             }
             self.bytes.skip(padded(size) - size);
             self.ready.push(match left {
-                Some((weight, why)) => Member::Left { name, weight, why: why.into() },
+                Some((weight, why)) => Member::Left { name, weight, why: why.into(), lost: lost(weight, size) },
                 None => Member::File { name, place, method: Method::Plain },
             });
         }
@@ -431,7 +436,7 @@ impl<'a> Streamed<'a> {
             };
             self.end = Some(start.saturating_add(padded(size)));
             if let Some((weight, why)) = left {
-                self.parent.leave(&name, weight, why)?;
+                self.parent.leave(&name, weight, why, lost(weight, size))?;
                 continue;
             }
             let Some(pass) = self.parent.member(&name, Method::Plain, None) else { continue };

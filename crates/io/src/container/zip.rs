@@ -1,17 +1,19 @@
-//! zip archives, zip64 included, by their directory; by the headers of their members where that is missing.
+//! zip archives, zip64 included, by their directory; by the headers of their members where that is missing or damaged.
 //!
 //! Read by hand, because the usual library gives up an archive at its first flaw and keeps only one member a name.
 
 use super::{Iter, Member};
 use crate::bytes::Stored;
-use crate::codec::Finding;
+use crate::codec::{self, Finding};
 use crate::input::{Method, UNKNOWN};
 use backsight_engine::source::Weight;
 use memchr::memmem;
+use std::ops::Range;
 use std::sync::Arc;
 
 const LOCAL: &[u8] = b"PK\x03\x04";
 const ENTRY: &[u8] = b"PK\x01\x02";
+const DESCRIPTOR: &[u8] = b"PK\x07\x08";
 const END: &[u8] = b"PK\x05\x06";
 const END64: &[u8] = b"PK\x06\x06";
 const LOCATOR64: &[u8] = b"PK\x06\x07";
@@ -19,8 +21,11 @@ const LOCATOR64: &[u8] = b"PK\x06\x07";
 /// Bytes of these before what varies in length.
 const LOCAL_LEN: usize = 30;
 const ENTRY_LEN: usize = 46;
-const END_LEN: usize = 22;
+pub(super) const END_LEN: usize = 22;
 const LOCATOR64_LEN: usize = 20;
+
+/// Bytes of a path that a link may lead to.
+const LONGEST_LINK: u64 = 4096;
 
 /// True for the first bytes of a zip archive, an empty one included.
 pub(super) fn sniff(head: &[u8]) -> bool {
@@ -39,7 +44,8 @@ pub(super) fn open(stored: Arc<Stored>) -> (Iter, u64) {
             let offset = stored.bytes().len() as u64;
             let lost = Finding { weight: Weight::Damage, offset, message: message.into(), lost: 0 };
             let most = offset / LOCAL_LEN as u64;
-            (Box::new(std::iter::once(Member::Finding(lost)).chain(Headers { stored, at: 0 })), most)
+            let end = stored.bytes().len();
+            (Box::new(std::iter::once(Member::Finding(lost)).chain(Headers { stored, at: 0, end, passed: 0 })), most)
         }
     }
 }
@@ -76,7 +82,20 @@ struct Directory {
     /// What is to be added to offsets: an archive may stand behind something else.
     shift: usize,
     entries: u64,
-    left: u64,
+    /// Entries read so far.
+    read: u64,
+    /// Where members lie that were found.
+    places: Vec<Range<usize>>,
+    /// A member is not where the directory says, or not in it: those that nobody told of are searched for by their headers.
+    damaged: bool,
+    search: Option<Search>,
+}
+
+/// A search for members where the directory tells of none.
+struct Search {
+    headers: Headers,
+    /// Stretches to search in afterwards, last first.
+    gaps: Vec<Range<usize>>,
 }
 
 fn directory(stored: &Arc<Stored>) -> Option<Directory> {
@@ -107,7 +126,8 @@ fn directory(stored: &Arc<Stored>) -> Option<Directory> {
         () if starts(offset) => (offset, 0),
         () => return None,
     };
-    Some(Directory { stored: Arc::clone(stored), at, end, shift, entries, left: entries })
+    let (stored, places) = (Arc::clone(stored), Vec::new());
+    Some(Directory { stored, at, end, shift, entries, read: 0, places, damaged: false, search: None })
 }
 
 impl Directory {
@@ -125,7 +145,7 @@ impl Directory {
         let extra_bytes = entry.get(ENTRY_LEN + name..ENTRY_LEN + name + extra)?;
         self.at += ENTRY_LEN + name + extra + comment;
         let mut head = Head {
-            name: String::from_utf8_lossy(name_bytes).into_owned(),
+            raw_name: name_bytes.to_vec(),
             flags: fields.two(8)?,
             method: fields.two(10)?,
             crc: fields.four(16)? as u32,
@@ -134,16 +154,60 @@ impl Directory {
         };
         let mut offset = fields.four(42)?;
         wide(extra_bytes, &mut [&mut head.size, &mut head.packed, &mut offset]);
-        // The type of a file, where the archive was made on Unix.
+        let start = usize::try_from(offset).ok().and_then(|n| n.checked_add(self.shift));
+        let (data, is_its) = start.and_then(|start| data(all, start, &head)).unzip();
+        if let (Some(start), Some(data)) = (start, data) {
+            let packed = usize::try_from(head.packed).unwrap_or(usize::MAX);
+            self.places.push(start..data.saturating_add(packed).min(all.len()));
+        }
+        self.read += 1;
+        self.damaged |= is_its != Some(true);
+        // The type of a file, where the archive was made on Unix. What a link leads to is a path; the others are empty.
         let kind = (fields.two(4)? >> 8 == 3).then_some(fields.four(38)? >> 28);
         match kind {
-            Some(0xa) => return Some(head.left(Weight::Notice, "skipped: a link")),
-            Some(0x1 | 0x2 | 0x6 | 0xc) => return Some(head.left(Weight::Notice, "skipped: not a regular file")),
+            Some(0xa) if head.size <= LONGEST_LINK => return Some(head.left(Weight::Notice, "skipped: a link")),
+            Some(0x1 | 0x2 | 0x6 | 0xc) if head.size == 0 => {
+                return Some(head.left(Weight::Notice, "skipped: not a regular file"));
+            }
             _ => {}
         }
-        let start = usize::try_from(offset).ok().and_then(|n| n.checked_add(self.shift));
-        let data = start.and_then(|start| data(all, start));
-        Some(head.member(data, all.len()))
+        Some(head.member(data, all))
+    }
+
+    /// The next member, as the directory has it.
+    fn listed(&mut self) -> Option<Member> {
+        while bytes(&self.stored).get(self.at..self.end).is_some_and(|rest| rest.starts_with(ENTRY)) {
+            match self.entry() {
+                Some(Member::File { name, place, .. }) if name.ends_with('/') && place.is_empty() => {}
+                Some(member) => return Some(member),
+                None => break,
+            }
+        }
+        self.at = self.end;
+        let said = std::mem::replace(&mut self.entries, self.read);
+        // The number has 16 bits, and not all who write archives with more members mind that.
+        if said == self.read || said == self.read & 0xffff {
+            return None;
+        }
+        self.damaged |= self.read < said;
+        let message = format!("the directory of the archive has {} members, not {said} as it should", self.read);
+        Some(Member::Finding(Finding { weight: Weight::Damage, offset: self.end as u64, message, lost: 0 }))
+    }
+
+    /// Stretches before the directory in which no member lies that it tells of, last first.
+    fn gaps(&mut self) -> Vec<Range<usize>> {
+        let mut places = std::mem::take(&mut self.places);
+        places.sort_unstable_by_key(|place| place.start);
+        let mut at = 0;
+        let mut gaps = Vec::new();
+        for place in places.into_iter().chain(std::iter::once(self.end..self.end)) {
+            if place.start >= at + LOCAL_LEN {
+                gaps.push(at..place.start);
+            }
+            at = at.max(place.end);
+        }
+        gaps.reverse();
+        gaps
     }
 }
 
@@ -151,30 +215,46 @@ impl Iterator for Directory {
     type Item = Member;
 
     fn next(&mut self) -> Option<Member> {
-        while self.left > 0 {
-            self.left -= 1;
-            match self.entry() {
-                // A directory.
-                Some(Member::File { name, place, .. }) if name.ends_with('/') && place.is_empty() => {}
-                Some(member) => return Some(member),
-                None => {
-                    let missing = std::mem::take(&mut self.left) + 1;
-                    let message = format!("the directory of the archive is damaged: {missing} members are not found");
-                    let offset = self.at as u64;
-                    return Some(Member::Finding(Finding { weight: Weight::Damage, offset, message, lost: 0 }));
-                }
-            }
+        if self.search.is_none()
+            && let Some(member) = self.listed()
+        {
+            return Some(member);
         }
-        None
+        if !self.damaged {
+            return None;
+        }
+        if self.search.is_none() {
+            let headers = Headers { stored: Arc::clone(&self.stored), at: 0, end: 0, passed: 0 };
+            self.search = Some(Search { headers, gaps: self.gaps() });
+        }
+        let search = self.search.as_mut()?;
+        loop {
+            if let Some(member) = search.headers.next() {
+                return Some(member);
+            }
+            let Some(gap) = search.gaps.pop() else {
+                let lost = std::mem::take(&mut search.headers.passed) as u64;
+                let message = format!("{lost} bytes of the archive are in no member that is found");
+                let found = Finding { weight: Weight::Notice, offset: self.end as u64, message, lost };
+                return (lost > 0).then_some(Member::Finding(found));
+            };
+            (search.headers.at, search.headers.end) = (gap.start, gap.end);
+        }
     }
 }
 
-/// Where the data of the member begins whose own header is at `start`.
-fn data(all: &[u8], start: usize) -> Option<usize> {
+/// Where the data of the member begins whose own header is at `start`, and whether that is surely its header; nothing if
+/// there is none, or plainly another's.
+fn data(all: &[u8], start: usize, head: &Head) -> Option<(usize, bool)> {
     let header = all.get(start..)?;
     let fields = Fields(header);
     header.starts_with(LOCAL).then_some(())?;
-    Some(start + LOCAL_LEN + fields.two(26)? as usize + fields.two(28)? as usize)
+    let name = fields.two(26)? as usize;
+    let same_name = header.get(LOCAL_LEN..LOCAL_LEN + name)? == head.raw_name;
+    // A name may be spelled in two ways; the checksum may stand behind the data only.
+    let same_sum = fields.two(6)? & 8 == 0 && fields.four(14)? == u64::from(head.crc);
+    let is_its = same_name || same_sum;
+    (is_its || name == head.raw_name.len()).then_some((start + LOCAL_LEN + name + fields.two(28)? as usize, is_its))
 }
 
 /// Takes the numbers that are too large for their places from the extra field: those whose place is full of ones.
@@ -197,7 +277,7 @@ fn wide(extra: &[u8], numbers: &mut [&mut u64]) {
 
 /// What the archive says about a member.
 struct Head {
-    name: String,
+    raw_name: Vec<u8>,
     flags: u64,
     method: u64,
     crc: u32,
@@ -209,28 +289,45 @@ struct Head {
 
 impl Head {
     fn left(self, weight: Weight, why: impl Into<String>) -> Member {
-        Member::Left { name: self.name, weight, why: why.into() }
+        let lost = if weight == Weight::Damage { self.packed } else { 0 };
+        Member::Left { name: self.name(), weight, why: why.into(), lost }
+    }
+
+    fn name(&self) -> String {
+        String::from_utf8_lossy(&self.raw_name).into_owned()
     }
 
     /// The member whose data begins at `data`.
-    fn member(self, data: Option<usize>, end: usize) -> Member {
+    fn member(self, data: Option<usize>, all: &[u8]) -> Member {
+        let end = all.len();
         if self.flags & 1 != 0 {
             return self.left(Weight::Damage, "is encrypted and cannot be read");
         }
         let Some(start) = data.filter(|start| *start <= end) else {
-            return self.left(Weight::Damage, "is not where the directory of the archive says");
+            // What is lost with it shows once all of the archive was searched for it.
+            return Member::Left {
+                name: self.name(),
+                weight: Weight::Damage,
+                why: "is not where the directory of the archive says".into(),
+                lost: 0,
+            };
         };
-        let packed = usize::try_from(self.packed).unwrap_or(usize::MAX).min(end - start);
+        let mut packed = usize::try_from(self.packed).unwrap_or(usize::MAX).min(end - start);
         let method = match self.method {
-            0 => Method::Stored { crc: self.crc, size: self.size },
+            0 if self.size == UNKNOWN => Method::Plain,
+            0 => {
+                // Both sizes are that of the file. If they differ, what lies behind the lesser may be another's.
+                packed = packed.min(usize::try_from(self.size).unwrap_or(usize::MAX));
+                Method::Stored { crc: self.crc, size: self.size.max(self.packed) }
+            }
             8 => Method::Deflated { crc: self.crc, size: self.size },
             // These compress to what is a file of its own.
-            12 | 93 | 95 => Method::Plain,
+            12 | 93 | 95 if codec::sniff(&all[start..]).is_some() || packed == 0 => Method::Plain,
             other => {
                 return self.left(Weight::Damage, format!("uses compression method {other}, which cannot be read"));
             }
         };
-        Member::File { name: self.name, place: start..start + packed, method }
+        Member::File { name: self.name(), place: start..start + packed, method }
     }
 }
 
@@ -238,19 +335,22 @@ impl Head {
 struct Headers {
     stored: Arc<Stored>,
     at: usize,
+    /// Where to stop.
+    end: usize,
+    /// Bytes that were passed over, in search of a member.
+    passed: usize,
 }
 
 impl Headers {
-    fn step(&mut self) -> Option<Member> {
+    /// The member whose header is at `start`; nothing if there is none.
+    fn member(&mut self, start: usize) -> Option<Member> {
         let all = bytes(&self.stored);
-        let start = self.at + memmem::find(all.get(self.at..)?, LOCAL)?;
-        self.at = start + LOCAL.len();
-        let fields = Fields(&all[start..]);
+        let all = &all[..self.end.min(all.len())];
+        let fields = Fields(all.get(start..)?);
         let (name, extra) = (fields.two(26)? as usize, fields.two(28)? as usize);
-        let name_bytes = all.get(start + LOCAL_LEN..start + LOCAL_LEN + name)?;
         let data = start + LOCAL_LEN + name + extra;
         let mut head = Head {
-            name: String::from_utf8_lossy(name_bytes).into_owned(),
+            raw_name: all.get(start + LOCAL_LEN..start + LOCAL_LEN + name)?.to_vec(),
             flags: fields.two(6)?,
             method: fields.two(8)?,
             crc: fields.four(14)? as u32,
@@ -258,18 +358,49 @@ impl Headers {
             size: fields.four(22)?,
         };
         wide(all.get(data.checked_sub(extra)?..data)?, &mut [&mut head.size, &mut head.packed]);
-        // Sizes that stand behind the data are not known here: the next member begins at the next header. Deflated data
-        // say themselves where they end.
-        if head.flags & 8 != 0 {
-            let rest = all.get(data..)?;
-            let next = [LOCAL, ENTRY].iter().filter_map(|magic| memmem::find(rest, magic)).min();
-            self.at = data + next.unwrap_or(rest.len());
-            head.packed = if head.method == 8 { rest.len() } else { next.unwrap_or(rest.len()) } as u64;
-            head.size = UNKNOWN;
+        let rest = all.get(data..)?;
+        let next = || {
+            let local = memmem::find(rest, LOCAL).unwrap_or(rest.len());
+            memmem::find(&rest[..local], ENTRY).unwrap_or(local)
+        };
+        if head.flags & 8 == 0 {
+            let packed = usize::try_from(head.packed).unwrap_or(usize::MAX);
+            let follows = rest.get(packed..).is_some_and(|behind| {
+                behind.is_empty() || [LOCAL, ENTRY, DESCRIPTOR].iter().any(|magic| behind.starts_with(magic))
+            });
+            // The size may be what is damaged: then only its own header says where the next member begins.
+            self.at = data + if follows { packed } else { next() };
         } else {
-            self.at = data.saturating_add(usize::try_from(head.packed).unwrap_or(usize::MAX)).max(self.at);
+            // Sizes that stand behind the data are not known here: the next member begins at the next header. Deflated
+            // data say themselves where they end.
+            let next = next();
+            self.at = data + next;
+            head.packed = if head.method == 8 { rest.len() } else { next } as u64;
+            head.size = UNKNOWN;
         }
-        Some(head.member(Some(data), all.len()))
+        Some(head.member(Some(data), all))
+    }
+
+    fn step(&mut self) -> Option<Member> {
+        loop {
+            let all = bytes(&self.stored);
+            let rest = all.get(self.at..self.end.min(all.len())).unwrap_or_default();
+            let hit = memmem::find(rest, LOCAL);
+            self.passed += hit.unwrap_or(rest.len());
+            let Some(hit) = hit else {
+                self.at = self.end;
+                return None;
+            };
+            let start = self.at + hit;
+            self.at = start;
+            match self.member(start) {
+                Some(member) => return Some(member),
+                None => {
+                    self.passed += LOCAL.len();
+                    self.at = start + LOCAL.len();
+                }
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::index::Escapes;
 use super::layout::{Bare, Layout, Pick};
+use super::odd::{Escaped, escaped};
 use super::rows::{Count, Rows, SLASHED, Times};
 use super::simd::{Loop, Simd};
 use crate::rows::{Cells, Side, view};
@@ -53,8 +54,10 @@ struct Match {
     tail: usize,
     /// There are bytes beyond ASCII.
     high: bool,
-    /// There are backslashes.
+    /// There are backslashes,
     slashed: bool,
+    /// and what they escape is odd.
+    escaped: Escaped,
 }
 
 impl Loop for Bet<'_> {
@@ -139,7 +142,8 @@ fn line<S: Simd>(simd: S, data: &[u8], at: usize, layout: &Layout, ends: &mut [u
     if slashes != 0 && !escapes_are_sound(&data[at..tail], layout) {
         return None;
     }
-    Some(Match { tail, high: high != 0, slashed: slashes != 0 })
+    let escaped = if slashes == 0 { Escaped::default() } else { escaped(&data[at..tail]) };
+    Some(Match { tail, high: high != 0, slashed: slashes != 0, escaped })
 }
 
 /// The end of the last value of a line that does not end in a quote: what stands before the last literal, which ends in
@@ -327,6 +331,11 @@ impl Bet<'_> {
         self.count.records += 1;
         if found.high && simdutf8::basic::from_utf8(&data[self.at..next]).is_err() {
             self.count.not_utf8 += 1;
+        }
+        self.count.repeated_keys += u64::from(self.layout.repeats);
+        if found.slashed {
+            self.count.half_surrogates += u64::from(found.escaped.half);
+            self.count.zeros += u64::from(found.escaped.zero);
         }
         let ends = &self.rows.ends[self.rows.ends_used..];
         let values = Values { data, at: self.at, ends, layout: self.layout, slashed: found.slashed };

@@ -5,8 +5,8 @@
 //! literals stand where its quotes say they must, and then it *is* those literals and values, so nothing is taken on
 //! trust: what matches is well-formed and has the same keys at the same places, and every path leads to the same value.
 
-use super::Plan;
 use super::wanted::{Leaf, MESSAGE, Tree, Want};
+use super::{Plan, odd};
 use backsight_engine::value::json::{Cursor, Malformed, Shape};
 
 /// Up to 32 bytes that are the same in every line: (part of) a literal.
@@ -95,6 +95,8 @@ pub(super) struct Layout {
     pub bare_last: bool,
     /// Lines end in CR LF.
     pub carriage_return: bool,
+    /// Some object has a key twice.
+    pub repeats: bool,
     /// One for each slot of the scan.
     pub picks: Vec<Pick>,
     /// Where the time is.
@@ -140,6 +142,7 @@ impl Layout {
             ends: Vec::new(),
             bare_last: false,
             carriage_return,
+            repeats: odd::repeats(text),
             picks: Vec::new(),
             time: Pick::Null,
         };

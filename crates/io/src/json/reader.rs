@@ -8,6 +8,7 @@ use super::bet::{Bet, Take, Values, room};
 use super::index::{Index, Indexing};
 use super::layout::Pick;
 use super::layouts::Layouts;
+use super::odd::{Escaped, Keys, escaped, repeats};
 use super::rows::{Count, ENDS, Rows, SLASHED, Times, UNKNOWN};
 use super::simd::{Level, dispatch};
 use super::skim::Skim;
@@ -53,6 +54,7 @@ pub(super) struct Reader<'r> {
     layouts: Layouts,
     /// Slots that a layout fills.
     slots: Vec<usize>,
+    keys: Keys,
     /// The filter, as long as it pays to read what it looks at first.
     filter: Option<Filter<'r>>,
     /// Lines without a needle need not be read.
@@ -128,6 +130,7 @@ impl<'r> Reader<'r> {
             count: Count::default(),
             layouts: Layouts::of(plan, pass.options.strict),
             slots: Vec::new(),
+            keys: Keys::default(),
             filter,
             // The plan may have been made for a pass that asks for more.
             skims: complete && !pass.options.strict && !pass.scan.needles.is_empty(),
@@ -304,6 +307,7 @@ impl<'r> Reader<'r> {
             self.rows.origins.push(UNKNOWN);
         }
         self.count.not_json += u64::from(matches!(read, Read::Text));
+        self.count_odd(text, &read, indexed);
         self.fill(data, line, &read, take, &ALONE);
         if matches!(read, Read::Record { .. }) && self.layouts.wants_another() {
             self.layouts.learn(text, line.end < feed, self.plan);
@@ -336,7 +340,25 @@ impl<'r> Reader<'r> {
         }
         let is_record = matches!(read, Read::Record { .. });
         self.count.not_json += u64::from(!is_record && around.lines.is_empty());
+        self.count_odd(text, &read, indexed);
         self.fill(data, line, &read, self.take(), around);
+    }
+
+    /// Counts what is odd in a record that was opened.
+    fn count_odd(&mut self, text: &[u8], read: &Read, indexed: bool) {
+        let escaped = match read {
+            Read::Record { .. } if indexed && !self.index.slashed => Escaped::default(),
+            Read::Record { .. } => escaped(text),
+            _ => Escaped { zero: memchr::memchr(0, text).is_some(), half: false },
+        };
+        let repeats = match read {
+            Read::Record { .. } if indexed => self.keys.repeat(text, &self.index.tokens),
+            Read::Record { .. } => repeats(text),
+            _ => false,
+        };
+        self.count.half_surrogates += u64::from(escaped.half);
+        self.count.zeros += u64::from(escaped.zero);
+        self.count.repeated_keys += u64::from(repeats);
     }
 
     /// Takes a record for one without looking at it, where nothing of it is wanted. False if something is.

@@ -105,6 +105,9 @@ pub(crate) struct Count {
     pub not_json: u64,
     pub not_utf8: u64,
     pub unlike: u64,
+    pub repeated_keys: u64,
+    pub half_surrogates: u64,
+    pub zeros: u64,
     pub no_timestamp: u64,
 }
 
@@ -116,6 +119,9 @@ impl Count {
             (&counters.not_json, self.not_json),
             (&counters.not_utf8, self.not_utf8),
             (&counters.unlike, self.unlike),
+            (&counters.repeated_keys, self.repeated_keys),
+            (&counters.half_surrogates, self.half_surrogates),
+            (&counters.zeros, self.zeros),
             (&counters.no_timestamp, self.no_timestamp),
         ] {
             if n > 0 {

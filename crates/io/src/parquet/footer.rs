@@ -30,6 +30,8 @@ pub(super) struct Footer {
     pub metadata: Arc<ParquetMetaData>,
     /// The schema as the file states it.
     pub schema: Arc<SchemaDescriptor>,
+    /// The rows it claims that the file has in all.
+    pub claimed: i64,
 }
 
 /// Finds and decodes the footer.
@@ -53,7 +55,8 @@ pub(super) fn read(data: &[u8]) -> Result<Footer, Damage> {
     let Some(rows) = rows.filter(|n| n >> OFFSET_BITS == 0) else {
         return Err(Damage::new("the footer claims more rows than can be"));
     };
-    Ok(Footer { metadata: Arc::new(with_rows(metadata, rows)), schema })
+    let claimed = metadata.file_metadata().num_rows();
+    Ok(Footer { metadata: Arc::new(with_rows(metadata, rows)), schema, claimed })
 }
 
 /// The metadata with that many rows in all: some writers leave a zero, and the decoders size their batches by it.

@@ -65,6 +65,8 @@ pub struct ParquetFile {
     /// As the file states it.
     schema: Arc<SchemaDescriptor>,
     columns: Vec<Node>,
+    /// Rows the footer claims.
+    claimed: i64,
     archive: Option<archive::Archive>,
 }
 
@@ -94,11 +96,11 @@ impl ParquetFile {
         let opened = guarded(|| {
             let footer = footer::read(&data)?;
             let (metadata, columns) = schema::columns(&footer)?;
-            Ok((metadata, columns, footer.schema))
+            Ok((metadata, columns, footer.schema, footer.claimed))
         });
         match opened {
-            Ok((metadata, columns, schema)) => {
-                let mut file = ParquetFile { data, origin, metadata, schema, columns, archive: None };
+            Ok((metadata, columns, schema, claimed)) => {
+                let mut file = ParquetFile { data, origin, metadata, schema, columns, claimed, archive: None };
                 file.archive = archive::Archive::of(&file);
                 Ok(file)
             }
@@ -109,6 +111,12 @@ impl ParquetFile {
     /// The names of its columns, of the outermost level.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.schema.root_schema().get_fields().iter().map(|field| field.name())
+    }
+
+    /// The rows the footer claims and those its groups have, where these are less.
+    pub(crate) fn missing_rows(&self) -> Option<(i64, i64)> {
+        let there = self.metadata.metadata().row_groups().iter().map(|group| group.num_rows()).sum();
+        (self.claimed > there).then_some((self.claimed, there))
     }
 
     /// All rows, in order, in pieces that can be read independently.

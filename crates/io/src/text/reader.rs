@@ -1,7 +1,7 @@
 //! Reads chunks of lines.
 
 use super::divide::{Span, table_record};
-use super::{Divide, Found, Header, Layout, Pick, VariantPlan};
+use super::{Divide, Found, Header, Layout, Names, Pick, VariantPlan};
 use crate::formats::{Chunk, Pass, Records, Splitter};
 use crate::json::{Count, Times};
 use crate::records::Lines;
@@ -124,6 +124,11 @@ impl Records for File<'_> {
         }
     }
 
+    fn names(&self) -> Vec<String> {
+        let by_header = self.layout.variants.iter().any(|v| matches!(v.tokens, Names::Header));
+        if by_header { self.seen.get(0).0.to_vec() } else { Vec::new() }
+    }
+
     fn read(&self, chunk: Chunk, out: Out<'_>) -> Result<Flow, Error> {
         let plan = self.plan(chunk.context);
         Reader::new(self, plan, chunk).read(out)
@@ -220,6 +225,8 @@ struct Reader<'r, 'a> {
     spans: Vec<Span>,
     last_time: Times,
     count: Count,
+    /// There are zero characters in the chunk.
+    has_zeros: bool,
 }
 
 impl<'r, 'a> Reader<'r, 'a> {
@@ -236,6 +243,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             spans: Vec::new(),
             last_time: Times::default(),
             count: Count::default(),
+            has_zeros: false,
         }
     }
 
@@ -248,6 +256,7 @@ impl<'r, 'a> Reader<'r, 'a> {
     fn lines(&mut self, out: Out<'_>) -> Result<Flow, Error> {
         let data = self.chunk.data.clone();
         let data = data.as_slice();
+        self.has_zeros = memchr::memchr(0, data).is_some();
         let table = self.file.table();
         let mut at = if self.chunk.offset == 0 && data.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let begin = at;
@@ -289,6 +298,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         if !line.is_ascii() && simdutf8::basic::from_utf8(line).is_err() {
             self.count.not_utf8 += 1;
         }
+        self.count.zeros += u64::from(self.has_zeros && memchr::memchr(0, line).is_some());
         self.offsets.push(start as u32);
         let plan = Arc::clone(&self.plan);
         let found = divide(&plan, line, &mut self.spans);

@@ -55,6 +55,27 @@ fn whole_files_and_chains_of_units() {
     }
 }
 
+/// Content decides, and a name that says otherwise is told of.
+#[test]
+fn names_that_lie() {
+    let plain = records(0, 20).into_bytes();
+    let folder = tempfile::tempdir().expect("a folder");
+    let endings = [("text", "json"), ("gzip", "gz"), ("zstd", "zst"), ("bzip2", "bz2"), ("xz", "xz"), ("lz4", "lz4")];
+    let contents = ALL.iter().map(|(name, compress)| (*name, compress(&plain))).chain([("text", plain.clone())]);
+    for (content, bytes) in contents {
+        for (kind, ending) in endings {
+            let path = folder.path().join(format!("a.{ending}"));
+            std::fs::write(&path, &bytes).expect("written");
+            let files = backsight_io::open(&[path], backsight_io::Options::default()).expect("a file");
+            let pass = super::read(&files, &super::scan(&["n"]));
+            assert!(numbers(&pass).into_iter().eq(0..20), "{content} called .{ending}");
+            assert_eq!(damages(&pass), []);
+            let told = pass.notes(Weight::Notice).iter().any(|n| n.message.contains("but its content is"));
+            assert_eq!(told, content != kind, "{content} called .{ending}");
+        }
+    }
+}
+
 #[test]
 fn any_in_any() {
     for (outer, compress) in ALL {

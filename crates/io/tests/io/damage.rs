@@ -116,6 +116,23 @@ fn any_flipped_bit_is_noticed_and_later_members_are_read() {
     }
 }
 
+/// Flips anywhere in a file of many members: what is not there is said to be lost.
+#[test]
+fn random_bits_of_many_members() {
+    let good: Vec<u8> = (0..30).flat_map(|i| gzip(records(i * 10, i * 10 + 10).as_bytes())).collect();
+    let mut bit = 0usize;
+    for flip in 0..500 {
+        bit = (bit + 0x9e37_79b9 + flip) % (good.len() * 8);
+        let mut bytes = good.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let pass = pass(&bytes);
+        let all = pass.column(0).into_iter().eq((0..300).map(|n| n.to_string()));
+        assert!(all || pass.error.is_some() || !damages(&pass).is_empty(), "bit {bit} went unnoticed");
+        let there = pass.column(0).iter().filter_map(|n| n.parse::<usize>().ok()).filter(|n| *n < 300).count();
+        assert!(bit < 32 || there >= 280, "bit {bit}: {there} rows of 300, from 29 whole members");
+    }
+}
+
 #[test]
 fn what_follows_the_last_member() {
     let good = gzip(records(0, 20).as_bytes());
