@@ -1,4 +1,6 @@
-//! What the targets share: a source of one event in memory.
+//! What the targets share: a source of one event in memory, and what readers of files must hold.
+
+pub mod readers;
 
 use backsight_engine::error::Error;
 use backsight_engine::plan::{CompileSettings, SourceRef};
