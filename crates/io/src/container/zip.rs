@@ -36,7 +36,9 @@ pub(super) fn sniff(head: &[u8]) -> bool {
 pub(super) fn open(stored: Arc<Stored>) -> (Iter, u64) {
     match directory(&stored) {
         Some(directory) => {
-            let most = directory.entries;
+            // The number of entries may be damaged, and has 16 bits in archives that have more.
+            let room = (directory.end - directory.at) / ENTRY_LEN;
+            let most = if room <= usize::from(u16::MAX) { directory.entries } else { room as u64 };
             (Box::new(directory), most)
         }
         None => {

@@ -326,15 +326,15 @@ fn members_have_names_and_fields() {
     assert_eq!(files.iter().map(|f| Counters::get(&f.counts.records)).collect::<Vec<_>>(), [0, 1, 1]);
 }
 
-/// Each bit of an archive flipped: what is not hit is read, and what is lost is said. Every bit if `BACKSIGHT_FAULTS` is set,
-/// else one of each byte.
+/// Bits of an archive flipped: what is not hit is read, and what is lost is said. Every bit if `BACKSIGHT_FAULTS` is set, else
+/// one of every third byte.
 #[test]
 fn any_flipped_bit_costs_one_member() {
     let [a, b, c] = [(0, 12), (12, 24), (24, 30)].map(|(from, to)| records(from, to).into_bytes());
     let all = std::env::var_os("BACKSIGHT_FAULTS").is_some();
     for special in [DEFLATED, Special::default(), Special { flags: 8, ..DEFLATED }] {
         let good = Zip::default().add("a", &a, special).add("b", &b, special).add("c", &c, special).finish();
-        let bits = (0..good.len() * 8).filter(|bit| all || bit % 8 == bit / 8 * 5 % 8);
+        let bits = (0..good.len() * 8).filter(|bit| all || bit % 24 == bit / 24 * 5 % 24);
         for (at, bit) in bits.map(|bit| (bit / 8, bit % 8)) {
             let mut bytes = good.clone();
             bytes[at] ^= 1 << bit;

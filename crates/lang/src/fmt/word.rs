@@ -118,7 +118,7 @@ pub(super) fn segments(segments: &[Segment]) -> String {
     segments
         .iter()
         .map(|segment| match segment {
-            Segment::Name { text, quoted: true } => format!(".`{text}`"),
+            Segment::Name { text, quoted: true } => format!(".{}", in_backticks(text)),
             Segment::Name { text, quoted: false } => format!(".{text}"),
             Segment::Index(index) => format!(".{index}"),
         })
