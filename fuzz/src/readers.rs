@@ -1,7 +1,7 @@
 //! What every reader must hold, whatever the bytes: no panic, and the same rows however the file is cut and however little
 //! of it is asked for.
 
-use backsight_engine::source::{Counters, Field, Flow, Scan, Source};
+use backsight_engine::source::{Counters, Field, Flow, Scan, Source, Weight};
 use backsight_io::{Options, open};
 use backsight_lang::ast::{Path, Segment};
 use backsight_lang::span::Span;
@@ -31,6 +31,8 @@ struct Pass {
     /// Bytes of the file that were read or passed over.
     consumed: u64,
     failed: bool,
+    /// Something could not be read: what is read of it all the same depends on how one goes about it.
+    damaged: bool,
 }
 
 fn field(name: &str) -> Field {
@@ -66,6 +68,7 @@ fn pass(path: &PathBuf, options: &Options, want: &[&str], needle: Option<&str>) 
             Ok(())
         })
         .is_err();
+    pass.damaged = counters.notes.lock().expect("no panic").iter().any(|note| note.weight == Weight::Damage);
     (pass.rows, pass.positions) = (rows, positions);
     pass.records = Counters::get(&counters.records);
     pass.consumed = Counters::get(&counters.input_bytes);
@@ -83,8 +86,10 @@ pub fn hold(format: Option<&str>, bytes: &[u8]) {
         ..Options::default()
     };
     let whole = pass(&path, &options, FIELDS, None);
-    if whole.failed {
-        // How much was read before is not promised.
+    if whole.failed || whole.damaged {
+        // The other ways have to end, too.
+        let _ = pass(&path, &Options { morsel: 64, ..options.clone() }, FIELDS, None);
+        let _ = pass(&path, &options, &[], None);
         return;
     }
     assert!(whole.positions.is_sorted(), "rows come in source order");

@@ -219,9 +219,13 @@ impl Framer {
     fn text(self, data: &[u8], at: usize) -> Piece {
         let listed = matches!(self.state, State::List | State::Records);
         let mut inside = Cursor::new(&data[at..]);
+        // A string that is none reaches to where that shows: what a piece is must not depend on what follows it.
         let skipped = match data[at] {
-            b'"' if listed && inside.string().is_ok() => inside.at(),
-            b'"' if listed && !data[at..].contains(&b'\n') => return Piece::Cut(at),
+            b'"' if listed => match inside.string() {
+                Ok(_) => inside.at(),
+                Err(fault) if at + fault.at < data.len() => fault.at,
+                Err(_) => return Piece::Cut(at),
+            },
             _ => 1,
         };
         let mut rest = data[at + skipped..].iter();

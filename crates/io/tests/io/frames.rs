@@ -298,3 +298,14 @@ fn sources_are_recognised_by_their_keys() {
         }
     }
 }
+
+/// What a broken string in a list is does not depend on what follows it, so that any cut gives the same.
+#[test]
+fn broken_strings_in_lists_are_the_same_in_any_cut() {
+    let input = b"[{\"a\n\"b\": \"2024\",\n \"\x01n\": 1,:0&:01Z\",\n x \"s\": \"\xc3\xbc\"\n }.\n]\n";
+    let read = |morsel| super::read_bytes(input, &["@message"], Options { morsel, ..Options::default() }).rows;
+    let whole = read(1 << 20);
+    for morsel in 1..80 {
+        assert_eq!(read(morsel), whole, "pieces of {morsel}");
+    }
+}
