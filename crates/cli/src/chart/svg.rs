@@ -88,7 +88,7 @@ pub(crate) fn bars(about: &str, all: &[Bar]) -> String {
     for (i, bar) in all.iter().enumerate() {
         let y = i as f64 * ROW;
         let width = (bar.value as f64 / most as f64 * (WIDTH - NAMES - 80.0)).max(2.0);
-        let label = escaped(&shortened(&bar.label, 42));
+        let label = escaped(&shortened(&bar.label, 38));
         let _ = write!(
             out,
             r#"<g><title>{}: {}</title><text class="name" x="{}" y="{:.1}" text-anchor="end">{label}</text><rect class="{}" x="{NAMES}" y="{:.1}" width="{width:.1}" height="{}"/><text class="axis" x="{:.1}" y="{:.1}">{}</text></g>"#,

@@ -207,18 +207,18 @@ fn entities(report: &Report) -> Markup {
                 h2 { "Entities" }
                 p.sub { "The score adds up the weights of the levels, times the number of different tactics." }
                 div.chart { (PreEscaped(svg::bars("Entities by score", &bars))) }
-                div.wide { table.sort {
+                div.wide { table.sort.cards {
                     thead { tr { (head("Score")) (head("Level")) (head("Entity")) (head("Rules")) (head("Tactics")) (head("First seen")) (head("Last seen")) } }
                     tbody { @for e in &report.entities {
                         @let rank = LEVELS.iter().position(|l| *l == e.level).unwrap_or(LEVELS.len());
                         tr {
-                            td.n data-v=(e.score) { (grouped(e.score)) }
+                            td.n data-v=(e.score) data-name="score" { (grouped(e.score)) }
                             td data-v=(rank) { span.level.(e.level) { (e.level) } }
                             td { span.kind { (e.entity.r#type) } " " b.who { (shown(e.entity.value.as_deref().unwrap_or(""))) } }
-                            td { (e.rules.join(" ")) }
-                            td { (e.tactics.join(", ").replace('_', " ")) }
-                            td.t { (readable(e.first_seen.as_deref())) }
-                            td.t { (readable(e.last_seen.as_deref())) }
+                            td data-name="rules" { @for rule in &e.rules { span.rule { (rule) } " " } }
+                            td data-name="tactics" { (e.tactics.join(", ").replace('_', " ")) }
+                            td.t data-name="first seen" { (readable(e.first_seen.as_deref())) }
+                            td.t data-name="last seen" { (readable(e.last_seen.as_deref())) }
                         }
                     } }
                 } }
@@ -266,7 +266,7 @@ fn gaps(report: &Report) -> Markup {
                 div.wide { table.sort {
                     thead { tr { (head("Gap")) (head("Source")) (head("What is missing")) (head("What to do")) (head("Blind rules")) } }
                     tbody { @for g in &report.gaps {
-                        tr { td { (g.id) } td { (g.source) } td { (shown(&g.message)) } td { (shown(&g.advice)) } td { (g.rules.join(" ")) } }
+                        tr { td { (g.id) } td { (g.source) } td { (shown(&g.message)) } td { (shown(&g.advice)) } td { @for rule in &g.rules { span.rule { (rule) } " " } } }
                     } }
                 } }
             }
