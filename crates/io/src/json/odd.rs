@@ -1,6 +1,7 @@
 //! What is odd in a record that is read all the same, and counted: keys that stand twice in one object, halves of surrogate
 //! pairs, zero characters.
 
+use super::index::Index;
 use backsight_engine::value::json::{Cursor, Malformed, decode};
 use memchr::memchr;
 use std::borrow::Cow;
@@ -49,13 +50,13 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// True if some object of a sound record has a key twice. `tokens` are those of its index.
-    pub(super) fn repeat(&mut self, text: &[u8], tokens: &[u32]) -> bool {
-        self.may_repeat(text, tokens) && repeats(text)
+    /// True if some object of a sound record has a key twice.
+    pub(super) fn repeat(&mut self, text: &[u8], index: &Index) -> bool {
+        self.may_repeat(text, &index.tokens, index.slashed) && repeats(text)
     }
 
     /// True if it may be so; false if surely not.
-    fn may_repeat(&mut self, text: &[u8], tokens: &[u32]) -> bool {
+    fn may_repeat(&mut self, text: &[u8], tokens: &[u32], slashed: bool) -> bool {
         let room = tokens.len().next_power_of_two().max(256);
         if self.seen.len() < room || self.record == u32::MAX {
             self.seen.clear();
@@ -83,7 +84,7 @@ impl Keys {
                         continue;
                     }
                     let key = &text[*first as usize + 1..*close as usize];
-                    if key.contains(&b'\\') {
+                    if slashed && memchr(b'\\', key).is_some() {
                         return true;
                     }
                     let hash = hash(key, self.around.last().copied().unwrap_or(0));
@@ -103,18 +104,35 @@ impl Keys {
     }
 }
 
-/// Spreads short texts well and fast; nothing depends on it but time.
+/// Spreads short texts well and fast; nothing depends on it but time. On CloudTrail, with it, keys are a tenth of all work;
+/// byte for byte they were a third.
 #[inline(always)]
 fn hash(key: &[u8], object: u32) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = u64::from(object).wrapping_add(key.len() as u64).wrapping_mul(ODD);
-    let mut chunks = key.chunks_exact(8);
-    for chunk in &mut chunks {
-        hash = (hash.rotate_left(5) ^ chunk.first_chunk().map_or(0, |c| u64::from_le_bytes(*c))).wrapping_mul(ODD);
+    let long = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let short = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
+    let mut word = u64::from(object) << 32 | key.len() as u64;
+    match key {
+        [] => {}
+        [first, .., last] if key.len() < 4 => {
+            word ^= u64::from(*first) << 16 | u64::from(*last) << 8 | u64::from(key[1])
+        }
+        [only] => word ^= u64::from(*only) << 16,
+        _ if key.len() < 8 => word ^= (short(key.first_chunk()) << 32 | short(key.last_chunk())).wrapping_mul(ODD),
+        _ => {
+            word ^= long(key.first_chunk()).wrapping_mul(ODD) ^ long(key.last_chunk()).rotate_left(29);
+            if key.len() > 16 {
+                for chunk in key[8..key.len() - 8].chunks(8) {
+                    let part = chunk
+                        .first_chunk()
+                        .map_or_else(|| long(key[key.len() - 16..].first_chunk()), |c| long(Some(c)));
+                    word = (word ^ part).wrapping_mul(ODD).rotate_left(31);
+                }
+            }
+        }
     }
-    let tail = chunks.remainder().iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
-    let hash = (hash.rotate_left(5) ^ tail).wrapping_mul(ODD);
-    hash ^ hash >> 29
+    let hash = word.wrapping_mul(ODD);
+    (hash ^ hash >> 32).wrapping_mul(ODD)
 }
 
 /// True if some object of a sound JSON text has a key twice.
@@ -156,7 +174,7 @@ fn value<'a>(cursor: &mut Cursor<'a>) -> Result<bool, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::index::{Index, Indexing};
+    use super::super::index::Indexing;
     use super::super::simd::{Level, dispatch};
     use super::*;
 
@@ -179,7 +197,7 @@ mod tests {
             let mut index = Index::default();
             let indexing = Indexing { data: text.as_bytes(), at: 0, index: &mut index };
             assert!(dispatch(Level::best(), indexing));
-            assert_eq!(keys.repeat(text.as_bytes(), &index.tokens), expected, "{text}");
+            assert_eq!(keys.repeat(text.as_bytes(), &index), expected, "{text}");
             assert_eq!(repeats(text.as_bytes()), expected, "{text}");
         }
     }

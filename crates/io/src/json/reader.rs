@@ -352,7 +352,7 @@ impl<'r> Reader<'r> {
             _ => Escaped { zero: memchr::memchr(0, text).is_some(), half: false },
         };
         let repeats = match read {
-            Read::Record { .. } if indexed => self.keys.repeat(text, &self.index.tokens),
+            Read::Record { .. } if indexed => self.keys.repeat(text, &self.index),
             Read::Record { .. } => repeats(text),
             _ => false,
         };
