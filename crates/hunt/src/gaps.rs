@@ -106,6 +106,7 @@ pub fn gaps(outcome: &Outcome, groups: &[Group], rules: &[Rule]) -> Vec<Gap> {
         }
         out.extend(silences(&profile.name, &survey.counts));
     }
+    out.extend(skews(outcome, groups));
     out.sort_by(|a, b| (a.id, &a.source, &a.message).cmp(&(b.id, &b.source, &b.message)));
     out.dedup();
     out
@@ -178,9 +179,90 @@ fn silences(source: &str, counts: &[(i64, u64)]) -> Vec<Gap> {
     pauses.into_iter().take(MOST).map(gap).collect()
 }
 
+/// Half-hours that zones of two logs may lie apart.
+const FURTHEST: i64 = 28;
+/// The least likeness of two logs moved against each other, and the most as they stand, for the move to mean something.
+const ALIKE: f64 = 0.8;
+const UNLIKE: f64 = 0.3;
+
+/// Logs of the same traffic whose clocks or zones differ: their ups and downs agree once one is moved by half-hours.
+fn skews(outcome: &Outcome, groups: &[Group]) -> Vec<Gap> {
+    let named: Vec<(&str, &[(i64, u64)])> = groups
+        .iter()
+        .zip(&outcome.surveys)
+        .filter_map(|(group, survey)| Some((group.profile.as_ref()?.name.as_str(), survey.counts.as_slice())))
+        .filter(|(_, counts)| counts.len() >= STEADY)
+        .collect();
+    let mut out = Vec::new();
+    for (i, (one, a)) in named.iter().enumerate() {
+        for (other, b) in &named[i + 1..] {
+            let Some(minutes) = skew(a, b) else { continue };
+            let hours = minutes.unsigned_abs() as f64 / 60.0;
+            let side = if minutes > 0 { "ahead of" } else { "behind" };
+            out.push(Gap {
+                id: "GAP-004",
+                source: (*one).to_owned(),
+                message: format!("its times seem to be {hours} h {side} those of `{other}`"),
+                advice: "compare one request that both logs have; times of one of them may be local, or a clock wrong"
+                    .into(),
+                rules: Vec::new(),
+            });
+        }
+    }
+    out
+}
+
+/// Minutes the first log is ahead of the second, if they are alike only so.
+fn skew(a: &[(i64, u64)], b: &[(i64, u64)]) -> Option<i64> {
+    const HALF_HOUR: i64 = 1_800_000;
+    let moved = |k: i64| likeness(a, b, k * HALF_HOUR);
+    let (best, most) = (-FURTHEST..=FURTHEST)
+        .map(|k| (k, moved(k)))
+        .max_by(|x, y| x.1.total_cmp(&y.1).then(y.0.abs().cmp(&x.0.abs())))?;
+    (best != 0 && most >= ALIKE && moved(0) <= UNLIKE).then_some(best * 30)
+}
+
+/// The correlation of two logs, the first moved back by some milliseconds, over the steps that both cover; 0 where these
+/// are too few.
+fn likeness(a: &[(i64, u64)], b: &[(i64, u64)], by: i64) -> f64 {
+    let (Some(first), Some(last)) = (
+        a.first().zip(b.first()).map(|(x, y)| (x.0 - by).max(y.0)),
+        a.last().zip(b.last()).map(|(x, y)| (x.0 - by).min(y.0)),
+    ) else {
+        return 0.0;
+    };
+    let of =
+        |counts: &[(i64, u64)], t: i64| counts.binary_search_by_key(&t, |c| c.0).map_or(0.0, |i| counts[i].1 as f64);
+    let steps: Vec<(f64, f64)> = (first..=last).step_by(STEP as usize).map(|t| (of(a, t + by), of(b, t))).collect();
+    if steps.len() < STEADY {
+        return 0.0;
+    }
+    let n = steps.len() as f64;
+    let (mx, my) = (steps.iter().map(|s| s.0).sum::<f64>() / n, steps.iter().map(|s| s.1).sum::<f64>() / n);
+    let sum = |f: &dyn Fn(&(f64, f64)) -> f64| steps.iter().map(f).sum::<f64>();
+    let (xy, xx, yy) = (sum(&|s| (s.0 - mx) * (s.1 - my)), sum(&|s| (s.0 - mx).powi(2)), sum(&|s| (s.1 - my).powi(2)));
+    if xx == 0.0 || yy == 0.0 { 0.0 } else { xy / (xx * yy).sqrt() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Traffic with ups and downs, told by a clock that is some milliseconds ahead.
+    fn traffic(ahead: i64, times: u64) -> Vec<(i64, u64)> {
+        let level = |i: i64| ((i * i * 31 + i * 7) % 97) as u64 + 1;
+        (0..300).map(|i| (i * STEP + ahead, level(i) * times)).collect()
+    }
+
+    #[test]
+    fn clocks_that_differ() {
+        let hour = 3_600_000;
+        assert_eq!(skew(&traffic(2 * hour, 3), &traffic(0, 1)), Some(120));
+        assert_eq!(skew(&traffic(0, 1), &traffic(5 * hour + hour / 2, 2)), Some(-330));
+        assert_eq!(skew(&traffic(0, 1), &traffic(0, 5)), None, "the same clock");
+        let steady: Vec<(i64, u64)> = (0..300).map(|i| (i * STEP, 10)).collect();
+        assert_eq!(skew(&steady, &traffic(0, 1)), None, "nothing to compare");
+    }
 
     #[test]
     fn a_silence_of_a_busy_log() {
