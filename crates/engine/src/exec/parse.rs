@@ -34,11 +34,14 @@ pub(super) fn parse(mut batch: Batch, input: &Column, pattern: &ParsePattern, ou
 /// Rows after which it is judged whether texts repeat.
 const TRIAL: usize = 512;
 
+/// What is cut alike: whether it is a list or map, and its text.
+type Known<'a> = (bool, Option<Cow<'a, [u8]>>);
+
 /// The first row of each different text, and for every row the number of its text among these; nothing if texts hardly
 /// repeat.
 fn different(input: &Column) -> Option<(Vec<u32>, Vec<u32>)> {
     let (mut first, mut numbers) = (Vec::new(), Vec::with_capacity(input.len()));
-    let mut known: HashMap<(bool, Option<Cow<'_, [u8]>>), u32, RandomState> = HashMap::default();
+    let mut known: HashMap<Known<'_>, u32, RandomState> = HashMap::default();
     for (i, cell) in input.iter().enumerate() {
         if i == TRIAL && first.len() * 4 >= i * 3 {
             return None;
