@@ -32,7 +32,7 @@ impl Bloom {
     /// Adds the value of that hash.
     #[inline]
     pub(crate) fn insert(&mut self, hash: u64) {
-        let block = ((hash >> 32) * self.blocks.len() as u64 >> 32) as usize;
+        let block = (((hash >> 32) * self.blocks.len() as u64) >> 32) as usize;
         for (word, salt) in self.blocks[block].iter_mut().zip(SALT) {
             *word |= 1 << ((hash as u32).wrapping_mul(salt) >> 27);
         }

@@ -62,7 +62,10 @@ pub(crate) fn records<'a>(
 
 /// The headers met so far, and their lines; the first is that of the start of the file.
 #[derive(Clone, Debug)]
-struct Seen(Arc<Mutex<Vec<(Header, Arc<[u8]>)>>>);
+struct Seen(Arc<Mutex<Vec<Met>>>);
+
+/// A header, and the line it was read from.
+type Met = (Header, Arc<[u8]>);
 
 impl Seen {
     /// The number of a header.
@@ -75,7 +78,7 @@ impl Seen {
         }) as u64
     }
 
-    fn get(&self, number: u64) -> (Header, Arc<[u8]>) {
+    fn get(&self, number: u64) -> Met {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen[(number as usize).min(seen.len() - 1)].clone()
     }
