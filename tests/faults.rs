@@ -531,7 +531,7 @@ fn what_is_no_file_is_named() {
     let _socket = std::os::unix::net::UnixListener::bind(at("socket")).expect("bound");
     let fifo = std::process::Command::new("mkfifo").arg(at("fifo")).status().is_ok_and(|s| s.success());
     std::fs::write(at("locked"), records(0..1)).expect("written");
-    std::fs::set_permissions(at("locked"), std::fs::Permissions::from_mode(0)).expect("locked");
+    std::fs::set_permissions(at("locked"), std::fs::Permissions::from_mode(0o000)).expect("locked");
     let locked = std::fs::File::open(at("locked")).is_err();
     let run = run(folder.path(), COUNT, &[]);
     let (answer, exit) = if locked { ("2,2,1", 3) } else { ("3,3,1", 3) };
