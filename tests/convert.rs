@@ -418,10 +418,7 @@ fn killed_runs_leave_nothing_and_are_resumed() {
     tree(folder.path(), 12, 1500);
     let run = |target: &str, more: &[&str]| {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin("backsight"));
-        command
-            .current_dir(folder.path())
-            .args(["convert", "in", "-o", target, "--part-size", "300K", "-q"])
-            .args(more);
+        command.current_dir(folder.path()).args(["convert", "in", "-o", target, "--part-size", "300K"]).args(more);
         command.stderr(Stdio::piped());
         command
     };
@@ -447,8 +444,12 @@ fn killed_runs_leave_nothing_and_are_resumed() {
         if target.exists() {
             assert!(parquet(&target) == whole, "kill {kill}: what is visible is not whole");
         } else {
+            let journal = std::fs::read_to_string(folder.path().join(".backsight-tmp-target/journal"));
+            let settled = journal.is_ok_and(|text| text.contains('\n'));
             let output = run("target", &["--resume"]).output().expect("runs");
-            assert!(output.status.success(), "kill {kill}: {}", String::from_utf8_lossy(&output.stderr));
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "kill {kill}: {said}");
+            assert_eq!(said.contains("taken over"), settled, "kill {kill}: {said}");
         }
         assert!(parquet(&target) == whole, "kill {kill}: resumed to something else");
         let left: Vec<_> =

@@ -23,6 +23,7 @@
 //! A chunk of records is taken apart ([`tap`], [`block`]), gathered into row groups ([`gather`]), made into columns
 //! ([`schema`], [`columns`], [`words`]) and written ([`chunk`], [`encode`], [`output`]), all by [`convert`].
 
+mod account;
 mod bits;
 mod block;
 mod bloom;
@@ -32,6 +33,7 @@ mod convert;
 mod encode;
 mod gather;
 mod ids;
+mod journal;
 mod layout;
 mod manifest;
 mod output;
@@ -41,6 +43,7 @@ mod schema;
 mod slot;
 mod tap;
 mod words;
+mod writing;
 
 pub use convert::{Converted, Settings, convert};
 pub(crate) use encode::{FACTS, FILTER_BYTES, PAGE_ROWS};

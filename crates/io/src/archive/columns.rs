@@ -142,7 +142,8 @@ impl<'s> Rows<'s> {
         let mut at = run.rows.start;
         while at < run.rows.end {
             let layout = block.rows[at].layout;
-            let same = block.rows[at..run.rows.end].iter().take_while(|row| row.layout == layout).count();
+            let end = run.rows.end.min(at + STRETCH);
+            let same = block.rows[at..end].iter().take_while(|row| row.layout == layout).count();
             if let Some(number) = layout.filter(|n| !block.layouts[*n as usize].is_text) {
                 let stretch = Stretch { block, rows: at..at + same, first: first + at - run.rows.start };
                 self.values(&stretch, number as usize, &fields[number as usize]);
@@ -273,6 +274,9 @@ fn made(mut words: Words, rows: usize) -> Made {
     words.end(rows);
     Made::Words(words)
 }
+
+/// Rows whose values are added together: their text stays in the cache while one column after the other is filled.
+const STRETCH: usize = 512;
 
 /// Neighbouring rows of a block with the same layout.
 struct Stretch<'b> {

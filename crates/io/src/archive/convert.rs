@@ -6,27 +6,26 @@
 //!
 //! A worker that is too far ahead of the order waits, so a few blocks and a few groups are all there is in memory.
 
+use super::account::{entry, manifest, publish, stored_sums};
 use super::block::{Block, Layouts};
-use super::encode::{self, Encoder, File, Group};
-use super::gather::{Form, Gatherer, Job, Partition, Place};
-use super::manifest::{FileEntry, InputEntry, Loss, MANIFEST, Manifest, Part, VERSION};
-use super::output::{Faults, Target, hex};
+use super::encode;
+use super::gather::{Form, Gatherer, Job, Partition};
+use super::journal::settled;
+use super::manifest::{Manifest, Part};
+use super::output::{Faults, Target};
 use super::tap::{self, Take, Tap, Tapped, WANT};
-use crate::bytes::io_error;
+use super::writing::{Done, Writing};
 use crate::files::{Files, Input};
 use crate::formats::{Pass, Records};
 use backsight_engine::Ctl;
 use backsight_engine::error::Error;
-use backsight_engine::source::{Flow, Morsels, Note, Scan, Weight};
+use backsight_engine::source::{Flow, Morsels, Scan};
 use backsight_engine::value::column::Batch;
-use sha2::{Digest, Sha256};
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::UNIX_EPOCH;
 
 /// How to convert.
 #[derive(Clone, Debug)]
@@ -91,12 +90,6 @@ pub struct Converted {
     pub resumed: usize,
 }
 
-/// Bytes of a file of an archive after which the next one is begun.
-const FILE_BYTES: u64 = 512 << 20;
-
-/// Name of the list of parts that are settled.
-const JOURNAL: &str = "journal";
-
 /// Converts files to an archive.
 ///
 /// # Errors
@@ -106,7 +99,7 @@ pub fn convert(files: &Files, settings: &Settings, ctl: &Ctl) -> Result<Converte
     let target = Target::claim(&settings.target, settings.force, settings.resume, settings.faults.clone())?;
     let parts = if settings.resume { settled(&target, files)? } else { Vec::new() };
     let resumed = parts.last().map_or(0, |p| p.next_input);
-    let pipeline = Pipeline::new(settings, target, parts);
+    let pipeline = Pipeline::new(settings, target, parts, files.inputs().first().map_or(1, |input| input.span));
     let result = pipeline.run(files, resumed, ctl);
     let mut state = pipeline.writing.into_inner().unwrap_or_else(PoisonError::into_inner);
     match result {
@@ -122,142 +115,6 @@ pub fn convert(files: &Files, settings: &Settings, ctl: &Ctl) -> Result<Converte
     let manifest = manifest(files, settings, state.parts, ctl);
     publish(state.target, settings, &manifest)?;
     Ok(Converted { manifest, resumed })
-}
-
-/// The parts an earlier run has settled, checked against the disk.
-fn settled(target: &Target, files: &Files) -> Result<Vec<Part>, Error> {
-    let text = std::fs::read_to_string(target.work().join(JOURNAL)).unwrap_or_default();
-    let mut parts: Vec<Part> = Vec::new();
-    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-        let Ok(part) = serde_json::from_str::<Part>(line) else { break };
-        let from = parts.last().map_or(0, |p| p.next_input);
-        let same = part.next_input <= files.inputs().len()
-            && part.inputs.iter().all(|entry| {
-                files.inputs()[from..part.next_input].iter().any(|input| {
-                    input.shown == entry.path && input.size == entry.size && modified(&input.path) == entry.modified
-                })
-            })
-            && part.files.iter().all(|file| {
-                sha256_of(&target.work().join(&file.path))
-                    .is_ok_and(|(sum, bytes)| sum == file.sha256 && bytes == file.bytes)
-            });
-        if !same {
-            break;
-        }
-        parts.push(part);
-    }
-    let mut known: Vec<&str> = parts.iter().flat_map(|p| p.files.iter().map(|f| f.path.as_str())).collect();
-    known.push(JOURNAL);
-    target.retain(&known)?;
-    // Parts that did not stand up are not to be found by the next run either.
-    std::fs::remove_file(target.work().join(JOURNAL)).ok();
-    for part in &parts {
-        target.append(JOURNAL, &line(part)?)?;
-    }
-    Ok(parts)
-}
-
-fn line(part: &Part) -> Result<String, Error> {
-    let text = serde_json::to_string(part).map_err(|e| Error::Bug(e.to_string()))?;
-    Ok(text + "\n")
-}
-
-fn manifest(files: &Files, settings: &Settings, parts: Vec<Part>, ctl: &Ctl) -> Manifest {
-    let notes: Vec<Note> = {
-        let mut notes = ctl.counters.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        notes.extend_from_slice(files.notes());
-        notes.sort();
-        notes.dedup();
-        notes
-    };
-    let loss = |note: &Note| Loss { path: note.file.clone(), offset: note.offset, why: note.message.clone() };
-    let mut inputs: Vec<InputEntry> = Vec::new();
-    let mut outputs = Vec::new();
-    let records = parts.last().map_or(0, |p| p.next_record);
-    for part in parts {
-        inputs.extend(part.inputs);
-        outputs.extend(part.files);
-    }
-    for entry in &mut inputs {
-        let of_it = |note: &&Note| note.file == entry.path && note.weight == Weight::Damage;
-        let losses: Vec<Loss> = notes.iter().filter(of_it).map(loss).collect();
-        if !losses.is_empty() {
-            entry.losses = losses;
-        }
-    }
-    let mut skipped: Vec<Loss> = Vec::new();
-    let is_input = |path: &str, inputs: &[InputEntry]| inputs.iter().any(|entry| entry.path == path);
-    for input in files.inputs() {
-        if input.size == Some(0) && !is_input(&input.shown, &inputs) {
-            let empty = hex(&Sha256::new().finalize());
-            inputs.push(InputEntry {
-                sha256_stored: Some(empty.clone()),
-                sha256: empty,
-                first: records,
-                ..entry(input, "", false)
-            });
-        }
-    }
-    skipped.extend(notes.iter().filter(|note| !is_input(&note.file, &inputs)).map(loss));
-    Manifest {
-        version: VERSION,
-        tool: concat!("backsight ", env!("CARGO_PKG_VERSION")).into(),
-        command: settings.command.clone(),
-        records,
-        inputs,
-        skipped,
-        files: outputs,
-    }
-}
-
-fn publish(target: Target, settings: &Settings, manifest: &Manifest) -> Result<(), Error> {
-    let text = serde_json::to_vec_pretty(manifest).map_err(|e| Error::Bug(e.to_string()))?;
-    let mut file = target.create(MANIFEST)?;
-    let write = |e| super::output::io_error(&settings.target, e);
-    file.write_all(&text).map_err(write)?;
-    file.finish().map_err(write)?;
-    if !settings.is_single() {
-        target.retain(&manifest.files.iter().map(|f| f.path.as_str()).chain([MANIFEST]).collect::<Vec<_>>())?;
-        return target.finish_folder();
-    }
-    let mut renames = vec![(MANIFEST, Manifest::beside(&settings.target))];
-    renames.extend(manifest.files.iter().map(|f| (f.path.as_str(), settings.target.clone())));
-    target.finish_files(&renames)
-}
-
-/// SHA-256 and size of a file.
-pub(crate) fn sha256_of(path: &Path) -> std::io::Result<(String, u64)> {
-    let mut file = std::fs::File::open(path)?;
-    let (mut hash, mut buffer, mut bytes) = (Sha256::new(), vec![0; 1 << 18], 0);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok((hex(&hash.finalize()), bytes)),
-            n => {
-                hash.update(&buffer[..n]);
-                bytes += n as u64;
-            }
-        }
-    }
-}
-
-/// Modification time of a file in milliseconds.
-pub(crate) fn modified(path: &Path) -> Option<i64> {
-    let time = std::fs::metadata(path).ok()?.modified().ok()?;
-    time.duration_since(UNIX_EPOCH).ok().map(|d| d.as_millis() as i64)
-}
-
-fn entry(input: &Input, format: &str, is_table: bool) -> InputEntry {
-    InputEntry {
-        is_table,
-        path: input.shown.clone(),
-        log: input.log.clone(),
-        stream: input.stream.clone(),
-        format: format.to_owned(),
-        size: input.size,
-        modified: input.size.and_then(|_| modified(&input.path)),
-        partitions: input.partitions.clone(),
-        ..InputEntry::default()
-    }
 }
 
 /// Everything workers share.
@@ -287,24 +144,6 @@ struct Gathering {
 struct Early {
     blocks: Vec<(Arc<Input>, &'static str, Block)>,
     ended: bool,
-}
-
-/// The order of what is written.
-struct Writing {
-    target: Target,
-    parts: Vec<Part>,
-    next: u64,
-    early: BTreeMap<u64, Done>,
-    open: HashMap<Place, File>,
-    /// Files of places so far, for their names.
-    begun: HashMap<Place, u32>,
-    closed: Vec<FileEntry>,
-}
-
-/// A job that is done.
-enum Done {
-    Group(Place, Arc<Encoder>, Group),
-    Part(Part),
 }
 
 thread_local! {
@@ -343,22 +182,14 @@ impl Tap for Listener<'_> {
 }
 
 impl<'s> Pipeline<'s> {
-    fn new(settings: &'s Settings, target: Target, parts: Vec<Part>) -> Pipeline<'s> {
-        let gatherer = Gatherer::new(settings.form(), &parts);
+    fn new(settings: &'s Settings, target: Target, parts: Vec<Part>, span: u64) -> Pipeline<'s> {
+        let gatherer = Gatherer::new(settings.form(), &parts, span);
         Pipeline {
             settings,
             layouts: Layouts::default(),
             gathering: Mutex::new(Gathering { gatherer, next: 0, early: BTreeMap::new(), early_bytes: 0, jobs: 0 }),
             turn: Condvar::new(),
-            writing: Mutex::new(Writing {
-                target,
-                parts,
-                next: 0,
-                early: BTreeMap::new(),
-                open: HashMap::new(),
-                begun: HashMap::new(),
-                closed: Vec::new(),
-            }),
+            writing: Mutex::new(Writing::new(target, parts)),
             stop: AtomicBool::new(false),
         }
     }
@@ -496,75 +327,8 @@ impl<'s> Pipeline<'s> {
             }
         };
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        writing.early.insert(number, done);
-        while let Some(done) = {
-            let next = writing.next;
-            writing.early.remove(&next)
-        } {
-            writing.next += 1;
-            writing.write(done, self.settings)?;
-        }
-        Ok(())
+        writing.take(number, done, self.settings)
     }
-}
-
-impl Writing {
-    fn write(&mut self, done: Done, settings: &Settings) -> Result<(), Error> {
-        let fail = |e| encode::error(&settings.target, e);
-        match done {
-            Done::Group(place, encoder, group) => {
-                let file = match self.open.entry(place.clone()) {
-                    std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-                    std::collections::hash_map::Entry::Vacant(entry) => {
-                        let number = self.begun.entry(place.clone()).and_modify(|n| *n += 1).or_insert(0);
-                        let output = self.target.create(&name(&place, *number))?;
-                        entry.insert(File::new(output, &encoder, group.first).map_err(fail)?)
-                    }
-                };
-                file.append(group).map_err(fail)?;
-                if file.bytes() >= FILE_BYTES && !settings.is_single() {
-                    self.close(&place, settings)?;
-                }
-            }
-            Done::Part(mut part) => {
-                let mut places: Vec<Place> = self.open.keys().cloned().collect();
-                places.sort();
-                places.iter().try_for_each(|place| self.close(place, settings))?;
-                part.files = std::mem::take(&mut self.closed);
-                part.files.sort_by_key(|f| f.first);
-                self.begun.clear();
-                self.target.append(JOURNAL, &line(&part)?)?;
-                self.parts.push(part);
-            }
-        }
-        Ok(())
-    }
-
-    fn close(&mut self, place: &Place, settings: &Settings) -> Result<(), Error> {
-        let Some(file) = self.open.remove(place) else { return Ok(()) };
-        let number = self.begun.get(place).copied().unwrap_or_default();
-        let (rows, first) = (file.rows, file.first);
-        let facts = serde_json::json!({
-            "version": VERSION, "format": place.format, "partitions": file.partitions, "filters": file.filters,
-        });
-        let facts = facts.to_string();
-        let written = file.finish(facts).map_err(|e| encode::error(&settings.target, e))?;
-        self.closed.push(FileEntry {
-            path: name(place, number),
-            rows,
-            bytes: written.bytes,
-            sha256: written.sha256,
-            first,
-            format: place.format.to_owned(),
-        });
-        Ok(())
-    }
-}
-
-/// The name of the `n`th file of a place.
-fn name(place: &Place, n: u32) -> String {
-    let Place { folder, format, part, version } = place;
-    format!("{folder}{format}-{part:05}-{version:02}{n:02}.parquet")
 }
 
 fn next<'m>(
@@ -575,25 +339,4 @@ fn next<'m>(
     let morsel = morsels.next()?;
     *ticket += 1;
     Some((*ticket - 1, morsel))
-}
-
-/// Fills in the hashes of inputs as stored.
-fn stored_sums(inputs: &mut [InputEntry]) -> Result<(), Error> {
-    let mut last: Option<(String, String)> = None;
-    for entry in inputs {
-        if entry.size.is_none() {
-            continue;
-        }
-        if entry.size == Some(entry.bytes) && !entry.is_table {
-            // Not compressed: what was read is what is stored.
-            entry.sha256_stored = Some(entry.sha256.clone());
-            continue;
-        }
-        if last.as_ref().is_none_or(|(path, _)| *path != entry.path) {
-            let (sum, _) = sha256_of(Path::new(&entry.path)).map_err(|e| io_error(&entry.path, e))?;
-            last = Some((entry.path.clone(), sum));
-        }
-        entry.sha256_stored = last.as_ref().map(|(_, sum)| sum.clone());
-    }
-    Ok(())
 }

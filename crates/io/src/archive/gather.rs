@@ -106,6 +106,10 @@ pub(crate) struct Form {
 
 pub(crate) struct Gatherer {
     form: Form,
+    /// Numbers of inputs go up by this; those in between are members of archives.
+    span: u64,
+    /// The place of the current input, or of the archive it is in, among all inputs.
+    place: Option<u64>,
     /// The input being read, and the hash of its stream.
     current: Option<(Arc<Input>, InputEntry, Sha256)>,
     /// Bytes of it that belong to no record so far.
@@ -131,10 +135,12 @@ const LOOKED_AT: usize = 50_000;
 
 impl Gatherer {
     /// `after`: the parts that are there already.
-    pub(crate) fn new(form: Form, after: &[Part]) -> Gatherer {
+    pub(crate) fn new(form: Form, after: &[Part], span: u64) -> Gatherer {
         let last = after.last();
         Gatherer {
             form,
+            span: span.max(1),
+            place: None,
             current: None,
             carry: Vec::new(),
             part: after.len(),
@@ -161,9 +167,12 @@ impl Gatherer {
     ) -> Result<(), Error> {
         if self.current.as_ref().is_none_or(|(now, ..)| now.number != input.number) {
             self.settle();
-            if self.stored >= self.form.part_bytes && !self.form.single {
-                self.end_part(input.number as usize, jobs)?;
+            let place = input.number / self.span;
+            // Members of one archive are not parted: a run that resumes begins with a file on the disk.
+            if self.stored >= self.form.part_bytes && !self.form.single && self.place != Some(place) {
+                self.end_part(place as usize, jobs)?;
             }
+            self.place = Some(place);
             if !input.partitions.is_empty() {
                 self.partitions.insert(self.inputs, input.partitions.clone());
             }

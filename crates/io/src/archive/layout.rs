@@ -14,6 +14,7 @@
 //! | `\x05` | the record, which is not UTF-8: column `@bytes` |
 
 use super::slot::Slot;
+use super::words::same;
 use backsight_engine::value::json::{self, Cursor};
 
 pub(crate) const VALUE: u8 = 1;
@@ -138,7 +139,7 @@ impl Layout {
     fn try_find(&self, text: &[u8], mut at: usize, values: &mut Vec<Slot>) -> Option<()> {
         let (last, literals) = self.literals.split_last()?;
         for literal in literals {
-            if !text[at..].starts_with(literal) {
+            if !same(text.get(at..at + literal.len())?, literal) {
                 return None;
             }
             at += literal.len();

@@ -1,6 +1,6 @@
 //! The other way: input files from an archive, and proof that an archive is what its manifest says.
 
-use super::convert::{modified, sha256_of};
+use super::account::{modified, sha256_of};
 use super::manifest::{FileEntry, InputEntry, Manifest};
 use super::output::{Faults, Output, Target, hex, unhex};
 use super::rebuild::{Rebuilder, integer, text};

@@ -102,8 +102,8 @@ impl Words {
 
     #[inline]
     fn is_at(&self, slot: &Slot, hash: u32, text: &[u8]) -> bool {
-        let same = slot.hash == hash && slot.len as usize == text.len() && slot.code != NONE;
-        same && self.texts.get(slot.start as usize..slot.start as usize + text.len()) == Some(text)
+        let may = slot.hash == hash && slot.len as usize == text.len() && slot.code != NONE;
+        may && self.texts.get(slot.start as usize..slot.start as usize + text.len()).is_some_and(|t| same(t, text))
     }
 
     /// The code of a text; there is room for one more in the table.
@@ -174,9 +174,35 @@ impl Words {
     }
 }
 
+/// Equality of texts of the same length, which are mostly short: a call costs more than the comparison.
+#[inline]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    if let (Some(first), Some(last)) = (a.first_chunk::<8>(), a.last_chunk::<8>()) {
+        let ends = b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
+        return ends && (a.len() <= 16 || a == b);
+    }
+    if let (Some(first), Some(last)) = (a.first_chunk::<4>(), a.last_chunk::<4>()) {
+        return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
+    }
+    a.iter().eq(b)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_compared() {
+        for len in 0..40 {
+            let text: Vec<u8> = (0..len).collect();
+            assert!(same(&text, &text.clone()));
+            for at in 0..text.len() {
+                let mut other = text.clone();
+                other[at] ^= 0x80;
+                assert!(!same(&text, &other), "{len} {at}");
+            }
+        }
+    }
 
     #[test]
     fn texts_come_back() {
