@@ -370,6 +370,18 @@ fn the_program_ends_with_4_where_files_cannot_grow() {
 }
 
 #[test]
+fn many_days_need_few_open_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inputs = folder.path().join("in.ndjson");
+    let line = |n: usize| {
+        format!("{{\"time\":\"2024-{:02}-{:02}T{:02}:00:00Z\",\"n\":{n}}}\n", 1 + n % 12, 1 + n % 28, n % 24)
+    };
+    std::fs::write(&inputs, (0..3000).map(line).collect::<String>()).expect("written");
+    let done = comes_back(&[inputs], folder.path().join("archive"));
+    assert!(done.manifest.files.len() >= 84, "{}", done.manifest.files.len());
+}
+
+#[test]
 fn rows_of_tables_are_converted_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = "{\"time\":\"2024-05-01T10:00:00Z\",\"n\":1,\"ip\":\"10.0.0.1\",\"tags\":[1,2]}\n\
@@ -464,7 +476,7 @@ fn killed_runs_leave_nothing_and_are_resumed() {
 fn two_runs_to_one_target_cannot_mix() {
     let folder = tempfile::tempdir().expect("a folder");
     let inputs = tree(folder.path(), 3, 300);
-    for round in 0..5 {
+    for round in 0..setting("BACKSIGHT_RACES", 5) {
         let target = folder.path().join(format!("archive{round}"));
         let results: Vec<bool> = std::thread::scope(|scope| {
             let runs: Vec<_> = (0..3)

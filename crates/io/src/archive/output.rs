@@ -345,7 +345,22 @@ fn refused(path: &Path, why: &str) -> Error {
 }
 
 pub(crate) fn io_error(path: &Path, source: io::Error) -> Error {
-    Error::Io { what: format!("writing {}", path.display()), source }
+    let free = if source.kind() == ErrorKind::StorageFull { free(path) } else { None };
+    let free = free.map_or(String::new(), |bytes| format!(", where {bytes} bytes are free"));
+    Error::Io { what: format!("writing {}{free}", path.display()), source }
+}
+
+/// Bytes that are free where a file would be.
+#[cfg(unix)]
+fn free(path: &Path) -> Option<u64> {
+    let found = path.ancestors().skip(1).map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
+    let stat = found.into_iter().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free(_: &Path) -> Option<u64> {
+    None
 }
 
 #[cfg(test)]

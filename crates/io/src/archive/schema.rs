@@ -337,7 +337,7 @@ impl Seen {
         let many = self.distinct.len() >= 1000 || self.distinct.len() * 2 > seen;
         let bloom =
             ty == Type::Uuid || ty == Type::Text && many && seen > 100 && self.bytes / self.strings.max(1) <= 200;
-        let id = bloom && self.distinct.len() * 2 > seen;
+        let id = bloom && self.distinct.len() * 10 > seen * 9;
         Some(Field { name: column_name(&key)?, key: str::from_utf8(&key).ok()?.into(), ty, bloom, id })
     }
 }
@@ -368,30 +368,38 @@ pub(crate) fn float(text: &[u8]) -> Option<f64> {
 }
 
 /// The bytes of a UUID written as `8-4-4-4-12` small hexadecimal digits.
+#[inline]
 pub(crate) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
-    if text.len() != 36 || [8, 13, 18, 23].iter().any(|at| text[*at] != b'-') {
+    let text: &[u8; 36] = text.try_into().ok()?;
+    if [8, 13, 18, 23].iter().any(|at| text[*at] != b'-') {
         return None;
     }
+    let four = |at: usize| u64::from(u32::from_le_bytes([text[at], text[at + 1], text[at + 2], text[at + 3]]));
+    let eight = |first: usize, second: usize| four(first) | four(second) << 32;
+    let words = [eight(0, 4), eight(9, 14), eight(19, 24), eight(28, 32)].map(hexadecimal);
     let mut out = [0; 16];
-    let mut bad = 0;
-    for (byte, at) in out.iter_mut().zip([0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34]) {
-        let (high, low) = (DIGITS[usize::from(text[at])], DIGITS[usize::from(text[at + 1])]);
-        bad |= high | low;
-        *byte = high << 4 | low;
+    for (bytes, word) in out.as_chunks_mut().0.iter_mut().zip(words) {
+        *bytes = word?;
     }
-    (bad & 0xf0 == 0).then_some(out)
+    Some(out)
 }
 
-/// The value of each small hexadecimal digit; 255 for other bytes.
-const DIGITS: [u8; 256] = {
-    let mut digits = [255; 256];
-    let mut n = 0;
-    while n < 16 {
-        digits[b"0123456789abcdef"[n] as usize] = n as u8;
-        n += 1;
+/// The four bytes that eight small hexadecimal digits stand for, all digits at once: eight bytes of a word.
+#[inline]
+fn hexadecimal(text: u64) -> Option<[u8; 4]> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let letters = text >> 6 & ONES;
+    let digits = (text & (0x0f * ONES)) + 9 * letters;
+    // Written again they must be the same: `0` to `9` from 0x30, `a` to `f` from 0x57 + 10.
+    let again = digits + 0x30 * ONES + 0x27 * letters;
+    let from_ten = (digits + 6 * ONES) >> 4 & ONES;
+    if again != text || from_ten != letters || digits & (0xf0 * ONES) != 0 {
+        return None;
     }
-    digits
-};
+    let pairs = (digits << 4 | digits >> 8) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    Some(((pairs | pairs >> 16) as u32).to_le_bytes())
+}
 
 #[cfg(test)]
 mod tests {
@@ -422,6 +430,16 @@ mod tests {
         assert_eq!(uuid(id.as_bytes()).map(|b| b[0]), Some(2));
         for bad in [&id.to_uppercase(), &id[1..], &id.replace('-', "_"), &id.replace('9', "g"), ""] {
             assert_eq!(uuid(bad.as_bytes()), None, "{bad}");
+        }
+        let bytes = [2, 147, 237, 147, 217, 218, 20, 62, 8, 79, 216, 10, 63, 39, 130, 59];
+        assert_eq!(uuid(id.as_bytes()), Some(bytes));
+        for at in 0..id.len() {
+            for byte in 0..=255 {
+                let mut text = id.as_bytes().to_vec();
+                text[at] = byte;
+                let good = if id.as_bytes()[at] == b'-' { byte == b'-' } else { b"0123456789abcdef".contains(&byte) };
+                assert_eq!(uuid(&text).is_some(), good, "{at} {byte}");
+            }
         }
     }
 }

@@ -13,13 +13,17 @@ use std::sync::Arc;
 /// Bytes of a file of an archive after which the next one is begun.
 const FILE_BYTES: u64 = 512 << 20;
 
+/// Files that are written at the same time, at most: each takes a handle and a buffer.
+const MOST_OPEN: usize = 32;
+
 /// The order of what is written.
 pub(super) struct Writing {
     pub target: Target,
     pub parts: Vec<Part>,
     next: u64,
     early: BTreeMap<u64, Done>,
-    open: HashMap<Place, File>,
+    /// With the number of the job that wrote to it last.
+    open: HashMap<Place, (File, u64)>,
     /// Files of places so far, for their names.
     begun: HashMap<Place, u32>,
     closed: Vec<FileEntry>,
@@ -58,17 +62,23 @@ impl Writing {
         let fail = |e| encode::error(&settings.target, e);
         match done {
             Done::Group(place, encoder, group) => {
-                let file = match self.open.entry(place.clone()) {
+                let (file, last) = match self.open.entry(place.clone()) {
                     std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
                     std::collections::hash_map::Entry::Vacant(entry) => {
                         let number = self.begun.entry(place.clone()).and_modify(|n| *n += 1).or_insert(0);
                         let output = self.target.create(&name(&place, *number))?;
-                        entry.insert(File::new(output, &encoder, group.first).map_err(fail)?)
+                        entry.insert((File::new(output, &encoder, group.first).map_err(fail)?, 0))
                     }
                 };
                 file.append(group).map_err(fail)?;
+                *last = self.next;
                 if file.bytes() >= FILE_BYTES && !settings.is_single() {
                     self.close(&place, settings)?;
+                }
+                if self.open.len() > MOST_OPEN
+                    && let Some((oldest, _)) = self.open.iter().min_by_key(|(_, (_, last))| *last)
+                {
+                    self.close(&oldest.clone(), settings)?;
                 }
             }
             Done::Part(mut part) => {
@@ -86,7 +96,7 @@ impl Writing {
     }
 
     fn close(&mut self, place: &Place, settings: &Settings) -> Result<(), Error> {
-        let Some(file) = self.open.remove(place) else { return Ok(()) };
+        let Some((file, _)) = self.open.remove(place) else { return Ok(()) };
         let number = self.begun.get(place).copied().unwrap_or_default();
         let (rows, first) = (file.rows, file.first);
         let facts = serde_json::json!({
