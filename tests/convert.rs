@@ -381,6 +381,34 @@ fn many_days_need_few_open_files() {
     assert!(done.manifest.files.len() >= 84, "{}", done.manifest.files.len());
 }
 
+/// Runs the program in a folder: what it prints.
+fn backsight(folder: &Path, args: &[&str]) -> String {
+    let binary = assert_cmd::cargo::cargo_bin("backsight");
+    let output = Command::new(binary).current_dir(folder).args(args).output().expect("runs");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn every_layout_is_answered_alike() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let (fixtures, archive) = (fixtures.to_string_lossy(), folder.path().join("archive"));
+    let archive = archive.to_string_lossy();
+    backsight(folder.path(), &["convert", "-q", &fixtures, "-o", &archive]);
+    for query in [
+        "fields @timestamp, @message, @log, @logStream, @ptr, @ingestionTime | limit 10000",
+        "fields ip, status, srcAddr, action, eventName, requestId, user, client_ip, c_ip, level, field_3 | limit 10000",
+        "filter @message like /4[0-9][0-9]/ | stats count(*), min(@timestamp), count_distinct(@ptr) by @logStream",
+        "filter status >= 400 | sort @timestamp asc, @ptr desc | limit 20",
+    ] {
+        let asked = |input: &str| backsight(folder.path(), &["query", "-q", "--format", "ndjson", query, input]);
+        let (plain, kept) = (asked(&fixtures), asked(&archive));
+        assert!(plain.lines().count() > 1, "{query}");
+        assert_eq!(plain, kept, "{query}");
+    }
+}
+
 #[test]
 fn rows_of_tables_are_converted_too() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -389,12 +417,7 @@ fn rows_of_tables_are_converted_too() {
                 {\"n\":null,\"ip\":\"\"}\n";
     let table = backsight_io::parquet::testing::from_ndjson(text).expect("a table");
     std::fs::write(folder.path().join("t.parquet"), table).expect("written");
-    let run = |args: &[&str]| {
-        let binary = assert_cmd::cargo::cargo_bin("backsight");
-        let output = Command::new(binary).current_dir(folder.path()).args(args).output().expect("runs");
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
+    let run = |args: &[&str]| backsight(folder.path(), args);
     run(&["convert", "t.parquet", "-o", "archive", "-q"]);
     for query in [
         "fields @timestamp, @message, @logStream, @ptr, n, ip, tags.0",

@@ -15,6 +15,7 @@
 //! | `@before` | what stands in the record before `@message` |
 //! | `@lead` | bytes before the record that belong to no other |
 //! | `@preamble` | of a record that is not direct: what a file starts with that is read the same way: a header, say |
+//! | `@pointer` | what `@ptr` has before the offset, where that is not `@log` and `@logStream` |
 //! | `@direct` | the event is what columns say; else its text has to be read by the reader of its format |
 //! | `@seq` | number of the record, in source order |
 //! | `@input` | number of the input in the manifest |

@@ -45,6 +45,8 @@ pub(crate) struct Block {
     pub origins: Vec<Origin>,
     /// What a file starts with whose records are read like these, taken out of their file.
     pub preamble: Arc<[u8]>,
+    /// `@log` and `@logStream` of records that do not have their own.
+    pub home: Origin,
     /// Records are rows of a table: where they begin is their number in it.
     pub is_table: bool,
 }
@@ -143,6 +145,7 @@ impl<'a> Parser<'a> {
             layouts: Vec::new(),
             origins: Vec::new(),
             preamble: Arc::default(),
+            home: Origin::default(),
             is_table: false,
         };
         Parser { layouts, direct, block, recent: Vec::new(), by_text: HashMap::new(), utf8, template: Vec::new() }

@@ -100,6 +100,9 @@ struct Rows<'s> {
     lead: Words,
     before: Words,
     preambles: Words,
+    pointers: Words,
+    /// The row has another `@log` or `@logStream` than its file.
+    is_away: bool,
     fields: Vec<Builder>,
     scratch: Vec<u8>,
     more: Vec<u8>,
@@ -125,6 +128,8 @@ impl<'s> Rows<'s> {
             lead: Words::default(),
             before: Words::default(),
             preambles: Words::default(),
+            pointers: Words::default(),
+            is_away: false,
             fields: schema.fields.iter().map(|f| Builder::new(f.ty)).collect(),
             scratch: Vec::new(),
             more: Vec::new(),
@@ -172,6 +177,10 @@ impl<'s> Rows<'s> {
             let (log, stream) = &block.origins[row.origin as usize];
             self.logs.push(number, log);
             self.streams.push(number, stream);
+            self.is_away = block.origins[row.origin as usize] != block.home;
+        }
+        if self.is_away {
+            self.pointers.push(number, &[&*block.home.0, b"#", &*block.home.1, b":"].concat());
         }
         self.inputs.append_value(run.input as i32);
         self.seqs.append_value((run.seq + at as u64) as i64);
@@ -253,7 +262,9 @@ impl<'s> Rows<'s> {
         out.push(Made::Array(Arc::new(seqs.finish())));
         out.push(Made::Array(Arc::new(gaps.finish())));
         out.push(Made::Array(Arc::new(direct.finish())));
-        for texts in [self.layouts, self.texts, self.bytes, self.extra, self.lead, self.before, self.preambles] {
+        for texts in
+            [self.layouts, self.texts, self.bytes, self.extra, self.lead, self.before, self.preambles, self.pointers]
+        {
             out.push(made(texts, rows));
         }
         let mut kinds = Vec::new();

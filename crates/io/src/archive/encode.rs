@@ -99,8 +99,8 @@ impl Encoder {
     /// What is kept of a column besides its values. Least and greatest are of no use where texts are whole records or
     /// their layouts.
     fn keep(&self, column: usize) -> Keep {
-        use System::{Before, Bytes, Extra, Layout, Lead, Preamble, Text};
-        let useless = [Layout, Text, Bytes, Extra, Lead, Before, Preamble].map(|system| system as usize);
+        use System::{Before, Bytes, Extra, Layout, Lead, Pointer, Preamble, Text};
+        let useless = [Layout, Text, Bytes, Extra, Lead, Before, Preamble, Pointer].map(|system| system as usize);
         let field = column.checked_sub(System::COUNT).and_then(|n| self.schema.fields.get(n));
         Keep {
             pages: !useless.contains(&column) && field.is_none_or(|field| field.ty != Type::Json),

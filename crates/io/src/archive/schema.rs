@@ -68,11 +68,12 @@ pub(crate) enum System {
     Lead,
     Before,
     Preamble,
+    Pointer,
 }
 
 impl System {
     /// All of them, in the order of the columns.
-    pub(crate) const ALL: [System; 14] = [
+    pub(crate) const ALL: [System; 15] = [
         System::Timestamp,
         System::Log,
         System::LogStream,
@@ -87,6 +88,7 @@ impl System {
         System::Lead,
         System::Before,
         System::Preamble,
+        System::Pointer,
     ];
 
     /// Number of them.
@@ -109,6 +111,7 @@ impl System {
             System::Lead => "@lead",
             System::Before => "@before",
             System::Preamble => "@preamble",
+            System::Pointer => "@pointer",
         }
     }
 
@@ -127,7 +130,9 @@ impl System {
             System::Input => Leaf { data: DataType::Int32, physical: Physical::INT32, ..number },
             System::Seq | System::Gap => number,
             System::Direct => Leaf { data: DataType::Boolean, physical: Physical::BOOLEAN, ..number },
-            System::Layout | System::Text | System::Before => Leaf { logical: Some(LogicalType::String), ..bytes },
+            System::Layout | System::Text | System::Before | System::Pointer => {
+                Leaf { logical: Some(LogicalType::String), ..bytes }
+            }
             System::Extra => Leaf { logical: Some(LogicalType::Json), ..bytes },
             System::Bytes | System::Lead | System::Preamble => bytes,
         }

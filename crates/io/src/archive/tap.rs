@@ -40,6 +40,7 @@ pub(crate) fn lines(pass: &Pass<'_>, format: &'static str, rows: &Batch, layouts
     let first = rows.positions.get(0) - pass.position(0);
     let parser = Parser::new(layouts, direct(format), data.into(), first);
     let mut block = parser.parse(said, origins.list, b"{}\n".to_vec());
+    block.home = home(pass);
     block.is_table = true;
     Some(block)
 }
@@ -75,7 +76,8 @@ impl Records for Tapped<'_> {
             Ok(Flow::More)
         })?;
         drop(data);
-        let block = parser.parse(said, origins.list, self.records.preamble(context));
+        let mut block = parser.parse(said, origins.list, self.records.preamble(context));
+        block.home = home(&self.pass);
         match (self.take)(&self.pass.input, self.format, block)? {
             Flow::Enough => Ok(Flow::Enough),
             Flow::More => Ok(flow),
@@ -85,6 +87,11 @@ impl Records for Tapped<'_> {
     fn preamble(&self, context: u64) -> Vec<u8> {
         self.records.preamble(context)
     }
+}
+
+/// What a file gives records that do not say it themselves.
+fn home(pass: &Pass<'_>) -> Origin {
+    (pass.input.log.as_bytes().into(), pass.input.stream.as_bytes().into())
 }
 
 /// Which records of a format are events as they stand. Text of formats that divide it has fields only their reader finds.

@@ -6,6 +6,7 @@
 
 use super::super::Damage;
 use super::rows::{Records, Rows, Stop};
+use super::slot::Slot;
 use crate::archive::{System, integer, text};
 use crate::files::Input;
 use crate::formats::{self, Chunk, Pass, Reader};
@@ -63,9 +64,16 @@ impl Rows<'_, '_> {
             while last < batch.num_rows() && !one_by_one && !direct.value(last) && Home::of(batch, last) == home {
                 last += 1;
             }
+            let usual = [home.log, b"#", home.stream, b":", records.offsets[row].to_string().as_bytes()].concat();
             for batch in self.apart(&home, records, row..last)? {
-                for (out, column) in builders.iter_mut().zip(&batch.columns) {
-                    out.extend(column);
+                for (slot, (out, column)) in builders.iter_mut().zip(&batch.columns).enumerate() {
+                    let is_usual = matches!(self.slots[slot], Slot::Pointer)
+                        && column.iter().next().and_then(|cell| cell.text()).is_some_and(|text| *text == *usual);
+                    match is_usual {
+                        // A record that has a stream of its own lies in a file that is called otherwise.
+                        true => out.push(columns[slot].get(row)),
+                        false => out.extend(column),
+                    }
                 }
             }
             row = last;

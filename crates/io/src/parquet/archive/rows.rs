@@ -3,7 +3,7 @@
 use super::super::{Damage, ParquetFile, Stretch, guarded, plan, times, values};
 use super::slot::{Slot, Way};
 use super::{Archive, next_rows, spread};
-use crate::archive::{Rebuilder, Rebuilt, System, integer};
+use crate::archive::{Rebuilder, Rebuilt, System, integer, text};
 use crate::formats::{Memory, Pass};
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::Int32Type;
@@ -237,8 +237,12 @@ impl Rows<'_, '_> {
             (self.column(batch, System::Log as usize, None), self.column(batch, System::LogStream as usize, None));
         let mut out = TextBuilder::default();
         for (row, offset) in records.offsets.iter().enumerate() {
-            let text = |column: &Column| column.get(row).text().unwrap_or_default().into_owned();
-            let pointer = [&text(&logs)[..], b"#", &text(&streams), b":", offset.to_string().as_bytes()].concat();
+            let of = |column: &Column| column.get(row).text().unwrap_or_default().into_owned();
+            let mut pointer = match text(batch, System::Pointer as usize, row) {
+                Some(start) => start.to_vec(),
+                None => [&of(&logs)[..], b"#", &of(&streams), b":"].concat(),
+            };
+            pointer.extend_from_slice(offset.to_string().as_bytes());
             out.push_text(Kind::String, &pointer);
         }
         out.finish()
