@@ -89,6 +89,13 @@ fn containers() -> Vec<Fault> {
             3,
             &["truncated"],
         ),
+        fault(
+            "C1 cut in the magic number",
+            vec![("a.gz", whole[..1].to_vec()), ("b", records(0..2)), ("c.gz", Vec::new())],
+            "2,2,1",
+            3,
+            &["a.gz at byte 0: truncated", "c.gz at byte 0: truncated"],
+        ),
         fault("C1 cut in the trailer", vec![("a.gz", cut)], "100,100,4950", 3, &["truncated", "at byte"]),
         Fault {
             args: &["stats count(*) > 20 and count(*) < 80 as half"],

@@ -3,7 +3,7 @@
 use crate::Options;
 use crate::archive::{self, Tap};
 use crate::bytes::Stored;
-use crate::codec::Codec;
+use crate::codec::{Codec, Finding};
 use crate::container::{self, Container};
 use crate::content::{Body, Content, decode_all};
 use crate::discover::discover;
@@ -354,7 +354,13 @@ impl Files {
     fn start_content<'a>(&'a self, pass: Pass<'a>, content: Content, last: bool) -> Result<Option<Started<'a>>, Error> {
         let Content { codec, head, body, findings, stored: _ } = content;
         if head.is_empty() && findings.is_empty() {
-            pass.note(Weight::Notice, None, "empty");
+            match claims::cut_off(&pass.input.stream) {
+                Some(what) => {
+                    let message = format!("truncated: empty, which no {what} file is");
+                    finding(&pass, &Finding { weight: Weight::Damage, offset: 0, message, lost: 0 })?;
+                }
+                None => pass.note(Weight::Notice, None, "empty"),
+            }
         }
         for found in &findings {
             finding(&pass, found)?;

@@ -8,9 +8,9 @@ use backsight_engine::error::Error;
 use backsight_engine::source::Weight;
 use flate2::{Decompress, FlushDecompress, Status};
 
-/// True for the first bytes of a gzip file.
+/// True for the first bytes of a gzip file, however few there are.
 pub fn sniff(head: &[u8]) -> bool {
-    head.starts_with(&MAGIC)
+    head.starts_with(&MAGIC) || !head.is_empty() && MAGIC.starts_with(head)
 }
 
 /// Starts decompressing.

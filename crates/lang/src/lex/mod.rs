@@ -297,7 +297,7 @@ fn param(text: &str) -> IResult<&str, &str> {
 }
 
 fn raw(text: &str) -> IResult<&str, &str> {
-    take_while1(|c: char| !c.is_ascii_whitespace() && !"|);#\"'".contains(c)).parse(text)
+    take_while1(|c: char| !c.is_whitespace() && !"|);#\"'".contains(c)).parse(text)
 }
 
 #[cfg(test)]
