@@ -151,7 +151,7 @@ impl Gzip {
             Header::CutShort => {
                 self.note(findings, Weight::Damage, start, "truncated: the file ends within a gzip header");
                 self.at = self.feed.len();
-                self.rescan = Some(start + MAGIC.len());
+                self.rescan = Some(start + MAGIC.len()).filter(|from| *from < self.at);
                 Some(State::Gap)
             }
             Header::None => {

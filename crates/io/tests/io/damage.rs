@@ -77,6 +77,13 @@ fn cut_at_every_byte() {
         assert!(damages[0].0.is_some_and(|at| at <= len as u64));
     }
     assert_eq!(most, 60, "a cut in the trailer loses no row");
+    // Behind a whole member, too.
+    for len in 1..bytes.len() {
+        let pass = pass(&[&bytes[..], &bytes[..len]].concat());
+        let found = numbers(&pass);
+        assert_eq!(found[..60], (0..60).collect::<Vec<_>>(), "cut at {len} behind a member");
+        assert!(damages(&pass)[0].1.starts_with("truncated"), "cut at {len} behind a member: {:?}", damages(&pass));
+    }
 }
 
 #[test]
