@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Groups that are many.
-const MANY_GROUPS: usize = 1 << 14;
+const MANY_GROUPS: usize = 1 << 12;
 
 /// Shared by everyone who takes part in a run.
 #[derive(Debug)]

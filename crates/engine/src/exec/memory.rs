@@ -74,7 +74,7 @@ impl Memory {
         if self.eager { 16 << 10 } else { (self.limit / 16).clamp(1 << 10, 64 << 20) }
     }
 
-    /// How many counters of two bytes a worker may have for one `stats`, as a power of two: up to 8 MiB, 1/64 of the limit.
+    /// How many counters of a byte a worker may have for one `stats`, as a power of two: up to 4 MiB, 1/128 of its part.
     pub fn counter_bits(&self) -> u32 {
         (self.limit / self.threads.max(1) / 128).max(1 << 12).ilog2().min(22)
     }

@@ -18,16 +18,17 @@ use arrow::buffer::BooleanBuffer;
 
 /// Counters of one worker, or of all.
 pub(crate) struct Sieve {
-    counters: Vec<u16>,
+    counters: Vec<u8>,
     /// Bits of a hash that are not the number of its counter.
     shift: u32,
     /// Weights are counted in units of 2 to this power, rounded up.
     unit: u32,
-    least: u16,
+    least: u8,
 }
 
-/// A counter says no more than this.
-const MOST: u64 = 60_000;
+/// A counter counts up to this many units. Small counters stay in the cache; that a thousand is counted in units of eight,
+/// each row a whole one, lets some more groups pass.
+const MOST: u64 = 200;
 
 impl Sieve {
     fn new(reach: Reach, bits: u32) -> Sieve {
@@ -35,14 +36,14 @@ impl Sieve {
         while reach.least >> unit > MOST {
             unit += 1;
         }
-        Sieve { counters: vec![0; 1 << bits], shift: 64 - bits, unit, least: (reach.least >> unit) as u16 }
+        Sieve { counters: vec![0; 1 << bits], shift: 64 - bits, unit, least: (reach.least >> unit) as u8 }
     }
 
     #[inline]
     fn add(&mut self, hash: u64, weight: u64) {
         let counter = &mut self.counters[(hash >> self.shift) as usize];
         let units = (weight >> self.unit) + u64::from(weight & ((1 << self.unit) - 1) != 0);
-        *counter = counter.saturating_add(units.min(u64::from(u16::MAX)) as u16);
+        *counter = counter.saturating_add(units.min(u64::from(u8::MAX)) as u8);
     }
 
     fn merge(&mut self, other: &Sieve) {
@@ -57,7 +58,7 @@ impl Sieve {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.counters.len() * 2
+        self.counters.len()
     }
 }
 
