@@ -145,6 +145,9 @@ fn none_reaches_the_terminal_raw() {
         terminal.until("the prompt", prompt);
     }
     terminal.shows("filter v = \t", "filter v = ");
+    // The first may end the list of values, the second then the line.
+    terminal.keys("\x03");
+    std::thread::sleep(Duration::from_millis(300));
     terminal.keys("\x03");
     terminal.until("the prompt", prompt);
     let raw = terminal.raw();
