@@ -21,7 +21,7 @@ struct Running {
 }
 
 /// Time for an answer from what was read until then; after it, the run ends without one.
-const GRACE: Duration = Duration::from_millis(100);
+const GRACE: Duration = Duration::from_millis(30);
 
 /// Starts to listen. Once per process; without it the default applies and Ctrl-C ends the program.
 pub(crate) fn listen() {

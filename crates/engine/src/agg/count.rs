@@ -59,6 +59,7 @@ fn new_count(settings: &Settings) -> Box<dyn Accumulator> {
 }
 
 /// What is counted.
+#[derive(Clone)]
 enum What {
     Rows,
     Present,

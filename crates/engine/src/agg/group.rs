@@ -1,16 +1,18 @@
 //! One small state per group: the shape of all aggregates that need not remember every value.
 
-use super::{Accumulator, Input, Put, Restore, same_type, unreadable};
+use super::{Accumulator, Input, Put, Restore, Stop, same_type, unreadable};
 use crate::error::Error;
 use crate::value::Value;
 use crate::value::column::Column;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What is remembered of a group.
 pub(super) trait State: Default + Send + Serialize + DeserializeOwned + 'static {
     /// What all groups have in common: which variant of the aggregate it is, say.
-    type Variant: Send + 'static;
+    type Variant: Clone + Send + 'static;
 
     /// Adds rows; `states` has one entry per group.
     fn update(states: &mut [Self], variant: &Self::Variant, input: &Input<'_>, groups: &[u32]);
@@ -31,12 +33,16 @@ pub(super) trait State: Default + Send + Serialize + DeserializeOwned + 'static 
 pub(super) struct PerGroup<S: State> {
     states: Vec<S>,
     variant: S::Variant,
+    stop: Stop,
 }
+
+/// Groups between two looks at whether the run is to stop.
+const BETWEEN: usize = 1 << 16;
 
 impl<S: State> PerGroup<S> {
     /// An accumulator without groups.
     pub(super) fn boxed(variant: S::Variant) -> Box<dyn Accumulator> {
-        Box::new(PerGroup::<S> { states: Vec::new(), variant })
+        Box::new(PerGroup::<S> { states: Vec::new(), variant, stop: Stop::default() })
     }
 
     fn reach(&mut self, n_groups: usize) {
@@ -54,16 +60,30 @@ impl<S: State> Accumulator for PerGroup<S> {
 
     fn merge(&mut self, others: Vec<(Box<dyn Accumulator>, Vec<u32>)>, n_groups: usize) {
         self.reach(n_groups);
-        for (other, map) in same_type::<Self>(others) {
-            for (state, group) in other.states.into_iter().zip(map) {
-                self.states[group as usize].merge(state, &self.variant);
+        for (mut other, map) in same_type::<Self>(others) {
+            let mut states = std::mem::take(&mut other.states).into_iter();
+            for (i, group) in map.into_iter().enumerate() {
+                if i % BETWEEN == 0 && self.stop.load(Ordering::Relaxed) {
+                    return let_go(states);
+                }
+                if let Some(state) = states.next() {
+                    self.states[group as usize].merge(state, &self.variant);
+                }
             }
         }
     }
 
     fn finish(mut self: Box<Self>, n_groups: usize) -> Column {
         self.reach(n_groups);
-        self.states.into_iter().take(n_groups).map(|s| s.finish(&self.variant)).collect()
+        if self.stop.load(Ordering::Relaxed) {
+            return Column::null(n_groups);
+        }
+        let states = std::mem::take(&mut self.states);
+        states.into_iter().take(n_groups).map(|s| s.finish(&self.variant)).collect()
+    }
+
+    fn stop_with(&mut self, stop: &Stop) {
+        self.stop = Arc::clone(stop);
     }
 
     fn bytes(&self) -> usize {
@@ -85,8 +105,22 @@ impl<S: State> Accumulator for PerGroup<S> {
     }
 
     fn restore(self: Box<Self>) -> Box<dyn Restore> {
-        Box::new(Merging::<S> { state: S::default(), variant: self.variant })
+        Box::new(Merging::<S> { state: S::default(), variant: self.variant.clone() })
     }
+}
+
+impl<S: State> Drop for PerGroup<S> {
+    fn drop(&mut self) {
+        if self.states.len() > BETWEEN && self.stop.load(Ordering::Relaxed) {
+            let_go(std::mem::take(&mut self.states));
+        }
+    }
+}
+
+/// Frees memory in the background: that of millions of groups takes longer than somebody who has stopped a run waits.
+fn let_go<T: Send + 'static>(states: T) {
+    // Without a thread it is freed here and now.
+    let _ = std::thread::Builder::new().spawn(move || drop(states));
 }
 
 /// One group's states, merged as they come.

@@ -40,6 +40,7 @@ pub(super) const AGGREGATES: &[Aggregate] = &[
     },
 ];
 
+#[derive(Clone)]
 enum What {
     Variance,
     Deviation,

@@ -57,6 +57,7 @@ pub(super) const AGGREGATES: &[Aggregate] = &[
     },
 ];
 
+#[derive(Clone)]
 enum What {
     Sum,
     Mean,

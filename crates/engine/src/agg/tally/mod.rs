@@ -76,6 +76,9 @@ impl<W: Weight> Tally<W> {
     pub(super) fn merge(&mut self, others: impl Iterator<Item = (Tally<W>, Vec<u32>)>) {
         let mut arriving: Vec<Vec<Part<W>>> = (0..PARTS).map(|_| Vec::new()).collect();
         for (other, map) in others {
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
             let same = map.iter().enumerate().all(|(theirs, mine)| theirs == *mine as usize);
             let parts = if same { other.parts } else { regroup(other.parts, &map) };
             arriving.iter_mut().zip(parts).for_each(|(list, part)| list.push(part));
@@ -105,6 +108,10 @@ impl<W: Weight> Tally<W> {
     pub(super) fn grouped(mut self, n_groups: usize) -> Grouped<W> {
         self.settle();
         let mut starts = vec![0; n_groups + 1];
+        if self.stop.load(Ordering::Relaxed) {
+            // Of a run that is to stop nothing is read any more.
+            return Grouped { arenas: Vec::new(), starts, entries: Vec::new(), stop: self.stop };
+        }
         for (key, _) in self.parts.iter().flat_map(Part::entries) {
             starts[key.group as usize + 1] += 1;
         }
@@ -115,7 +122,8 @@ impl<W: Weight> Tally<W> {
         let mut entries = vec![(Key::VACANT, W::default()); starts[n_groups]];
         let mut arenas = Vec::with_capacity(PARTS);
         for part in self.parts {
-            for entry in part.entries() {
+            let wanted = if self.stop.load(Ordering::Relaxed) { &[] } else { part.entries() };
+            for entry in wanted {
                 let place: &mut usize = &mut next[entry.0.group as usize];
                 entries[*place] = *entry;
                 *place += 1;
@@ -197,6 +205,9 @@ pub(super) struct Grouped<W> {
 impl<W: Weight> Grouped<W> {
     /// A column with one cell per group, computed in parallel from the group's texts, which come in no order.
     pub(super) fn column(&self, cell: impl Fn(Vec<Item<'_, W>>) -> Value + Sync) -> Column {
+        if self.stop.load(Ordering::Relaxed) {
+            return Column::null(self.starts.len().saturating_sub(1));
+        }
         let groups = self.starts.par_windows(2).map(|ends| {
             if self.stop.load(Ordering::Relaxed) {
                 return Value::Null;
