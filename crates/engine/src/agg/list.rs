@@ -10,6 +10,7 @@ use crate::value::json::write_bytes;
 use crate::value::{Kind, Value, ValueRef, compare, order};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::atomic::Ordering;
 
 pub(super) const AGGREGATES: &[Aggregate] = &[
     Aggregate {
@@ -50,6 +51,9 @@ pub(super) const AGGREGATES: &[Aggregate] = &[
     },
 ];
 
+/// Texts sorted between two looks at whether the run is to stop.
+const PIECE: usize = 1 << 15;
+
 struct Values {
     /// Listed at most.
     most: usize,
@@ -68,14 +72,23 @@ impl Accumulator for Values {
     }
 
     fn finish(self: Box<Self>, n_groups: usize) -> Column {
-        let most = self.most;
+        let (most, stop) = (self.most, self.tally.stop());
         self.tally.grouped(n_groups).column(|items| {
             let mut listed: Vec<Vec<u8>> = items.into_iter().map(text_of).collect();
             if most < listed.len() {
                 listed.select_nth_unstable_by(most, |a, b| sort_order(a, b));
                 listed.truncate(most);
             }
-            listed.sort_unstable_by(|a, b| sort_order(a, b));
+            // In pieces, so that a run that is to stop need not wait for all of it.
+            for piece in listed.chunks_mut(PIECE) {
+                if stop.load(Ordering::Relaxed) {
+                    return Value::Null;
+                }
+                piece.sort_unstable_by(|a, b| sort_order(a, b));
+            }
+            if listed.len() > PIECE {
+                listed.sort_by(|a, b| sort_order(a, b));
+            }
             list(listed.iter())
         })
     }

@@ -91,6 +91,11 @@ impl<W: Weight> Tally<W> {
         });
     }
 
+    /// The flag that the run sets when it is to stop at once.
+    pub(super) fn stop(&self) -> Stop {
+        Arc::clone(&self.stop)
+    }
+
     /// How many texts each group has.
     pub(super) fn counts(mut self, n_groups: usize) -> Vec<i64> {
         self.settle();
