@@ -80,16 +80,8 @@ impl AsRef<[u8]> for Passing {
 
 impl Drop for Passing {
     fn drop(&mut self) {
-        #[cfg(unix)]
         if self.stored.mapped.is_some() {
-            let bytes = self.as_ref();
-            // SAFETY: it asks for a number.
-            let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(1 << 12);
-            let (start, end) = (bytes.as_ptr() as usize, bytes.as_ptr() as usize + bytes.len());
-            let start = start / page * page;
-            // SAFETY: these are pages of a file's map, which is only read: whoever still looks at a part of the first or
-            // last one gets it from the file again.
-            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+            guard::release(self.as_ref());
         }
     }
 }
