@@ -17,6 +17,7 @@ mod pattern;
 pub(crate) mod reach;
 mod rewrite;
 mod scope;
+mod sort;
 mod stats;
 pub mod tables;
 mod window;
