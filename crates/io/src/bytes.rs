@@ -39,7 +39,7 @@ struct Mapped {
     file: File,
     /// Size and time of the last change when it was opened.
     opened: (u64, Option<SystemTime>),
-    guard: Guard,
+    guard: Arc<Guard>,
     /// Set once somebody was told that the file changed.
     told: AtomicBool,
 }
@@ -48,10 +48,10 @@ fn state(file: &File) -> std::io::Result<(u64, Option<SystemTime>)> {
     file.metadata().map(|metadata| (metadata.len(), metadata.modified().ok()))
 }
 
-/// A map with its guard, which goes first.
+/// A map with its guard, which goes first. It does without the file.
 struct Watched {
     map: memmap2::Mmap,
-    mapped: Arc<Mapped>,
+    guard: Arc<Guard>,
 }
 
 impl AsRef<[u8]> for Watched {
@@ -62,7 +62,7 @@ impl AsRef<[u8]> for Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.mapped.guard.release();
+        self.guard.release();
     }
 }
 
@@ -100,14 +100,25 @@ impl Stored {
         Ok(Stored { bytes: bytes.into(), mapped: None })
     }
 
+    /// The bytes of a regular file, which are not held in memory and keep no file open.
+    pub(crate) fn bytes_of(path: &Path) -> std::io::Result<Bytes> {
+        let file = File::open(path)?;
+        // Nothing cannot be mapped.
+        if file.metadata()?.len() == 0 {
+            return Ok(Bytes::new());
+        }
+        Ok(Stored::map(file)?.bytes)
+    }
+
     fn map(file: File) -> std::io::Result<Stored> {
         let opened = state(&file)?;
         // SAFETY: the map is only read, `check` keeps to the size the file has, and the guard is there for the moment in
         // between. That other processes may change its bytes meanwhile is accepted: bytes are all that is made of them,
         // nothing is checked once and trusted later.
         let map = unsafe { memmap2::Mmap::map(&file)? };
-        let mapped = Arc::new(Mapped { guard: Guard::new(&map), file, opened, told: AtomicBool::new(false) });
-        let bytes = Bytes::from_owner(Watched { map, mapped: Arc::clone(&mapped) });
+        let guard = Arc::new(Guard::new(&map));
+        let bytes = Bytes::from_owner(Watched { map, guard: Arc::clone(&guard) });
+        let mapped = Arc::new(Mapped { guard, file, opened, told: AtomicBool::new(false) });
         Ok(Stored { bytes, mapped: Some((mapped, 0)) })
     }
 
@@ -214,6 +225,24 @@ mod tests {
             assert_eq!(stored.mapped.is_some(), size as u64 >= MAP_FROM);
             assert_eq!(stored.check(usize::MAX), size);
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn many_files_can_be_looked_at_with_few_open() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut all = Vec::new();
+        for n in 0..100u8 {
+            let path = dir.path().join(n.to_string());
+            std::fs::write(&path, vec![n; usize::from(n)]).expect("written");
+            all.push(Stored::bytes_of(&path).expect("open"));
+        }
+        let open = std::fs::read_dir("/proc/self/fd").expect("of this process").flatten();
+        let of_it = open.filter(|fd| std::fs::read_link(fd.path()).is_ok_and(|path| path.starts_with(dir.path())));
+        assert_eq!(of_it.count(), 0);
+        assert!(
+            all.iter().enumerate().all(|(n, bytes)| bytes.len() == n && bytes.iter().all(|b| usize::from(*b) == n))
+        );
     }
 
     #[test]

@@ -215,8 +215,9 @@ impl<'a> Rows<'a> {
 impl Source {
     fn open(path: &Path, batch: usize) -> Result<Source, Error> {
         let name = path.display().to_string();
-        let stored = Stored::open(path).map_err(|e| crate::bytes::io_error(&name, e))?;
-        let file = open(stored.bytes().clone(), &name)?;
+        // Of an archive with a folder a day all files may be in use at once.
+        let bytes = Stored::bytes_of(path).map_err(|e| crate::bytes::io_error(&name, e))?;
+        let file = open(bytes, &name)?;
         let Some(archive) = file.archive() else {
             return Err(Error::Input { file: name, offset: None, why: "not a file of an archive".into() });
         };
