@@ -217,6 +217,9 @@ struct Handout<'a> {
 /// A compressed file from this size on is shared out chunk by chunk, if no other files are left to read beside it.
 const SHARE_FROM: u64 = 8 << 20;
 
+/// What is said of a file without content.
+pub(crate) const EMPTY: &str = "empty";
+
 /// Decompressed bytes that are scanned at a time by a worker that has the file to itself: they stay in its cache.
 const CACHED_CHUNK: usize = 256 << 10;
 
@@ -354,12 +357,13 @@ impl Files {
     fn start_content<'a>(&'a self, pass: Pass<'a>, content: Content, last: bool) -> Result<Option<Started<'a>>, Error> {
         let Content { codec, head, body, findings, stored: _ } = content;
         if head.is_empty() && findings.is_empty() {
-            match claims::cut_off(&pass.input.stream) {
+            // What is compressed may well be nothing.
+            match claims::cut_off(&pass.input.stream).filter(|_| codec.is_none()) {
                 Some(what) => {
                     let message = format!("truncated: empty, which no {what} file is");
                     finding(&pass, &Finding { weight: Weight::Damage, offset: 0, message, lost: 0 })?;
                 }
-                None => pass.note(Weight::Notice, None, "empty"),
+                None => pass.note(Weight::Notice, None, EMPTY),
             }
         }
         for found in &findings {

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+/// Stands between an archive and its member in names for people.
+pub(crate) const MEMBER: char = '!';
+
 /// One file of a source.
 #[derive(Debug)]
 pub struct Input {
@@ -153,7 +156,7 @@ impl Input {
 
     /// The name for people of a member of this archive.
     pub(crate) fn member_name(&self, name: &str) -> String {
-        format!("{}!{name}", self.shown)
+        format!("{}{MEMBER}{name}", self.shown)
     }
 
     /// Position of the record at `offset` of the (decompressed) file, or of that row number.

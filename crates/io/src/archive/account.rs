@@ -4,18 +4,20 @@ use super::convert::Settings;
 use super::manifest::{InputEntry, Loss, MANIFEST, Manifest, Part, VERSION};
 use super::output::{Target, hex, io_error as failed};
 use crate::bytes::io_error;
-use crate::files::{Files, Input};
+use crate::files::{EMPTY, Files, Input};
+use crate::input::MEMBER;
 use backsight_engine::Ctl;
 use backsight_engine::error::Error;
 use backsight_engine::source::{Note, Weight};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::PoisonError;
 use std::time::UNIX_EPOCH;
 
 /// The manifest of what was converted.
-pub(super) fn manifest(files: &Files, settings: &Settings, parts: Vec<Part>, ctl: &Ctl) -> Manifest {
+pub(super) fn manifest(files: &Files, settings: &Settings, parts: Vec<Part>, ctl: &Ctl) -> Result<Manifest, Error> {
     let notes: Vec<Note> = {
         let mut notes = ctl.counters.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         notes.extend_from_slice(files.notes());
@@ -39,20 +41,10 @@ pub(super) fn manifest(files: &Files, settings: &Settings, parts: Vec<Part>, ctl
         }
     }
     let mut skipped: Vec<Loss> = Vec::new();
-    let is_input = |path: &str, inputs: &[InputEntry]| inputs.iter().any(|entry| entry.path == path);
-    for input in files.inputs() {
-        if input.size == Some(0) && !is_input(&input.shown, &inputs) {
-            let empty = hex(&Sha256::new().finalize());
-            inputs.push(InputEntry {
-                sha256_stored: Some(empty.clone()),
-                sha256: empty,
-                first: records,
-                ..entry(input, "", false)
-            });
-        }
-    }
-    skipped.extend(notes.iter().filter(|note| !is_input(&note.file, &inputs)).map(loss));
-    Manifest {
+    inputs.extend(silent(files, &inputs, &notes, records)?);
+    let known: HashSet<&str> = inputs.iter().map(|entry| entry.path.as_str()).collect();
+    skipped.extend(notes.iter().filter(|note| !known.contains(note.file.as_str())).map(loss));
+    Ok(Manifest {
         version: VERSION,
         tool: concat!("backsight ", env!("CARGO_PKG_VERSION")).into(),
         command: settings.command.clone(),
@@ -60,7 +52,30 @@ pub(super) fn manifest(files: &Files, settings: &Settings, parts: Vec<Part>, ctl
         inputs,
         skipped,
         files: outputs,
+    })
+}
+
+/// Inputs that were read without a fault and gave nothing: empty files, also compressed ones, and tables without rows.
+fn silent(files: &Files, inputs: &[InputEntry], notes: &[Note], first: u64) -> Result<Vec<InputEntry>, Error> {
+    let mut said = HashSet::new();
+    let named: HashSet<&str> = files.inputs().iter().map(|input| input.shown.as_str()).collect();
+    let is_fault = |note: &&Note| note.message != EMPTY || !named.contains(note.file.as_str());
+    let at_fault = notes.iter().filter(is_fault).map(|note| &note.file);
+    for path in inputs.iter().map(|entry| &entry.path).chain(at_fault) {
+        said.insert(path.as_str());
+        // Members speak for their archives, and for those these lie in.
+        said.extend(path.match_indices(MEMBER).map(|(at, _)| &path[..at]));
     }
+    let mut out: Vec<InputEntry> = Vec::new();
+    for input in files.inputs().iter().filter(|input| !said.contains(input.shown.as_str())) {
+        let mut start = Vec::new();
+        let read = std::fs::File::open(&input.path).and_then(|file| file.take(4).read_to_end(&mut start));
+        let is_table = read.is_ok() && start == b"PAR1";
+        let sha256 = hex(&Sha256::new().finalize());
+        out.push(InputEntry { sha256, first, ..entry(input, if is_table { "parquet" } else { "" }, is_table) });
+    }
+    stored_sums(&mut out)?;
+    Ok(out)
 }
 
 /// Puts the manifest beside the files, and all of it under the name of the target.

@@ -112,7 +112,7 @@ pub fn convert(files: &Files, settings: &Settings, ctl: &Ctl) -> Result<Converte
             return Err(error);
         }
     }
-    let manifest = manifest(files, settings, state.parts, ctl);
+    let manifest = manifest(files, settings, state.parts, ctl)?;
     publish(state.target, settings, &manifest)?;
     Ok(Converted { manifest, resumed })
 }

@@ -6,6 +6,7 @@ use super::gather::Place;
 use super::journal::{JOURNAL, line};
 use super::manifest::{FileEntry, Part, VERSION};
 use super::output::Target;
+use super::schema::Schema;
 use backsight_engine::error::Error;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -82,6 +83,14 @@ impl Writing {
                 }
             }
             Done::Part(mut part) => {
+                if settings.is_single() && self.open.is_empty() {
+                    // Who asked for one file gets one, though there be nothing to put into it.
+                    let encoder = Schema::new(Vec::new()).and_then(|schema| Encoder::new(schema, 0)).map_err(fail)?;
+                    let place = Place { folder: String::new(), format: "ndjson", part: 0, version: 0 };
+                    let output = self.target.create(&name(&place, 0))?;
+                    let file = File::new(output, &encoder, part.next_record).map_err(fail)?;
+                    self.open.insert(place, (file, self.next));
+                }
                 let mut places: Vec<Place> = self.open.keys().cloned().collect();
                 places.sort();
                 places.iter().try_for_each(|place| self.close(place, settings))?;
