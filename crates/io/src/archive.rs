@@ -43,6 +43,7 @@ mod restore;
 mod schema;
 mod slot;
 mod tap;
+mod traces;
 mod words;
 mod writing;
 

@@ -7,8 +7,9 @@
 use crate::archive::Tap;
 use crate::files::Input;
 use crate::head::Head;
+use crate::json::{self, Traced};
 use crate::tally::Tally;
-use crate::{Options, json, layouts};
+use crate::{Options, layouts};
 use arrow::buffer::Buffer;
 use backsight_engine::error::Error;
 use backsight_engine::source::{Flow, Morsel, Note, Scan, Weight};
@@ -231,6 +232,17 @@ pub trait Records: Send + Sync {
 
     /// Reads a chunk of whole records and gives rows to `out`, as [`Morsel::read`] does.
     fn read(&self, chunk: Chunk, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error>;
+
+    /// [`Records::read`]. `trace` is told where the values of records lie, before their rows are handed out, as far as the
+    /// reader knows.
+    fn read_traced(
+        &self,
+        chunk: Chunk,
+        _trace: &mut dyn FnMut(&Traced<'_>),
+        out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
+    ) -> Result<Flow, Error> {
+        self.read(chunk, out)
+    }
 
     /// What a file may start with so that its reader, opened on that, reads records taken out of this file like this one
     /// does: `context` is that of the chunk they lie in.

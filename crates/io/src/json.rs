@@ -20,6 +20,7 @@ mod skim;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod traced;
 mod walk;
 mod wanted;
 
@@ -40,7 +41,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use wanted::{Leaf, RESERVED, Tree, Want};
 
+pub use traced::Traced;
+
 pub(crate) use rows::{Count, Times};
+pub(crate) use traced::Form;
 pub(crate) use wanted::{INGESTION_TIME, LOG_STREAM, MESSAGE, Reserved, TIMESTAMP, USUAL};
 
 /// How the records of a format are read, apart from what all JSON has in common.
@@ -216,6 +220,15 @@ impl Records for Ndjson<'_> {
 
     fn read(&self, chunk: Chunk, out: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
         Reader::new(&self.pass, &self.plan, chunk).read(out)
+    }
+
+    fn read_traced(
+        &self,
+        chunk: Chunk,
+        trace: &mut dyn FnMut(&Traced<'_>),
+        out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
+    ) -> Result<Flow, Error> {
+        Reader::new(&self.pass, &self.plan, chunk).tracing(trace).read(out)
     }
 
     fn preamble(&self, _: u64) -> Vec<u8> {

@@ -2,7 +2,8 @@
 
 use super::layout::{BEFORE, BYTES, END, Layout, TEXT, VALUE, markless};
 use super::slot::Slot;
-use crate::json::is_reserved;
+use super::traces::Traces;
+use crate::json::{Traced, is_reserved};
 use arrow::buffer::Buffer;
 use backsight_engine::value::json::Cursor;
 use std::collections::HashMap;
@@ -122,6 +123,8 @@ pub(crate) struct Parser<'a> {
     /// Numbers of layouts in the order in which they are tried.
     recent: Vec<u32>,
     by_text: HashMap<Box<[u8]>, u32>,
+    /// What the reader found out about records; their values are the first ones of the block.
+    traces: Traces,
     utf8: bool,
     template: Vec<u8>,
 }
@@ -135,7 +138,6 @@ const MAX_TRAILER: usize = 1024;
 impl<'a> Parser<'a> {
     /// `direct`: which of the format's records are.
     pub(crate) fn new(layouts: &'a Layouts, direct: Direct, data: Buffer, offset: u64) -> Parser<'a> {
-        let utf8 = simdutf8::basic::from_utf8(&data).is_ok();
         let block = Block {
             data,
             offset,
@@ -148,7 +150,21 @@ impl<'a> Parser<'a> {
             home: Origin::default(),
             is_table: false,
         };
-        Parser { layouts, direct, block, recent: Vec::new(), by_text: HashMap::new(), utf8, template: Vec::new() }
+        Parser {
+            layouts,
+            direct,
+            block,
+            recent: Vec::new(),
+            by_text: HashMap::new(),
+            traces: Traces::default(),
+            utf8: false,
+            template: Vec::new(),
+        }
+    }
+
+    /// Takes down what the reader of the records knows of them.
+    pub(crate) fn trace(&mut self, traced: &Traced<'_>) {
+        self.traces.add(traced, &mut self.block.slots);
     }
 
     /// Takes the chunk apart at the records found in it.
@@ -156,6 +172,8 @@ impl<'a> Parser<'a> {
         self.block.preamble = preamble.into();
         said.sort_by_key(|s| s.start);
         let data = self.block.data.clone();
+        // Traced records have been looked at.
+        self.utf8 = self.traces.is_empty() && simdutf8::basic::from_utf8(&data).is_ok();
         let first = said.first().map_or(data.len(), |s| s.start as usize);
         self.block.lead = data[..first].to_vec();
         self.block.origins = origins;
@@ -185,6 +203,9 @@ impl<'a> Parser<'a> {
             time: said.time,
             origin: said.origin,
         };
+        if let Some((layout, first)) = self.traces.known(said, end) {
+            return Row { layout: Some(layout), first, ..row };
+        }
         if self.utf8 || simdutf8::basic::from_utf8(&data[start..end]).is_ok() {
             row.layout = self
                 .known(&data[..end], start, body, message)
@@ -196,6 +217,7 @@ impl<'a> Parser<'a> {
         if row.layout.is_none() {
             row.before = 0;
         }
+        self.traces.learn(said, &row, &self.block);
         row
     }
 

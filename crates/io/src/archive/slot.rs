@@ -35,6 +35,11 @@ impl Slot {
         Some(Slot { start: at as u32, end: (at + raw.text.len()) as u32, shape: raw.shape })
     }
 
+    /// A value that was checked elsewhere.
+    pub(crate) fn checked(start: usize, end: usize, shape: Shape) -> Slot {
+        Slot { start: start as u32, end: end as u32, shape }
+    }
+
     /// A stretch of text that is a record.
     pub(crate) fn whole(start: usize, end: usize) -> Slot {
         Slot { start: start as u32, end: end as u32, shape: Shape::String { escaped: false } }
@@ -48,6 +53,11 @@ impl Slot {
     /// Offset of its first byte.
     pub(crate) fn start(&self) -> usize {
         self.start as usize
+    }
+
+    /// Where the text of a string lies, without its quotes.
+    pub(crate) fn inside(&self) -> (u32, u32) {
+        (self.start + 1, self.end - 1)
     }
 
     /// The value as spelled.

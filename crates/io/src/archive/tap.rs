@@ -66,12 +66,12 @@ impl Records for Tapped<'_> {
     }
 
     fn read(&self, chunk: Chunk, _: &mut dyn FnMut(Batch) -> Result<Flow, Error>) -> Result<Flow, Error> {
-        let parser = Parser::new(self.layouts, direct(self.format), chunk.data.clone(), chunk.offset);
+        let mut parser = Parser::new(self.layouts, direct(self.format), chunk.data.clone(), chunk.offset);
         let mut said = Vec::new();
         let mut origins = Origins::default();
         let (base, data) = (self.pass.position(chunk.offset), chunk.data.clone());
         let context = chunk.context;
-        let flow = self.records.read(chunk, &mut |batch| {
+        let flow = self.records.read_traced(chunk, &mut |traced| parser.trace(traced), &mut |batch| {
             listen(&batch, base, &data, &mut said, &mut origins);
             Ok(Flow::More)
         })?;
@@ -132,9 +132,9 @@ fn place(messages: &Column, row: usize, data: &[u8], start: usize) -> Option<(u3
     let text = array.value(row);
     // Short text is in the view itself, and some readers copy; then it is mostly where the record begins.
     let at = (text.as_ptr() as usize).wrapping_sub(data.as_ptr() as usize);
-    let at = if at < data.len() { at } else { start };
+    let (at, is_there) = if at < data.len() { (at, true) } else { (start, false) };
     let end = at.checked_add(text.len())?;
-    (data.get(at..end)? == text).then_some((at as u32, end as u32))
+    (is_there && end <= data.len() || data.get(at..end)? == text).then_some((at as u32, end as u32))
 }
 
 /// Pairs of `@log` and `@logStream`, numbered.

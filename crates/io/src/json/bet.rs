@@ -7,7 +7,7 @@
 use super::index::Escapes;
 use super::layout::{Bare, Layout, Pick};
 use super::odd::{Escaped, escaped};
-use super::rows::{Count, Rows, SLASHED, Times};
+use super::rows::{BROKEN, Count, Rows, SLASHED, Times};
 use super::simd::{Loop, Simd};
 use crate::rows::{Cells, Side, view};
 use backsight_engine::value::Kind;
@@ -69,9 +69,10 @@ impl Loop for Bet<'_> {
         while self.rows.offsets.len() < self.enough {
             let Some(ends) = self.rows.ends.get_mut(self.rows.ends_used..) else { break };
             let Some(found) = line(simd, self.data, self.at, self.layout, ends) else { break };
-            self.row(&found);
+            let is_broken = self.row(&found);
             if self.take.keep {
-                self.rows.origins.push(self.rows.ends_used as u32 | if found.slashed { SLASHED } else { 0 });
+                let slashed = if found.slashed { SLASHED } else { 0 };
+                self.rows.origins.push(self.rows.ends_used as u32 | slashed | if is_broken { BROKEN } else { 0 });
                 self.rows.ends_used += values + 1;
             }
             if found.slashed && self.rows.is_full() {
@@ -225,17 +226,17 @@ pub(super) struct Values<'v> {
 
 impl Values<'_> {
     #[inline(always)]
-    fn start(&self, value: usize) -> usize {
+    pub(super) fn start(&self, value: usize) -> usize {
         self.at + usize::from(self.ends[value]) + self.layout.slots[value].ahead
     }
 
     #[inline(always)]
-    fn end(&self, value: usize) -> usize {
+    pub(super) fn end(&self, value: usize) -> usize {
         self.at + usize::from(self.ends[value + 1]) - self.layout.slots[value].back
     }
 
     /// Where a literal begins.
-    fn literal(&self, literal: usize) -> usize {
+    pub(super) fn literal(&self, literal: usize) -> usize {
         literal.checked_sub(1).map_or(self.at, |value| self.end(value))
     }
 
@@ -323,15 +324,14 @@ fn resolved(text: &[u8]) -> Cow<'_, [u8]> {
 }
 
 impl Bet<'_> {
-    /// Adds the row of a line that matches, and goes on to the next line.
+    /// Adds the row of a line that matches, and goes on to the next line. True if it is not UTF-8.
     #[inline(always)]
-    fn row(&mut self, found: &Match) {
+    fn row(&mut self, found: &Match) -> bool {
         let (data, next) = (self.data, found.tail + self.layout.tail);
         self.rows.offsets.push(self.at as u32);
         self.count.records += 1;
-        if found.high && simdutf8::basic::from_utf8(&data[self.at..next]).is_err() {
-            self.count.not_utf8 += 1;
-        }
+        let is_broken = found.high && simdutf8::basic::from_utf8(&data[self.at..next]).is_err();
+        self.count.not_utf8 += u64::from(is_broken);
         self.count.repeated_keys += u64::from(self.layout.repeats);
         if found.slashed {
             self.count.half_surrogates += u64::from(found.escaped.half);
@@ -348,5 +348,6 @@ impl Bet<'_> {
             self.rows.times.push(time);
         }
         self.at = next;
+        is_broken
     }
 }

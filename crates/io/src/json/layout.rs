@@ -101,6 +101,8 @@ pub(super) struct Layout {
     pub picks: Vec<Pick>,
     /// Where the time is.
     pub time: Pick,
+    /// Where the values of the record itself lie; empty if that cannot be said for all lines of the layout.
+    pub tops: Vec<Pick>,
 }
 
 /// The longest line a layout is learned from, and the most values. Longer lines gain nothing from it.
@@ -117,7 +119,7 @@ impl Layout {
         let mut cursor = Cursor::new(text);
         walk.map(&mut cursor, Some(0), true).ok()?;
         cursor.end().ok()?;
-        let Walk { values, places, repeated, .. } = walk;
+        let Walk { values, places, tops, repeated, .. } = walk;
         if values.is_empty()
             || values.len() > MAX_VALUES
             || repeated
@@ -145,6 +147,7 @@ impl Layout {
             repeats: odd::repeats(text),
             picks: Vec::new(),
             time: Pick::Null,
+            tops: tops.iter().map(|place| place.pick(&values)).collect::<Option<_>>().unwrap_or_default(),
         };
         let mut is_end = vec![false; quotes.len() + 64];
         *is_end.get_mut(quotes.len().checked_sub(1)?)? = true;
@@ -219,12 +222,29 @@ enum Place {
     },
 }
 
+impl Place {
+    /// Where it is found in lines of the layout; `None` for what is not canonical as it stands.
+    fn pick(self, values: &[Value]) -> Option<Pick> {
+        match self {
+            Place::Value(k) if values[k].bare => Some(Pick::Bare(k)),
+            Place::Value(k) => Some(Pick::Text(k)),
+            Place::Span { clean: false, .. } => None,
+            Place::Span { start, end, first, behind, .. } => {
+                let into = |value: usize, at: usize| (value, at - value.checked_sub(1).map_or(0, |k| values[k].end));
+                Some(Pick::Span { from: into(first, start), to: into(behind, end) })
+            }
+        }
+    }
+}
+
 struct Walk<'a> {
     text: &'a [u8],
     tree: &'a Tree,
     values: Vec<Value>,
     /// One for each leaf.
     places: Vec<Option<Place>>,
+    /// The values of the record itself.
+    tops: Vec<Place>,
     met: Vec<bool>,
     /// A key of some path stands twice in one object.
     repeated: bool,
@@ -233,20 +253,24 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(text: &'a [u8], tree: &'a Tree) -> Walk<'a> {
         let (leaves, nodes) = tree.size();
-        Walk { text, tree, values: Vec::new(), places: vec![None; leaves], met: vec![false; nodes], repeated: false }
+        let (places, met) = (vec![None; leaves], vec![false; nodes]);
+        Walk { text, tree, values: Vec::new(), places, tops: Vec::new(), met, repeated: false }
     }
 
     fn map(&mut self, cursor: &mut Cursor<'_>, node: Option<u32>, outer: bool) -> Result<(), Malformed> {
         cursor.enter_map()?;
         let mut first = true;
         while let Some(key) = cursor.key(&mut first)? {
-            if outer && let Some(leaf) = self.tree.reserved(&key) {
+            let place = if outer && let Some(leaf) = self.tree.reserved(&key) {
                 self.repeated |= self.places[leaf as usize].is_some();
-                self.value(cursor, None, Some(leaf))?;
-                continue;
+                self.value(cursor, None, Some(leaf))?
+            } else {
+                let child = node.and_then(|node| self.tree.by_key(node, &key));
+                self.child(cursor, child)?
+            };
+            if outer {
+                self.tops.push(place);
             }
-            let child = node.and_then(|node| self.tree.by_key(node, &key));
-            self.child(cursor, child)?;
         }
         Ok(())
     }
@@ -263,14 +287,14 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn child(&mut self, cursor: &mut Cursor<'_>, node: Option<u32>) -> Result<(), Malformed> {
+    fn child(&mut self, cursor: &mut Cursor<'_>, node: Option<u32>) -> Result<Place, Malformed> {
         if let Some(node) = node {
             self.repeated |= std::mem::replace(&mut self.met[node as usize], true);
         }
         self.value(cursor, node, node.and_then(|node| self.tree.leaf(node)))
     }
 
-    fn value(&mut self, cursor: &mut Cursor<'_>, node: Option<u32>, leaf: Option<Leaf>) -> Result<(), Malformed> {
+    fn value(&mut self, cursor: &mut Cursor<'_>, node: Option<u32>, leaf: Option<Leaf>) -> Result<Place, Malformed> {
         let opening = cursor.peek();
         let start = cursor.at();
         let mut inside = cursor.clone();
@@ -296,7 +320,7 @@ impl<'a> Walk<'a> {
         if let Some(leaf) = leaf {
             self.places[leaf as usize] = Some(place);
         }
-        Ok(())
+        Ok(place)
     }
 }
 
@@ -326,12 +350,7 @@ impl Picker<'_> {
         let mut present = leaves.iter().filter_map(|leaf| self.places[*leaf as usize]).peekable();
         while let Some(place) = present.next() {
             match place {
-                Place::Span { clean: false, .. } => return None,
-                Place::Span { start, end, first, behind, .. } => {
-                    let into =
-                        |value: usize, at: usize| (value, at - value.checked_sub(1).map_or(0, |k| self.values[k].end));
-                    return Some(Pick::Span { from: into(first, start), to: into(behind, end) });
-                }
+                Place::Span { .. } => return place.pick(self.values),
                 Place::Value(k) => {
                     let Some(bare) = &mut self.bare[k] else { return Some(Pick::Text(k)) };
                     let is_null = &self.text[self.values[k].start..self.values[k].end] == b"null";

@@ -9,9 +9,10 @@ use super::index::{Index, Indexing};
 use super::layout::Pick;
 use super::layouts::Layouts;
 use super::odd::{Escaped, Keys, escaped, repeats};
-use super::rows::{Count, ENDS, Rows, SLASHED, Times, UNKNOWN};
+use super::rows::{Count, ENDS, MARKS, Rows, SLASHED, Times, UNKNOWN};
 use super::simd::{Level, dispatch};
 use super::skim::Skim;
+use super::traced::{Trace, Traced};
 use super::wanted::{Hit, Hits, Leaf, MESSAGE, RESERVED, Want};
 use super::{Plan, walk};
 use crate::formats::{Chunk, Pass};
@@ -59,6 +60,8 @@ pub(super) struct Reader<'r> {
     filter: Option<Filter<'r>>,
     /// Lines without a needle need not be read.
     skims: bool,
+    /// Is told where values lie. There is no filter then.
+    trace: Option<Trace<'r>>,
 }
 
 /// Where the record being read lies in the chunk.
@@ -134,8 +137,14 @@ impl<'r> Reader<'r> {
             filter,
             // The plan may have been made for a pass that asks for more.
             skims: complete && !pass.options.strict && !pass.scan.needles.is_empty(),
+            trace: None,
             plan,
         }
+    }
+
+    /// Tells `trace` where the values of lines lie.
+    pub(super) fn tracing(self, trace: Trace<'r>) -> Reader<'r> {
+        Reader { filter: None, trace: Some(trace), ..self }
     }
 
     /// Reads all lines.
@@ -229,7 +238,7 @@ impl<'r> Reader<'r> {
     fn take(&self) -> Take<'r> {
         match self.filter {
             Some(_) => Take { slots: &self.plan.early.slots, timed: self.plan.early.timed, keep: true },
-            None => Take { slots: &self.plan.all.slots, timed: self.plan.all.timed, keep: false },
+            None => Take { slots: &self.plan.all.slots, timed: self.plan.all.timed, keep: self.trace.is_some() },
         }
     }
 
@@ -528,7 +537,13 @@ impl<'r> Reader<'r> {
     fn hand_out(&mut self, data: &[u8], out: Out<'_>) -> Result<Flow, Error> {
         let ends = std::mem::take(&mut self.rows.ends);
         let mut rows = std::mem::replace(&mut self.rows, Rows::new(self.plan, ends));
-        let Some(filter) = self.filter else { return out(rows.finish(self.plan, self.pass, &self.chunk)) };
+        let Some(filter) = self.filter else {
+            if let Some(trace) = &mut self.trace {
+                let Rows { offsets, origins, layouts, .. } = &rows;
+                trace(&Traced { data, offsets, ends: &self.rows.ends, origins, layouts });
+            }
+            return out(rows.finish(self.plan, self.pass, &self.chunk));
+        };
         let (origins, layouts) = (std::mem::take(&mut rows.origins), std::mem::take(&mut rows.layouts));
         let batch = rows.finish(self.plan, self.pass, &self.chunk);
         let kept = selected(&(filter.keep)(&batch));
@@ -572,7 +587,7 @@ impl<'r> Reader<'r> {
                     while layouts.get(run + 1).is_some_and(|(first, _)| first <= row) {
                         run += 1;
                     }
-                    let (slashed, ends) = (origin & SLASHED != 0, &ends[(origin & !SLASHED) as usize..]);
+                    let (slashed, ends) = (origin & SLASHED != 0, &ends[(origin & !MARKS) as usize..]);
                     let values = Values { data, at, ends, layout: &layouts[run].1, slashed };
                     for slot in take.slots {
                         if !matches!(values.layout.picks[*slot], Pick::Null | Pick::Unsaid) {

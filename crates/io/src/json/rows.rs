@@ -44,6 +44,12 @@ pub(super) const UNKNOWN: u32 = u32::MAX;
 /// Set in the origin of a row whose line has backslashes.
 pub(super) const SLASHED: u32 = 1 << 30;
 
+/// Set in the origin of a row whose line is not UTF-8.
+pub(super) const BROKEN: u32 = 1 << 29;
+
+/// All that may be set in origins.
+pub(super) const MARKS: u32 = SLASHED | BROKEN;
+
 impl Rows {
     /// `ends`: memory to use.
     pub(super) fn new(plan: &Plan, ends: Vec<u16>) -> Rows {
