@@ -174,7 +174,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn convert(paths: &[PathBuf], settings: &Settings) -> Result<Converted, Error> {
-    let options = backsight_io::Options { morsel: 1 << 12, ..backsight_io::Options::default() };
+    convert_reading(paths, settings, false)
+}
+
+/// `strict`: no reader bets on what lines have in common.
+fn convert_reading(paths: &[PathBuf], settings: &Settings, strict: bool) -> Result<Converted, Error> {
+    let options = backsight_io::Options { morsel: 1 << 12, strict, ..backsight_io::Options::default() };
     let files = backsight_io::open(paths, options)?;
     archive::convert(&files, settings, &Ctl::new(1).expect("threads"))
 }
@@ -434,6 +439,46 @@ fn rows_of_tables_are_converted_too() {
 }
 
 #[test]
+fn inputs_without_records_are_on_record() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inputs = folder.path().join("in");
+    std::fs::create_dir(&inputs).expect("a folder");
+    let table = backsight_io::parquet::testing::from_ndjson("").expect("a table");
+    let all: [(&str, Vec<u8>); 7] = [
+        ("blank.ndjson", b"\n \n".to_vec()),
+        ("deliveries.json", b"{\"Records\":[]}\n".to_vec()),
+        ("empty.ndjson", Vec::new()),
+        ("list.json", b"[]\n".to_vec()),
+        ("nothing.json.gz", gzip(b"")),
+        ("one!.json", Vec::new()),
+        ("table.parquet", table),
+    ];
+    for (name, bytes) in &all {
+        std::fs::write(inputs.join(name), bytes).expect("written");
+    }
+    let run = |args: &[&str]| backsight(folder.path(), args);
+    for (input, target, count) in [("in", "archive", all.len()), ("in/table.parquet", "one.parquet", 1)] {
+        run(&["convert", "-q", input, "-o", target]);
+        run(&["convert", "-q", "--verify", target]);
+        let manifest = archive::Manifest::of(&folder.path().join(target)).expect("a manifest");
+        assert_eq!((manifest.inputs.len(), manifest.records), (count, 0), "{:?}", manifest.skipped);
+        assert!(manifest.inputs.iter().all(|entry| entry.sha256.len() == 64 && entry.sha256_stored.is_some()));
+        let back = format!("{target}.back");
+        run(&["convert", "-q", "--restore", target, "-o", &back]);
+        let back = contents(&folder.path().join(back));
+        assert_eq!(back.len(), count);
+        for (path, bytes) in back {
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            // Compressed files and tables come back as what was in them.
+            let sent = all.iter().find(|(sent, _)| *sent == name).map_or(&[][..], |(_, sent)| sent);
+            assert_eq!(bytes, sent, "{name}");
+        }
+    }
+    let counted = run(&["query", "-q", "--format", "csv", "stats count(*) as n", "one.parquet"]);
+    assert_eq!(counted, "n\n0\n");
+}
+
+#[test]
 fn any_number_of_threads_gives_the_same_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let inputs = tree(folder.path(), 5, 300);
@@ -493,6 +538,51 @@ fn killed_runs_leave_nothing_and_are_resumed() {
         assert!(left.len() <= 4, "kill {kill} left {left:?}");
         std::fs::remove_dir_all(&target).expect("removed");
     }
+}
+
+/// Lines of a few forms with everything in them that a reader may trip over.
+fn similar_lines(random: &mut Random, count: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    for n in 0..count {
+        let value = |random: &mut Random| random.pick(VALUES).to_vec();
+        let form = random.below(5);
+        let (open, close): (&[u8], &[u8]) = match form {
+            0 => (b"{\"n\": ", b" }"),
+            1 => (b"{\"\":{\"in\":{\"s\":\"x\"},\"l\":[\"a\", \"b\"]},\"n\":", b"}"),
+            2 => (b"{\"deep\":{\"s\":\"x\"},\"n\":", b"}"),
+            _ => (b"{\"n\":", b"}"),
+        };
+        let common = format!(",\"time\":\"2024-05-01T10:{:02}:00Z\",\"s\":\"text {}\"", n % 60, random.below(90));
+        let values = [value(random), value(random)];
+        for part in [open, &values[0], common.as_bytes(), b",\"v\":", &values[1], close] {
+            out.extend_from_slice(part);
+        }
+        let end: &[u8] = if random.below(40) == 0 {
+            b"\n \n"
+        } else if form == 3 {
+            b"\r\n"
+        } else {
+            b"\n"
+        };
+        out.extend_from_slice(end);
+    }
+    out
+}
+
+#[test]
+fn what_the_reader_knows_of_lines_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inputs = [folder.path().join("similar.ndjson"), folder.path().join("hostile.ndjson")];
+    let count = setting("BACKSIGHT_RANDOM", 600) as usize;
+    std::fs::write(&inputs[0], similar_lines(&mut Random(7), 2 * count)).expect("written");
+    std::fs::write(&inputs[1], hostile_lines(8, count)).expect("written");
+    let made = |strict: bool| {
+        let target = folder.path().join(format!("archive-{strict}"));
+        convert_reading(&inputs, &to(target.clone()), strict).expect("converted");
+        parquet(&target)
+    };
+    assert!(made(true) == made(false));
+    comes_back(&inputs, folder.path().join("archive"));
 }
 
 #[test]

@@ -42,9 +42,12 @@ const PAGE_BYTES: usize = 1 << 20;
 const BOUND_OF_PAGE: usize = 32;
 const BOUND_OF_CHUNK: usize = 64;
 
-/// Level of compression, and that of dictionaries.
+/// Level of compression.
 pub(crate) const LEVEL: i32 = 1;
-const LEVEL_OF_TEXTS: i32 = 3;
+
+/// Large dictionaries are judged by so many pieces of so many bytes.
+const SAMPLES: usize = 4;
+const SAMPLE: usize = 16 << 10;
 
 /// Encodes a column of text.
 pub(crate) fn words(
@@ -63,27 +66,23 @@ pub(crate) fn words(
     if has_dictionary {
         codes = chunk.dictionary(words)?;
     }
-    let mut seen = vec![0u32; words.len()];
-    let (mut number, mut first) = (0, 0);
+    let order = Order::new(words);
+    let mut first = 0;
     let mut present = Vec::new();
     let mut bounds: Option<(u32, u32)> = None;
     while first < rows {
-        number += 1;
         let end = match is_constant {
             true => rows,
             false => page_end(words, first, (first + PAGE_ROWS).min(rows), has_dictionary),
         };
         present.clear();
         present.extend(words.codes()[first..end].iter().copied().filter(|code| *code != NONE));
-        let mut of_page: Option<(u32, u32)> = None;
-        for code in &present {
-            // Each text of the page counts once.
-            if std::mem::replace(&mut seen[*code as usize], number) != number {
-                of_page = widened(words, of_page, *code);
-            }
-        }
+        let of_page = order.bounds(&present);
         if let Some((least, greatest)) = of_page {
-            bounds = widened(words, widened(words, bounds, least), greatest);
+            bounds = match bounds {
+                Some((a, b)) => order.bounds(&[a, b, least, greatest]),
+                None => of_page,
+            };
         }
         let (least, greatest) = match of_page {
             Some((least, greatest)) => (words.text(least), words.text(greatest)),
@@ -145,9 +144,7 @@ impl Ranked {
         words.codes().iter().filter(|code| **code != NONE).for_each(|code| counts[*code as usize] += 1);
         let all = || (0..words.len() as u32).map(|code| words.text(code));
         // What all texts start with says nothing.
-        let start = all().next().unwrap_or_default();
-        let common =
-            all().fold(start.len(), |n, text| text.iter().zip(&start[..n]).take_while(|(a, b)| a == b).count());
+        let common = common(words);
         let mut order: Vec<(u32, u128, u32)> = (0u32..)
             .zip(all())
             .map(|(code, text)| {
@@ -235,13 +232,52 @@ fn page_end(words: &Words, first: usize, end: usize, has_dictionary: bool) -> us
     end
 }
 
-fn widened(words: &Words, bounds: Option<(u32, u32)>, code: u32) -> Option<(u32, u32)> {
-    let Some((least, greatest)) = bounds else { return Some((code, code)) };
-    let text = words.text(code);
-    Some((
-        if text < words.text(least) { code } else { least },
-        if text > words.text(greatest) { code } else { greatest },
-    ))
+/// The order of texts, mostly to be told from eight bytes of each.
+struct Order<'w> {
+    words: &'w Words,
+    /// For each text what follows the start that all have in common, as a number.
+    keys: Vec<u64>,
+}
+
+impl Order<'_> {
+    fn new(words: &Words) -> Order<'_> {
+        let common = common(words);
+        let key = |code| {
+            let text = &words.text(code)[common..];
+            let mut key = [0; 8];
+            let len = text.len().min(8);
+            key[..len].copy_from_slice(&text[..len]);
+            u64::from_be_bytes(key)
+        };
+        Order { words, keys: (0..words.len() as u32).map(key).collect() }
+    }
+
+    /// The least and the greatest of some texts.
+    fn bounds(&self, codes: &[u32]) -> Option<(u32, u32)> {
+        let first = *codes.first()?;
+        let (mut least, mut greatest) = ((self.keys[first as usize], first), (self.keys[first as usize], first));
+        for code in codes {
+            let key = self.keys[*code as usize];
+            if key <= least.0 && *code != least.1 {
+                let is_less = key < least.0 || self.words.text(*code) < self.words.text(least.1);
+                least = if is_less { (key, *code) } else { least };
+            }
+            if key >= greatest.0 && *code != greatest.1 {
+                let is_greater = key > greatest.0 || self.words.text(*code) > self.words.text(greatest.1);
+                greatest = if is_greater { (key, *code) } else { greatest };
+            }
+        }
+        Some((least.1, greatest.1))
+    }
+}
+
+/// Bytes that all texts start with.
+fn common(words: &Words) -> usize {
+    let mut all = (0..words.len() as u32).map(|code| words.text(code));
+    let start = all.next().unwrap_or_default();
+    all.fold(start.len(), |n, text| {
+        if text.starts_with(&start[..n]) { n } else { text.iter().zip(start).take_while(|(a, b)| a == b).count() }
+    })
 }
 
 /// Compresses pages.
@@ -255,10 +291,10 @@ impl Zstd {
         Zstd { context: zstd_safe::CCtx::create(), page: Vec::new() }
     }
 
-    fn compress(&mut self, bytes: &[u8], level: i32) -> Result<Vec<u8>, ParquetError> {
+    fn compress(&mut self, bytes: &[u8]) -> Result<Vec<u8>, ParquetError> {
         let mut out = Vec::with_capacity(zstd_safe::compress_bound(bytes.len()));
         let fail = |code| ParquetError::General(zstd_safe::get_error_name(code).to_owned());
-        self.context.compress(&mut out, bytes, level).map_err(fail)?;
+        self.context.compress(&mut out, bytes, LEVEL).map_err(fail)?;
         out.shrink_to_fit();
         Ok(out)
     }
@@ -302,25 +338,24 @@ impl<'z> Chunk<'z> {
         let sample: Vec<u32> = sample.iter().copied().filter(|code| *code != NONE).collect();
         let pages = words.codes().len().div_ceil(PAGE_ROWS);
         let narrow = bits::width(words.len());
-        let ranked = Ranked::new(words);
-        let mut best: Option<(usize, Bytes, Codes)> = None;
-        for (ranks, texts) in [(None, words.all()), (Some(&ranked.ranks), &ranked.texts[..])] {
-            let packed = self.packed(texts, LEVEL_OF_TEXTS)?;
+        let ranked = if self.is_compressed && words.len() > 2 { Some(Ranked::new(words)) } else { None };
+        let orders = [(None, words.all())].into_iter().chain(ranked.as_ref().map(|r| (Some(&r.ranks), &r.texts[..])));
+        let mut best: Option<(usize, &[u8], Codes)> = None;
+        for (ranks, texts) in orders {
+            let packed = self.packed_size(texts)?;
             // Codes of whole bytes are more, but what is frequent among them can be seen.
             for width in [narrow, narrow.next_multiple_of(8)] {
                 let codes = Codes { ranks: ranks.cloned(), width };
                 let mut page = Vec::new();
                 codes.write(&mut sample.clone(), &mut page);
-                let bytes = packed.len() + pages * self.packed(&page, LEVEL)?.len();
+                let bytes = packed + pages * self.packed(&page)?.len();
                 if best.as_ref().is_none_or(|(least, ..)| bytes < *least) {
-                    best = Some((bytes, packed.clone(), codes));
+                    best = Some((bytes, texts, codes));
                 }
             }
-            if !self.is_compressed || words.len() < 3 {
-                break;
-            }
         }
-        let Some((_, buf, codes)) = best else { return Err(ParquetError::General("no dictionary".into())) };
+        let Some((_, texts, codes)) = best else { return Err(ParquetError::General("no dictionary".into())) };
+        let buf = self.packed(texts)?;
         let num_values = words.len() as u32;
         let page = Page::DictionaryPage { buf, num_values, encoding: Encoding::PLAIN, is_sorted: false };
         let (offset, _) = self.write(page, words.all().len())?;
@@ -328,8 +363,18 @@ impl<'z> Chunk<'z> {
         Ok(codes)
     }
 
-    fn packed(&mut self, bytes: &[u8], level: i32) -> Result<Bytes, ParquetError> {
-        Ok(if self.is_compressed { self.zstd.compress(bytes, level)?.into() } else { bytes.to_vec().into() })
+    fn packed(&mut self, bytes: &[u8]) -> Result<Bytes, ParquetError> {
+        Ok(if self.is_compressed { self.zstd.compress(bytes)?.into() } else { bytes.to_vec().into() })
+    }
+
+    /// About the bytes that texts take once they are packed.
+    fn packed_size(&mut self, texts: &[u8]) -> Result<usize, ParquetError> {
+        if texts.len() <= SAMPLES * SAMPLE {
+            return Ok(self.packed(texts)?.len());
+        }
+        let starts = (0..SAMPLES).map(|n| n * (texts.len() - SAMPLE) / (SAMPLES - 1));
+        let sample: Vec<u8> = starts.flat_map(|start| &texts[start..start + SAMPLE]).copied().collect();
+        Ok(self.packed(&sample)?.len() * (texts.len() / 256) / (sample.len() / 256))
     }
 
     /// Writes a page: gives its offset and its bytes.
@@ -367,7 +412,7 @@ impl<'z> Chunk<'z> {
         }
         let encoding = fill(&mut page);
         let made = Page::DataPage {
-            buf: self.packed(&page, LEVEL)?,
+            buf: self.packed(&page)?,
             num_values: rows as u32,
             encoding,
             def_level_encoding: Encoding::RLE,

@@ -1,21 +1,25 @@
 //! Text of a column while a row group is gathered: each different text once, and for each row which one it is.
 //!
-//! Logs say the same few things millions of times. A text is looked up by its hash among those the column has so far; texts
-//! lie one behind the other, so looking one up touches little memory, and that is the dictionary as Parquet stores it. Where
-//! nearly all texts differ, they are no longer looked up, only kept.
+//! Logs say the same few things millions of times. A text is looked up by its hash among those the column has so far: short
+//! ones lie in the table itself. All lie one behind the other, which is the dictionary as Parquet stores it. Where nearly
+//! all texts differ, they are no longer looked up, only kept.
 
-use foldhash::fast::FixedState;
+use foldhash::fast::{FixedState, RandomState};
 use std::hash::BuildHasher;
+use std::sync::OnceLock;
 
 /// The code of a row without text.
 pub(crate) const NONE: u32 = u32::MAX;
+
+/// In place of a code: that of the text before.
+const AGAIN: u32 = NONE - 1;
 
 /// Texts after which a column is judged, and the rows they must have served to be looked up further, as a ratio.
 const TRIAL: usize = 1 << 14;
 const SERVED: (usize, usize) = (5, 4);
 
 /// The texts of a column.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Words {
     /// For each row its text.
     codes: Vec<u32>,
@@ -25,6 +29,8 @@ pub(crate) struct Words {
     starts: Vec<u32>,
     /// Where texts are found by their hash; a power of two of them.
     table: Vec<Slot>,
+    /// What hashes depend on, so that nobody can choose texts that all have the same.
+    seeds: [u64; 2],
     /// Rows with text.
     values: usize,
     /// The text of the row before.
@@ -33,24 +39,72 @@ pub(crate) struct Words {
     is_unique: bool,
 }
 
-/// A text in the table; free if its code is [`NONE`].
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    hash: u32,
-    code: u32,
-    start: u32,
+/// What a text is looked up by: up to [`SHORT`] bytes as they are, of longer ones the hash, and the length.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Key {
+    low: u64,
+    high: u64,
     len: u32,
 }
 
-const FREE: Slot = Slot { hash: 0, code: NONE, start: 0, len: 0 };
+/// A text in the table; free if its code is [`NONE`].
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    low: u64,
+    high: u64,
+    len: u32,
+    code: u32,
+}
+
+/// No text has that length.
+const FREE: Slot = Slot { low: 0, high: 0, len: u32::MAX, code: NONE };
+
+impl Slot {
+    fn new(key: &Key, code: u32) -> Slot {
+        Slot { low: key.low, high: key.high, len: key.len, code }
+    }
+
+    fn key(&self) -> Key {
+        Key { low: self.low, high: self.high, len: self.len }
+    }
+
+    /// Looks at all of the key at once: which part differs is not to be foreseen.
+    #[inline]
+    fn is(&self, key: &Key) -> bool {
+        (self.low ^ key.low) | (self.high ^ key.high) | u64::from(self.len ^ key.len) == 0
+    }
+}
+
+/// Texts up to so many bytes are known by their key alone, so that one place in memory is looked at.
+const SHORT: usize = 16;
 
 /// Texts that are looked up together.
 pub(crate) const TOGETHER: usize = 32;
 
+/// Start and end of a text.
+pub(crate) type Place = (u32, u32);
+
+impl Default for Words {
+    fn default() -> Words {
+        static STATE: OnceLock<RandomState> = OnceLock::new();
+        let state = STATE.get_or_init(RandomState::default);
+        Words {
+            codes: Vec::new(),
+            texts: Vec::new(),
+            starts: Vec::new(),
+            table: Vec::new(),
+            seeds: [state.hash_one(0), state.hash_one(1)],
+            values: 0,
+            last: 0,
+            is_unique: false,
+        }
+    }
+}
+
 impl Words {
     /// Gives a row its text. Rows come in order; those passed over have none.
     pub(crate) fn push(&mut self, row: usize, text: &[u8]) {
-        self.push_all(&[row], &[text]);
+        self.push_all(&[row], text, &[(0, text.len() as u32)]);
     }
 
     /// Gives a row the text of the one before that has any.
@@ -60,38 +114,73 @@ impl Words {
         self.values += 1;
     }
 
-    /// Gives rows their texts, at most [`TOGETHER`]. The table is looked at for all of them at once, since it is the waiting
-    /// for memory that takes time.
-    pub(crate) fn push_all(&mut self, rows: &[usize], texts: &[&[u8]]) {
-        if texts.is_empty() {
+    /// Gives rows their texts, at most [`TOGETHER`], which lie in `data`. The table is looked at for all of them at once,
+    /// since it is the waiting for memory that takes time.
+    pub(crate) fn push_all(&mut self, rows: &[usize], data: &[u8], places: &[Place]) {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
+        let text = |(start, end): Place| &data[start as usize..end as usize];
+        self.values += places.len();
+        if self.is_unique {
+            for (row, place) in rows.iter().zip(places) {
+                let code = self.keep(text(*place));
+                self.code_of(*row, code);
+            }
             return;
         }
-        while (self.starts.len() + texts.len()) * 2 > self.table.len() && !self.is_unique {
+        while (self.starts.len() + places.len()) * 4 > self.table.len() * 3 {
             self.grow();
         }
-        let (mut hashes, mut slots) = ([0; TOGETHER], [FREE; TOGETHER]);
-        if !self.is_unique {
-            for (hash, text) in hashes.iter_mut().zip(texts) {
-                *hash = (FixedState::with_seed(0).hash_one(text) >> 32) as u32;
+        let (mut keys, mut codes) = ([Key::default(); TOGETHER], [NONE; TOGETHER]);
+        let mut before: &[u8] = b"";
+        for ((key, code), place) in keys.iter_mut().zip(&mut codes).zip(places) {
+            let len = place.1 - place.0;
+            if len as usize <= SHORT {
+                let [low, high] = short(data, *place);
+                *key = Key { low, high, len };
+                before = b"";
+                continue;
             }
-            let mask = self.table.len() - 1;
-            for (slot, hash) in slots.iter_mut().zip(&hashes[..texts.len()]) {
-                *slot = self.table[*hash as usize & mask];
+            // Neighbours often share long texts, such as times.
+            let text = text(*place);
+            if text.len() == before.len() && same(text, before) {
+                *code = AGAIN;
+            } else {
+                *key = Key { low: self.long(text), high: 0, len };
             }
+            before = text;
         }
-        for ((row, text), (hash, slot)) in rows.iter().zip(texts).zip(hashes.iter().zip(&slots)) {
-            let code = match () {
-                () if self.is_unique => self.keep(text),
-                () if self.is_at(slot, *hash, text) => slot.code,
-                () => self.code(*hash, text),
+        let mask = self.table.len() - 1;
+        let mut all = true;
+        for (key, code) in keys.iter().zip(&mut codes).take(places.len()).filter(|(_, code)| **code != AGAIN) {
+            let slot = &self.table[self.hash(key) as usize & mask];
+            *code = if slot.is(key) { slot.code } else { NONE };
+            all &= (*code != NONE) & (key.len as usize <= SHORT);
+        }
+        if all && *last - *first + 1 == places.len() && !codes.contains(&AGAIN) {
+            self.codes.resize(*first, NONE);
+            self.codes.extend_from_slice(&codes[..places.len()]);
+            self.last = codes[places.len() - 1];
+            return;
+        }
+        for (((row, place), key), code) in rows.iter().zip(places).zip(&keys).zip(codes) {
+            let is_short = key.len as usize <= SHORT;
+            let code = match code {
+                AGAIN => self.last,
+                NONE => self.code(key, text(*place)),
+                code if is_short || self.text(code) == text(*place) => code,
+                _ => self.code(key, text(*place)),
             };
-            if self.codes.len() < *row {
-                self.codes.resize(*row, NONE);
-            }
-            self.codes.push(code);
-            self.values += 1;
-            self.last = code;
+            self.code_of(*row, code);
         }
+    }
+
+    #[inline]
+    fn code_of(&mut self, row: usize, code: u32) {
+        if self.codes.len() < row {
+            self.codes.resize(row, NONE);
+        }
+        self.codes.push(code);
+        self.last = code;
     }
 
     /// There are no more rows than these.
@@ -100,25 +189,33 @@ impl Words {
         self.table = Vec::new();
     }
 
+    /// The hash of a long text.
     #[inline]
-    fn is_at(&self, slot: &Slot, hash: u32, text: &[u8]) -> bool {
-        let may = slot.hash == hash && slot.len as usize == text.len() && slot.code != NONE;
-        may && self.texts.get(slot.start as usize..slot.start as usize + text.len()).is_some_and(|t| same(t, text))
+    fn long(&self, text: &[u8]) -> u64 {
+        FixedState::with_seed(self.seeds[0]).hash_one(text)
+    }
+
+    /// Where the text of a key belongs.
+    #[inline]
+    fn hash(&self, key: &Key) -> u64 {
+        let factors = (key.low ^ self.seeds[0], key.high ^ self.seeds[1] ^ u64::from(key.len));
+        let product = u128::from(factors.0) * u128::from(factors.1);
+        product as u64 ^ (product >> 64) as u64
     }
 
     /// The code of a text; there is room for one more in the table.
-    fn code(&mut self, hash: u32, text: &[u8]) -> u32 {
+    fn code(&mut self, key: &Key, text: &[u8]) -> u32 {
         let mask = self.table.len() - 1;
-        let mut at = hash as usize & mask;
+        let mut at = self.hash(key) as usize & mask;
         while self.table[at].code != NONE {
-            if self.is_at(&self.table[at], hash, text) {
-                return self.table[at].code;
+            let slot = &self.table[at];
+            if slot.is(key) && (text.len() <= SHORT || self.text(slot.code) == text) {
+                return slot.code;
             }
             at = (at + 1) & mask;
         }
         let code = self.keep(text);
-        let start = self.starts[code as usize] + 4;
-        self.table[at] = Slot { hash, code, start, len: text.len() as u32 };
+        self.table[at] = Slot::new(key, code);
         if self.starts.len() == TRIAL && self.values * SERVED.1 < TRIAL * SERVED.0 {
             self.is_unique = true;
         }
@@ -137,7 +234,7 @@ impl Words {
         self.table = vec![FREE; (old.len() * 2).max(4 * TOGETHER)];
         let mask = self.table.len() - 1;
         for slot in old.into_iter().filter(|slot| slot.code != NONE) {
-            let mut at = slot.hash as usize & mask;
+            let mut at = self.hash(&slot.key()) as usize & mask;
             while self.table[at].code != NONE {
                 at = (at + 1) & mask;
             }
@@ -174,6 +271,35 @@ impl Words {
     }
 }
 
+/// The bytes of a short text, as two numbers.
+#[inline]
+fn short(data: &[u8], (start, end): Place) -> [u64; 2] {
+    let (start, end) = (start as usize, end as usize);
+    let bytes = match data.get(start..start + SHORT) {
+        Some(more) => {
+            let more = u128::from_le_bytes(more.try_into().expect("as many were asked for"));
+            more & MASKS[end - start]
+        }
+        None => {
+            let mut bytes = [0; SHORT];
+            bytes[..end - start].copy_from_slice(&data[start..end]);
+            u128::from_le_bytes(bytes)
+        }
+    };
+    [bytes as u64, (bytes >> 64) as u64]
+}
+
+/// By length: the bits that count.
+const MASKS: [u128; SHORT + 1] = {
+    let mut masks = [u128::MAX; SHORT + 1];
+    let mut len = 0;
+    while len < SHORT {
+        masks[len] = (1 << (8 * len)) - 1;
+        len += 1;
+    }
+    masks
+};
+
 /// Equality of texts of the same length, which are mostly short: a call costs more than the comparison.
 #[inline]
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
@@ -205,14 +331,49 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_are_told_apart() {
+        let texts =
+            ["a text that is long", "a text that is long", "short", "a text that is long", "", "short", "other"];
+        let (data, mut start) = (texts.concat(), 0);
+        let places: Vec<Place> = texts
+            .iter()
+            .map(|text| {
+                start += text.len() as u32;
+                (start - text.len() as u32, start)
+            })
+            .collect();
+        let mut words = Words::default();
+        for round in 0..3 {
+            let rows: Vec<usize> = (0..texts.len()).map(|row| 10 * round + row).collect();
+            words.push_all(&rows, data.as_bytes(), &places);
+        }
+        for (row, code) in words.codes().iter().enumerate().filter(|(_, code)| **code != NONE) {
+            assert_eq!(words.text(*code), texts[row % 10].as_bytes(), "{row}");
+        }
+        assert_eq!((words.len(), words.codes().len()), (4, 27));
+    }
+
+    #[test]
     fn texts_come_back() {
         for different in [1, 7, 1000, 40_000] {
             let mut words = Words::default();
-            let text = |row: usize| format!("text {}", row % different);
+            let pad = |row: usize| ["", "and more text", "until it is quite a long one"][row % different % 3];
+            let text = |row: usize| format!("text {}{}", row % different, pad(row));
+            let (mut rows, mut data, mut places) = (Vec::new(), Vec::new(), Vec::new());
             for row in (0..60_000).filter(|row| row % 5 != 3) {
                 match row % 10 {
                     1 if different == 1 => words.again(row),
-                    _ => words.push(row, text(row).as_bytes()),
+                    _ if row < 30_000 => words.push(row, text(row).as_bytes()),
+                    _ => {
+                        rows.push(row);
+                        let start = data.len() as u32;
+                        data.extend(text(row).bytes());
+                        places.push((start, data.len() as u32));
+                    }
+                }
+                if rows.len() == TOGETHER || row == 59_999 || different == 1 && row % 10 == 0 {
+                    words.push_all(&rows, &data, &places);
+                    (rows, data, places) = Default::default();
                 }
             }
             words.end(60_002);
