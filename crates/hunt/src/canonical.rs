@@ -142,7 +142,7 @@ impl Slot {
                         None => column,
                         Some(before) => merged(&before, &column),
                     });
-                    if !outcome && found.as_ref().is_some_and(is_whole) {
+                    if !outcome && found.as_ref().is_some_and(|c| c.null_count() == 0) {
                         break;
                     }
                 }
@@ -154,18 +154,6 @@ impl Slot {
 
 fn is_null(column: &Column) -> bool {
     matches!(column, Column::Const(Value::Null, _))
-}
-
-/// No cell is null.
-fn is_whole(column: &Column) -> bool {
-    use arrow::array::Array;
-    match column {
-        Column::Const(v, _) => !v.as_ref().is_null(),
-        Column::Text(a, _) => a.null_count() == 0,
-        Column::Int(a) | Column::Time(a) => a.null_count() == 0,
-        Column::Float(a) => a.null_count() == 0,
-        Column::Bool(a) => a.null_count() == 0,
-    }
 }
 
 /// The cells of the first, those of the second where they are null.

@@ -1,11 +1,13 @@
 //! Single records by their positions: the events behind a finding, read where they stand.
 
 use crate::Files;
+use crate::bytes::Stored;
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Field, Flow, Scan, Source};
 use backsight_engine::value::column::OFFSET_BITS;
 use backsight_engine::value::json::Cursor;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 impl Files {
     /// The files that `keep` lets pass, as a source of their own; positions stay what they are.
@@ -33,9 +35,17 @@ impl Files {
     pub fn events(&self, positions: &BTreeSet<u64>) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
         let mut found = BTreeMap::new();
         let mut left: BTreeSet<u64> = BTreeSet::new();
+        // Positions come in order, those of a file together.
+        let mut open: Option<(u64, Option<Arc<Stored>>)> = None;
         for position in positions {
             let place = self.place(*position).filter(|(input, _)| *position >> OFFSET_BITS == input.number);
-            match place.and_then(|(input, offset)| self.at_place(input, offset)) {
+            let text = place.and_then(|(input, offset)| {
+                if open.as_ref().is_none_or(|(number, _)| *number != input.number) {
+                    open = Some((input.number, self.plain(input)));
+                }
+                object_at(open.as_ref()?.1.as_ref()?, offset)
+            });
+            match text {
                 Some(text) => {
                     found.insert(*position, text);
                 }
@@ -74,16 +84,20 @@ impl Files {
         Ok(found)
     }
 
-    /// A JSON object that stands plain in its file at an offset.
-    fn at_place(&self, input: &crate::Input, offset: u64) -> Option<Vec<u8>> {
+    /// A file whose records stand in it as they are.
+    fn plain(&self, input: &crate::Input) -> Option<Arc<Stored>> {
         self.detect(input).ok().filter(|d| d.codec.is_none() && d.container.is_none() && d.format.name != "parquet")?;
-        let (stored, _) = input.stored().ok()?;
-        let rest = stored.bytes().get(usize::try_from(offset).ok()?..)?;
-        if rest.first() != Some(&b'{') {
-            return None;
-        }
-        let mut cursor = Cursor::new(rest);
-        cursor.value().ok()?;
-        Some(rest[..cursor.at()].to_vec())
+        Some(input.stored().ok()?.0)
     }
+}
+
+/// The JSON object at an offset of a file.
+fn object_at(stored: &Stored, offset: u64) -> Option<Vec<u8>> {
+    let rest = stored.bytes().get(usize::try_from(offset).ok()?..)?;
+    if rest.first() != Some(&b'{') {
+        return None;
+    }
+    let mut cursor = Cursor::new(rest);
+    cursor.value().ok()?;
+    Some(rest[..cursor.at()].to_vec())
 }

@@ -1,10 +1,10 @@
 //! Loops over the cells of a column, with what does not change from row to row decided outside.
 
 use crate::value::column::{Column, Kinds};
+use crate::value::dictionary::Dictionary;
 use crate::value::number::Number;
 use crate::value::{Kind, ValueRef};
 use arrow::array::Array;
-use arrow::buffer::NullBuffer;
 
 /// Calls `each` with row and cell for all cells that are not null.
 #[inline]
@@ -22,6 +22,11 @@ pub(super) fn present<'a>(column: &'a Column, mut each: impl FnMut(usize, ValueR
         Column::Time(a) => valid(a, |i| each(i, ValueRef::Time(a.value(i)))),
         Column::Float(a) => valid(a, |i| each(i, ValueRef::Float(a.value(i)))),
         Column::Bool(a) => valid(a, |i| each(i, ValueRef::Bool(a.value(i)))),
+        Column::Dict(words, dictionary) => {
+            for (i, word) in words.iter().enumerate().filter(|(_, word)| **word != Dictionary::NULL) {
+                each(i, dictionary.get(*word));
+            }
+        }
     }
 }
 
@@ -32,29 +37,6 @@ fn valid(array: &impl Array, each: impl FnMut(usize)) {
         Some(nulls) if nulls.null_count() > 0 => nulls.valid_indices().for_each(each),
         _ => (0..array.len()).for_each(each),
     }
-}
-
-/// Where the nulls are.
-pub(super) enum Nulls<'a> {
-    /// Nowhere.
-    None,
-    /// Everywhere.
-    All,
-    /// In some rows.
-    Some(&'a NullBuffer),
-}
-
-/// Where the nulls of a column are.
-pub(super) fn nulls(column: &Column) -> Nulls<'_> {
-    let nulls = match column {
-        Column::Const(v, _) if v.as_ref().is_null() => return Nulls::All,
-        Column::Const(..) => None,
-        Column::Text(a, _) => a.nulls(),
-        Column::Int(a) | Column::Time(a) => a.nulls(),
-        Column::Float(a) => a.nulls(),
-        Column::Bool(a) => a.nulls(),
-    };
-    nulls.filter(|n| n.null_count() > 0).map_or(Nulls::None, Nulls::Some)
 }
 
 /// Calls `each` with the state of the row's group and the number, for all cells that are numbers, spell one, or are

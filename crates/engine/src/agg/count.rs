@@ -1,11 +1,11 @@
 //! `count`, `countIf`, `count_over_time`.
 
-use super::cells::{self, Nulls, present};
+use super::cells::present;
 use super::group::{PerGroup, State};
 use super::{Accumulator, Aggregate, Input, Settings};
 use crate::func::{Status, Type};
 use crate::value::Value;
-use crate::value::column::Column;
+use crate::value::column::{Column, Nulls};
 use crate::value::compare::truth;
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +75,7 @@ impl State for Count {
     fn update(states: &mut [Count], what: &What, input: &Input<'_>, groups: &[u32]) {
         match (what, input.args.first()) {
             (What::True, Some(column)) => count_true(states, column, groups),
-            (What::Present, Some(column)) => match cells::nulls(column) {
+            (What::Present, Some(column)) => match column.nulls() {
                 Nulls::None => count_rows(states, groups),
                 Nulls::All => {}
                 Nulls::Some(nulls) => match states {

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::func::{Status, Type};
 use crate::value::Value;
 use crate::value::column::Column;
+use crate::value::dictionary::Dictionary;
 
 pub(super) const AGGREGATES: &[Aggregate] = &[
     Aggregate {
@@ -46,11 +47,49 @@ fn new(_: &Settings) -> Box<dyn Accumulator> {
 #[derive(Default)]
 struct Distinct {
     tally: Tally<()>,
+    met: Met,
+}
+
+/// Groups and words that have been met lately: a text need not be looked at to know that it is there already.
+#[derive(Default)]
+struct Met {
+    /// The dictionary the words are of.
+    id: Option<u64>,
+    /// Group and word, one a place; filled with what no row has.
+    pairs: Vec<u64>,
+}
+
+/// Pairs remembered.
+const PAIRS: usize = 1 << 12;
+
+impl Met {
+    /// Words of another dictionary come.
+    fn begin(&mut self, id: u64) {
+        if self.id != Some(id) {
+            *self = Met { id: Some(id), pairs: vec![u64::MAX; PAIRS] };
+        }
+    }
+
+    /// Whether a pair was met; from now on it was.
+    #[inline]
+    fn again(&mut self, group: u32, word: u32) -> bool {
+        let pair = u64::from(group) << 32 | u64::from(word);
+        let place = (pair ^ pair >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
+        std::mem::replace(&mut self.pairs[place as usize % PAIRS], pair) == pair
+    }
 }
 
 impl Accumulator for Distinct {
     fn update(&mut self, input: &Input<'_>, groups: &[u32], n_groups: usize) {
-        if let Some(column) = input.args.first() {
+        let Some(column) = input.args.first() else { return };
+        if let Column::Dict(words, dictionary) = column {
+            self.met.begin(dictionary.id());
+            for (word, group) in words.iter().zip(groups).filter(|(word, _)| **word != Dictionary::NULL) {
+                if !self.met.again(*group, *word) {
+                    self.tally.add(*group, None, dictionary.text(*word).1, ());
+                }
+            }
+        } else {
             texts(column, groups, n_groups, |_| true, |group, _, text, _| self.tally.add(group, None, text, ()));
         }
     }

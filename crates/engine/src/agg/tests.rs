@@ -85,11 +85,14 @@ fn examples() {
                     settings.number = Some(arg.parse().expect("a number"));
                 }
             }
-            let mut accumulator = (aggregate.new)(&settings);
             let times = aggregate.needs_time.then_some(&times);
             let positions = Positions::sequence(0, rows);
-            accumulator.update(&Input { args: &columns, times, positions: &positions }, &vec![0; rows], 1);
-            assert_eq!(shown(accumulator.finish(1).get(0)), *expected, "{text}");
+            let words: Vec<Column> = columns.iter().map(Column::in_words).collect();
+            for columns in [columns, words] {
+                let mut accumulator = (aggregate.new)(&settings);
+                accumulator.update(&Input { args: &columns, times, positions: &positions }, &vec![0; rows], 1);
+                assert_eq!(shown(accumulator.finish(1).get(0)), *expected, "{text}");
+            }
         }
     }
 }
@@ -121,7 +124,7 @@ fn value(random: &mut Random, wild: bool) -> Value {
 fn feed(aggregate: &Aggregate, settings: &Settings, batches: &[Vec<(u64, Row)>]) -> (Box<dyn Accumulator>, Vec<u32>) {
     let mut accumulator = (aggregate.new)(settings);
     let mut known: Vec<u32> = Vec::new();
-    for batch in batches {
+    for (number, batch) in batches.iter().enumerate() {
         let mut groups = Vec::new();
         let (mut values, mut times) = (ColumnBuilder::default(), ColumnBuilder::default());
         for (_, row) in batch {
@@ -134,7 +137,9 @@ fn feed(aggregate: &Aggregate, settings: &Settings, batches: &[Vec<(u64, Row)>])
             times.push(row.time.map_or(ValueRef::Null, ValueRef::Time));
         }
         let positions = Positions { base: 1000, offsets: batch.iter().map(|(position, _)| *position as u32).collect() };
-        let (args, times) = ([values.finish()], times.finish());
+        let (values, times) = (values.finish(), times.finish());
+        // Texts come as they are, or as words of a dictionary.
+        let args = [if number % 2 == 0 { values.in_words() } else { values }];
         let args = if settings.star { &[][..] } else { &args[..] };
         accumulator.update(&Input { args, times: Some(&times), positions: &positions }, &groups, known.len());
     }

@@ -1,40 +1,40 @@
 //! `stats`: rows in, one row a group out. Remembers every group's key and the aggregates' states; tables of several
 //! workers merge by key, so the answer does not depend on who saw which row.
 
+mod columns;
 pub(super) mod key;
 mod kinds;
 mod merge;
 pub(super) mod sieve;
 mod spill;
+pub(super) mod tuples;
+mod words;
 
 use super::ctl::Ctl;
-use super::hashes::Hashes;
+use super::hashes::{Hashes, key_hash};
 use super::memory::Share;
 use super::spill::Sorter;
 use crate::agg::{Accumulator, Input};
 use crate::error::Error;
 use crate::plan::{AggCall, Slot};
 use crate::value::column::{Batch, Column};
-use hashbrown::HashTable;
-use key::{Entry, Part, push_cell};
 use kinds::{GroupKinds, note_kinds};
 use sieve::{Count, Over};
-use std::hash::{BuildHasher, Hasher};
+use tuples::Tuples;
+use words::Words;
 
 /// The groups one worker has seen.
+///
+/// The different cells of each key are numbered; a group is a word if there is one key, else a tuple of words.
 pub(super) struct GroupTable<'a> {
     keys: &'a [Slot],
     calls: &'a [AggCall],
-    hasher: foldhash::fast::RandomState,
-    table: HashTable<Entry>,
-    /// The groups' keys and their hashes.
-    found: Part,
-    hashes: Vec<u64>,
+    words: Vec<Words>,
+    tuples: Tuples,
     kinds: Vec<GroupKinds>,
     states: Vec<Box<dyn Accumulator>>,
-    scratch: Vec<u8>,
-    /// Hash and end of each key in `scratch`.
-    pending: Vec<(u64, usize)>,
+    /// Of the rows at hand: the words of each key, and the groups.
+    row_words: Vec<Vec<u32>>,
     groups: Vec<u32>,
     share: Share,
     /// Groups that had no room, as records.
@@ -45,48 +45,32 @@ pub(super) struct GroupTable<'a> {
     ctl: &'a Ctl,
 }
 
-/// Rows whose keys are made before they are looked up.
-const AT_ONCE: usize = 512;
-
 impl<'a> GroupTable<'a> {
-    pub fn new(
-        keys: &'a [Slot],
-        calls: &'a [AggCall],
-        hasher: foldhash::fast::RandomState,
-        ctl: &'a Ctl,
-    ) -> GroupTable<'a> {
-        let mut table = GroupTable {
+    pub fn new(keys: &'a [Slot], calls: &'a [AggCall], ctl: &'a Ctl) -> GroupTable<'a> {
+        GroupTable {
             keys,
             calls,
-            hasher,
-            table: HashTable::new(),
-            found: Part::default(),
-            hashes: Vec::new(),
+            words: keys.iter().map(|_| Words::default()).collect(),
+            tuples: Tuples::new(keys.len()),
             kinds: keys.iter().map(|_| GroupKinds::Same(None)).collect(),
             states: calls.iter().map(|call| fresh(call, ctl)).collect(),
-            scratch: Vec::new(),
-            pending: Vec::new(),
+            row_words: vec![Vec::new(); keys.len()],
             groups: Vec::new(),
             share: ctl.memory().share(),
             sorter: None,
             count: None,
             over: None,
             ctl,
-        };
-        table.without_keys();
-        table
-    }
-
-    /// Without keys there is one group, even of no rows.
-    fn without_keys(&mut self) {
-        if self.keys.is_empty() {
-            self.intern_key(&[], 0);
         }
     }
 
-    /// Number of groups.
+    /// Number of groups. Without keys there is one, even of no rows.
     fn len(&self) -> usize {
-        self.found.starts.len()
+        match self.words.as_slice() {
+            [] => 1,
+            [words] => words.len(),
+            _ => self.tuples.len(),
+        }
     }
 
     /// Adds the rows of a batch.
@@ -96,12 +80,7 @@ impl<'a> GroupTable<'a> {
         }
         let mut groups = std::mem::take(&mut self.groups);
         groups.clear();
-        if self.keys.is_empty() {
-            groups.resize(batch.rows, 0);
-        } else {
-            let columns: Vec<Column> = self.keys.iter().map(|slot| super::column(batch, *slot)).collect();
-            self.intern(&columns, batch.rows, &mut groups);
-        }
+        self.intern(batch, hashes, &mut groups);
         let left = self.left(batch, &mut groups);
         let batch = left.as_ref().unwrap_or(batch);
         let n = self.len();
@@ -122,53 +101,52 @@ impl<'a> GroupTable<'a> {
 
     /// Forgets the keys.
     fn clear(&mut self) {
-        (self.table, self.found, self.hashes) = (HashTable::new(), Part::default(), Vec::new());
+        self.words.iter_mut().for_each(|words| *words = Words::default());
+        self.tuples = Tuples::new(self.keys.len());
         self.kinds = self.keys.iter().map(|_| GroupKinds::Same(None)).collect();
         self.over.iter_mut().for_each(Over::clear);
     }
 
     /// Bytes of memory held, roughly.
     fn bytes(&self) -> usize {
-        let keys = self.found.arena.capacity() + (self.found.starts.capacity() + self.hashes.capacity()) * 8;
-        keys + self.table.allocation_size() + self.states.iter().map(|s| s.bytes()).sum::<usize>()
+        let keys = self.words.iter().map(Words::bytes).sum::<usize>() + self.tuples.bytes();
+        keys + self.states.iter().map(|s| s.bytes()).sum::<usize>()
     }
 
     /// The group of every row, new groups added.
-    fn intern(&mut self, columns: &[Column], rows: usize, groups: &mut Vec<u32>) {
+    fn intern(&mut self, batch: &Batch, hashes: &mut Hashes, groups: &mut Vec<u32>) {
         let before = self.len();
-        // Keys first, look-ups then: without work in between, the cache misses of many look-ups overlap.
-        for first in (0..rows).step_by(AT_ONCE) {
-            self.scratch.clear();
-            self.pending.clear();
-            for i in first..rows.min(first + AT_ONCE) {
-                let start = self.scratch.len();
-                for column in columns {
-                    push_cell(column, i, &mut self.scratch);
-                }
-                let mut hasher = self.hasher.build_hasher();
-                hasher.write(&self.scratch[start..]);
-                self.pending.push((hasher.finish(), self.scratch.len()));
-            }
-            let (scratch, pending) = (std::mem::take(&mut self.scratch), std::mem::take(&mut self.pending));
-            let mut start = 0;
-            for (hash, end) in &pending {
-                groups.push(self.intern_key(&scratch[start..*end], *hash));
-                start = *end;
-            }
-            (self.scratch, self.pending) = (scratch, pending);
+        let columns: Vec<Column> = self.keys.iter().map(|slot| super::column(batch, *slot)).collect();
+        for ((words, column), out) in self.words.iter_mut().zip(&columns).zip(&mut self.row_words) {
+            words.of(column, hashes, out);
         }
-        for (k, column) in columns.iter().enumerate() {
-            note_kinds(&mut self.kinds[k], column, groups, before, self.found.starts.len());
+        match self.row_words.as_mut_slice() {
+            [] => groups.resize(batch.rows, 0),
+            [words] => std::mem::swap(words, groups),
+            words => self.tuples.of(words, batch.rows, groups),
+        }
+        let n = self.len();
+        for (kinds, column) in self.kinds.iter_mut().zip(&columns) {
+            note_kinds(kinds, column, groups, before, n);
         }
     }
 
-    fn intern_key(&mut self, key: &[u8], hash: u64) -> u32 {
-        let before = self.found.starts.len();
-        let group = self.found.intern(&mut self.table, key, hash);
-        if self.found.starts.len() > before {
-            self.hashes.push(hash);
-        }
-        group
+    /// The words of a group.
+    fn words_of(&self, group: usize) -> impl Iterator<Item = (&Words, u32)> {
+        let one = [group as u32];
+        let words: &[u32] = if self.words.len() == 1 { &[] } else { self.tuples.get(group) };
+        self.words.iter().enumerate().map(move |(k, all)| (all, words.get(k).copied().unwrap_or(one[0])))
+    }
+
+    /// A group's key as bytes; see [`key`].
+    fn key(&self, group: usize, out: &mut Vec<u8>) {
+        out.clear();
+        self.words_of(group).for_each(|(words, word)| out.extend_from_slice(words.cell(word)));
+    }
+
+    /// The hash of a group's key.
+    fn hash(&self, group: usize) -> u64 {
+        key_hash(self.words_of(group).map(|(words, word)| words.hash(word)), self.ctl.seed())
     }
 }
 

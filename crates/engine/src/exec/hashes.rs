@@ -3,11 +3,12 @@
 //! A hash is that of the cell's identity (see [`key`](super::group::key)): `404` and `"404"` have the same, and so have a
 //! time and its text.
 
-use super::group::key::{NULL, TIME, cell_at, cell_size};
 use crate::plan::Slot;
 use crate::value::column::{Batch, Column};
+use crate::value::dictionary::Dictionary;
+use crate::value::short::{SHORT, pack_short};
 use crate::value::{ValueRef, time};
-use arrow::array::{Array, make_view};
+use arrow::array::Array;
 use foldhash::fast::FixedState;
 use std::hash::{BuildHasher, Hasher};
 use std::rc::Rc;
@@ -17,17 +18,32 @@ pub(crate) struct Hashes {
     seed: u64,
     known: Vec<(Column, Rc<[u64]>)>,
     sums: Vec<u64>,
+    /// Of the words of dictionaries, by their id.
+    words: Vec<(u64, Vec<u64>)>,
 }
+
+/// Dictionaries whose words' hashes are kept.
+const DICTIONARIES: usize = 64;
 
 impl Hashes {
     /// Hashes that start from `seed`.
     pub fn new(seed: u64) -> Hashes {
-        Hashes { seed, known: Vec::new(), sums: Vec::new() }
+        Hashes { seed, known: Vec::new(), sums: Vec::new(), words: Vec::new() }
     }
 
     /// Another batch comes.
     pub fn clear(&mut self) {
         self.known.clear();
+    }
+
+    /// Forgets the words of dictionaries.
+    pub fn forget(&mut self) {
+        self.words.clear();
+    }
+
+    /// Bytes of memory held for longer than a batch.
+    pub fn bytes(&self) -> usize {
+        self.words.iter().map(|(_, hashes)| hashes.capacity() * 8).sum()
     }
 
     /// The hash of each row's key.
@@ -49,6 +65,36 @@ impl Hashes {
         &self.sums
     }
 
+    /// The hash of each word of a dictionary.
+    pub fn of_words(&mut self, dictionary: &Dictionary) -> &[u64] {
+        let at = self.words.iter().position(|(id, _)| *id == dictionary.id()).unwrap_or_else(|| {
+            if self.words.len() >= DICTIONARIES {
+                self.words.remove(0);
+            }
+            self.words.push((dictionary.id(), Vec::new()));
+            self.words.len() - 1
+        });
+        let (seed, hashes) = (self.seed, &mut self.words[at].1);
+        hashes.extend((hashes.len()..dictionary.len()).map(|word| cell_hash(dictionary.get(word as u32), seed)));
+        hashes
+    }
+
+    /// The hash of a text.
+    #[inline]
+    pub fn of_text(&self, text: &[u8]) -> u64 {
+        text_hash(text, self.seed)
+    }
+
+    /// The hash of a cell.
+    pub fn of_cell(&self, cell: ValueRef<'_>) -> u64 {
+        cell_hash(cell, self.seed)
+    }
+
+    /// The hash of a time.
+    pub fn of_time(&self, ms: i64) -> u64 {
+        time_hash(ms, self.seed)
+    }
+
     /// The hash of each cell.
     pub fn of(&mut self, column: &Column) -> Rc<[u64]> {
         if let Some((_, known)) = self.known.iter().find(|(other, _)| is_same(other, column)) {
@@ -57,14 +103,12 @@ impl Hashes {
         let seed = self.seed;
         let hashes: Rc<[u64]> = match column {
             Column::Text(array, _) => {
-                let views = array.views();
-                let hash = |i: usize| match views[i] as u32 {
-                    _ if array.is_null(i) => NOTHING,
-                    // Short text lies in the view as a whole.
-                    0..=12 => view_hash(views[i], seed),
-                    _ => text_hash(array.value(i), seed),
-                };
+                let hash = |i: usize| if array.is_null(i) { NOTHING } else { text_hash(array.value(i), seed) };
                 (0..array.len()).map(hash).collect()
+            }
+            Column::Dict(numbers, dictionary) => {
+                let of = self.of_words(dictionary);
+                numbers.iter().map(|number| of[*number as usize]).collect()
             }
             other => other.iter().map(|cell| cell_hash(cell, seed)).collect(),
         };
@@ -75,7 +119,7 @@ impl Hashes {
 }
 
 /// Two columns are the same memory.
-fn is_same(a: &Column, b: &Column) -> bool {
+pub(super) fn is_same(a: &Column, b: &Column) -> bool {
     let nulls = |array: &dyn Array| array.nulls().map(|n| (n.buffer().as_ptr(), n.offset()));
     match (a, b) {
         (Column::Text(a, _), Column::Text(b, _)) => {
@@ -84,25 +128,14 @@ fn is_same(a: &Column, b: &Column) -> bool {
         (Column::Int(a), Column::Int(b)) | (Column::Time(a), Column::Time(b)) => {
             a.values().as_ptr() == b.values().as_ptr() && a.len() == b.len() && nulls(a) == nulls(b)
         }
+        (Column::Dict(a, _), Column::Dict(b, _)) => a.as_ptr() == b.as_ptr() && a.len() == b.len(),
         _ => false,
     }
 }
 
-/// The hash of a key as it stands in a table, the same as that of the cells it was made of.
-pub(super) fn key_hash(key: &[u8], seed: u64) -> u64 {
-    let (mut hash, mut at) = (seed, 0);
-    while at < key.len() {
-        let (length, from) = cell_at(key, at);
-        at = from + cell_size(length);
-        let cell = &key[from..at];
-        let of = match length {
-            NULL => NOTHING,
-            TIME => time_hash(i64::from_le_bytes(cell.try_into().expect("eight bytes")), seed),
-            _ => text_hash(cell, seed),
-        };
-        hash = join(hash, of);
-    }
-    hash
+/// The hash of a key of cells with these hashes.
+pub(super) fn key_hash(cells: impl Iterator<Item = u64>, seed: u64) -> u64 {
+    cells.fold(seed, join)
 }
 
 /// The hash of a cell's identity.
@@ -115,8 +148,9 @@ fn cell_hash(cell: ValueRef<'_>, seed: u64) -> u64 {
 }
 
 fn text_hash(text: &[u8], seed: u64) -> u64 {
-    if text.len() <= 12 {
-        return view_hash(make_view(text, 0, 0), seed);
+    if text.len() <= SHORT {
+        let (low, high) = pack_short(text);
+        return short_hash(low, high, text.len(), seed);
     }
     if let Some(ms) = time::as_canonical(text) {
         return time_hash(ms, seed);
@@ -130,8 +164,8 @@ fn time_hash(ms: i64, seed: u64) -> u64 {
     fold(ms as u64 ^ seed, ONE)
 }
 
-fn view_hash(view: u128, seed: u64) -> u64 {
-    fold(view as u64 ^ seed, (view >> 64) as u64 ^ ONE)
+fn short_hash(low: u64, high: u64, length: usize, seed: u64) -> u64 {
+    fold(low ^ seed, high ^ ONE.rotate_left(length as u32))
 }
 
 fn join(hash: u64, next: u64) -> u64 {
@@ -155,7 +189,7 @@ mod tests {
     use crate::value::{Kind, Value};
 
     #[test]
-    fn a_key_has_the_hash_of_its_cells() {
+    fn a_cell_has_the_same_hash_in_any_column() {
         let texts = ["", "a", "twelve bytes", "thirteen bytes", "2025-11-01 00:00:00.000"];
         let mut cells: Vec<Value> = texts.iter().map(|t| Value::Text(Kind::String, t.as_bytes().into())).collect();
         cells.extend([Value::Null, Value::Int(404), Value::Time(1_761_955_200_000), Value::Bool(true)]);
@@ -163,11 +197,13 @@ mod tests {
             let column = Column::Const(cell.clone(), 1);
             let filled: Column =
                 [cell.clone(), Value::Text(Kind::String, b"another".as_slice().into())].into_iter().collect();
-            let mut key = Vec::new();
-            crate::exec::group::key::push_cell(&column, 0, &mut key);
+            let words = Dictionary::default();
+            let word = cell.as_ref().text().map_or(Dictionary::NULL, |text| words.push(Kind::String, &text));
+            let dict = Column::Dict(vec![word].into(), words.into());
             let batch = |column| Batch { columns: vec![column], rows: 1, positions: Positions::sequence(0, 1) };
-            for column in [column, filled.slice(0, 1)] {
-                assert_eq!(Hashes::new(7).keys(&batch(column), &[0]), [key_hash(&key, 7)], "{cell:?}");
+            let expected = key_hash(std::iter::once(Hashes::new(7).of_cell(cell.as_ref())), 7);
+            for column in [column, filled.slice(0, 1), dict] {
+                assert_eq!(Hashes::new(7).keys(&batch(column), &[0]), [expected], "{cell:?}");
             }
         }
     }

@@ -197,7 +197,7 @@ fn pass<'a>(members: &[Member<'a, '_>], source: &dyn Source, counters: &Counters
     let morsels = source.open(&scan, counters)?;
     let worker = || -> Result<Vec<Sink<'a>>, Error> {
         let mut sinks: Vec<Sink<'a>> = jobs.iter().map(|job| job.sink(ctl)).collect();
-        let mut answers = Answers::new(front, ctl.seed());
+        let mut answers = Answers::new(front, ctl);
         let mut flow = Flow::More;
         while flow == Flow::More && !jobs.iter().all(Job::has_enough) {
             let Some(morsel) = next(&*morsels, ctl) else { break };
@@ -213,12 +213,12 @@ fn pass<'a>(members: &[Member<'a, '_>], source: &dyn Source, counters: &Counters
                     Some(range) => steps::map(range, None, batch, jobs[0].cx),
                     None => batch,
                 };
-                answers.next();
-                for (job, sink) in jobs.iter().zip(&mut sinks) {
+                let batch = answers.next(batch, ctl);
+                for ((number, job), sink) in jobs.iter().enumerate().zip(&mut sinks) {
                     if job.has_enough() || batch.rows == 0 {
                         continue;
                     }
-                    let Some(mut rows) = job.rows(&batch, &mut answers, front) else { continue };
+                    let Some(mut rows) = job.rows(number, &batch, &mut answers, front) else { continue };
                     if let Part::Second(Some(sieve)) = job.part {
                         let keep = sieve.passing(&rows, job.keys(), &mut answers.hashes);
                         rows = rows.filter(&keep);

@@ -7,6 +7,7 @@ mod dedup;
 mod eval;
 mod group;
 mod hashes;
+mod index;
 mod many;
 pub mod memory;
 mod nested;
@@ -187,11 +188,9 @@ enum Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    fn for_op(op: Option<&'a Op>, shared: &Shared, ctl: &'a Ctl) -> Sink<'a> {
+    fn for_op(op: Option<&'a Op>, ctl: &'a Ctl) -> Sink<'a> {
         match op {
-            Some(Op::Group { keys, aggs, .. }) => {
-                Sink::Group(Box::new(GroupTable::new(keys, aggs, shared.hasher.clone(), ctl)))
-            }
+            Some(Op::Group { keys, aggs, .. }) => Sink::Group(Box::new(GroupTable::new(keys, aggs, ctl))),
             Some(Op::Sort { keys, limit: Some(n) }) => Sink::Top(Top::new(keys, *n, ctl)),
             Some(Op::Sort { keys, limit: None }) => Sink::Collect(Gather::new(keys, ctl)),
             _ => Sink::Collect(Gather::new(&[], ctl)),
@@ -210,7 +209,6 @@ impl<'a> Sink<'a> {
 /// What workers share.
 #[derive(Default)]
 struct Shared {
-    hasher: foldhash::fast::RandomState,
     /// Rows found so far, for `limit any`.
     found: AtomicU64,
 }
@@ -259,9 +257,9 @@ fn scan<'a>(plan: &'a Plan, catalog: &dyn Catalog, cx: &'a Cx<'a>) -> Result<(Ro
     let (needles, equals) = (plan.scan.needles.clone(), plan.scan.equals.clone());
     let scan = Scan { want, needles, equals, range, filter };
     let morsels = source.open(&scan, &cx.ctl.counters)?;
-    let shared = Shared { hasher: foldhash::fast::RandomState::default(), found: AtomicU64::new(0) };
+    let shared = Shared::default();
     let worker = || -> Result<Sink<'a>, Error> {
-        let mut mine = Sink::for_op(sink, &shared, cx.ctl);
+        let mut mine = Sink::for_op(sink, cx.ctl);
         let mut hashes = Hashes::new(cx.ctl.seed());
         let mut flow = Flow::More;
         while flow == Flow::More && any != Some(0) {

@@ -10,25 +10,26 @@ use std::collections::HashMap;
 /// Adds the captured columns, one per slot of `outputs`. Rows that do not match are kept with nulls; with `multi`, a row
 /// is repeated for each match.
 pub(super) fn parse(mut batch: Batch, input: &Column, pattern: &ParsePattern, outputs: &[usize]) -> Batch {
-    let multi = matches!(pattern, ParsePattern::Regex { multi: true, .. });
-    let different = if multi { None } else { different(input) };
-    let (rows, columns) = match &different {
-        Some((first, numbers)) => {
-            let (_, columns) = cut(&input.take(first), pattern, outputs.len());
-            (Vec::new(), columns.into_iter().map(|c| c.finish().take(numbers)).collect::<Vec<_>>())
-        }
-        None => {
-            let (rows, columns) = cut(input, pattern, outputs.len());
-            (rows, columns.into_iter().map(TextBuilder::finish).collect())
-        }
-    };
-    if multi {
+    let columns = if pattern.repeats_rows() {
+        let (rows, columns) = cut(input, pattern, outputs.len());
         batch = batch.take(&rows);
-    }
+        columns.into_iter().map(TextBuilder::finish).collect()
+    } else {
+        columns(input, pattern, outputs.len())
+    };
     for (slot, column) in outputs.iter().zip(columns) {
         super::steps::put(&mut batch, *slot, column);
     }
     batch
+}
+
+/// The captured columns, a row a row.
+pub(super) fn columns(input: &Column, pattern: &ParsePattern, outputs: usize) -> Vec<Column> {
+    let finished = |input: &Column| cut(input, pattern, outputs).1.into_iter().map(TextBuilder::finish);
+    match different(input) {
+        Some((first, numbers)) => finished(&input.take(&first)).map(|c| c.take(&numbers)).collect(),
+        None => finished(input).collect(),
+    }
 }
 
 /// Rows after which it is judged whether texts repeat.

@@ -6,14 +6,20 @@
 //! and column, and a condition no row fulfils costs nothing at all. Regular expressions over the same text are searched
 //! for together, in one go over it.
 
+mod coded;
+mod coder;
+mod derived;
 mod memo;
 
-use super::Cx;
 use super::eval::{eval, mask};
-use super::hashes::Hashes;
+use super::hashes::{Hashes, is_same};
+use super::memory::Share;
+use super::{Ctl, Cx};
 use crate::plan::{Expr, Matcher, Slot};
-use crate::value::column::{Batch, Column};
+use crate::value::column::{Batch, Column, Nulls};
 use arrow::buffer::BooleanBuffer;
+use coder::Coder;
+use derived::Derived;
 use memo::Memo;
 use regex::bytes::{RegexSet, RegexSetBuilder};
 use std::collections::HashMap;
@@ -122,7 +128,7 @@ impl Front {
     pub fn settle(&mut self) {
         for number in 0..self.leaves.len() {
             let Some(columns) = few_columns(&self.leaves[number].expr) else { continue };
-            if is_presence(&self.leaves[number].expr) {
+            if present_column(&self.leaves[number].expr).is_some() {
                 continue;
             }
             let at = self.words.iter().position(|w| w.columns == columns).unwrap_or_else(|| {
@@ -171,9 +177,15 @@ fn few_columns(e: &Expr) -> Option<Vec<Slot>> {
     (1..=FEW).contains(&slots.len()).then_some(slots)
 }
 
-/// Whether a value is there: told without looking at it.
-fn is_presence(e: &Expr) -> bool {
-    matches!(e, Expr::Call(call) if call.function.name == "ispresent" && matches!(call.args.as_slice(), [Expr::Slot(_)]))
+/// The column whose presence is asked for: that is told without looking at values.
+fn present_column(e: &Expr) -> Option<Slot> {
+    match e {
+        Expr::Call(call) if call.function.name == "ispresent" => match call.args.as_slice() {
+            [Expr::Slot(slot)] => Some(*slot),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// A text that two expressions share only if they mean the same.
@@ -308,37 +320,83 @@ impl Rows {
 /// A worker's part: what it knows of values, and of the batch at hand.
 pub(super) struct Answers<'f> {
     front: &'f Front,
+    coders: Vec<Coder>,
     memos: Vec<Memo>,
+    /// By job and step; the columns that jobs have in common are those of no job.
+    derived: HashMap<(usize, usize), Derived>,
     /// Of the batch's columns.
     pub hashes: Hashes,
     /// Of the batch: rows of a leaf, columns.
     leaves: Vec<Option<Rows>>,
     columns: Vec<Option<Column>>,
+    share: Share,
 }
 
 impl<'f> Answers<'f> {
-    pub fn new(front: &'f Front, seed: u64) -> Answers<'f> {
+    pub fn new(front: &'f Front, ctl: &Ctl) -> Answers<'f> {
         Answers {
             front,
+            coders: Vec::new(),
+            derived: HashMap::new(),
             memos: front.words.iter().map(Memo::new).collect(),
-            hashes: Hashes::new(seed),
+            hashes: Hashes::new(ctl.seed()),
             leaves: vec![None; front.leaves.len()],
             columns: vec![None; front.columns.len()],
+            share: ctl.memory().share(),
         }
     }
 
-    /// Another batch comes.
-    pub fn next(&mut self) {
+    /// Another batch comes: its texts are numbered.
+    pub fn next(&mut self, batch: Batch, ctl: &Ctl) -> Batch {
         self.hashes.clear();
         self.leaves.fill(None);
         self.columns.fill(None);
         self.memos.iter_mut().for_each(Memo::next);
+        if !self.share.set(self.bytes()) {
+            // What is known can be found out again.
+            self.memos.iter_mut().for_each(Memo::forget);
+            self.derived.clear();
+            self.hashes.forget();
+            self.share.set(self.bytes());
+        }
+        self.coders.resize_with(batch.columns.len(), || Coder::new(ctl));
+        let mut columns: Vec<Column> = Vec::with_capacity(batch.columns.len());
+        for (at, column) in batch.columns.iter().enumerate() {
+            // One field often has several names.
+            let same = batch.columns[..at].iter().position(|before| is_same(before, column));
+            columns.push(match same {
+                Some(before) => columns[before].clone(),
+                None => self.coders[at].code(column.clone(), &self.hashes),
+            });
+        }
+        Batch { columns, ..batch }
+    }
+
+    fn bytes(&self) -> usize {
+        let memos: usize = self.memos.iter().map(Memo::bytes).sum();
+        memos + self.derived.values().map(Derived::bytes).sum::<usize>() + self.hashes.bytes()
     }
 
     /// A computed column of the batch.
     pub fn column(&mut self, number: usize, batch: &Batch, cx: &Cx<'_>) -> Column {
-        let front = self.front;
-        self.columns[number].get_or_insert_with(|| eval(&front.columns[number].0, batch, cx)).clone()
+        let e = &self.front.columns[number].0;
+        let derived = self.derived.entry((usize::MAX, number)).or_insert_with(|| Derived::new(e.slots()));
+        let compute = |batch: &Batch| vec![eval(e, batch, cx)];
+        let column = || derived.columns(batch, (&self.hashes, cx.ctl), &compute).remove(0);
+        self.columns[number].get_or_insert_with(column).clone()
+    }
+
+    /// Columns that step `step` of job `job` computes of some columns of its rows.
+    pub fn derive(
+        &mut self,
+        (job, step): (usize, usize),
+        inputs: impl FnOnce() -> Vec<Slot>,
+        batch: &Batch,
+        cx: &Cx<'_>,
+        compute: &dyn Fn(&Batch) -> Vec<Column>,
+    ) -> Vec<Column> {
+        let derived = self.derived.entry((job, step)).or_insert_with(|| Derived::new(inputs()));
+        derived.columns(batch, (&self.hashes, cx.ctl), compute)
     }
 
     /// The rows of the batch that fulfil a condition.
@@ -365,7 +423,7 @@ impl<'f> Answers<'f> {
         match cond {
             Cond::Leaf(leaf) => {
                 let leaf = &self.front.leaves[*leaf];
-                leaf.home.is_some() || is_presence(&leaf.expr)
+                leaf.home.is_some() || present_column(&leaf.expr).is_some()
             }
             Cond::And(all) | Cond::Or(all) => all.iter().all(|c| self.is_looked_up(c)),
             Cond::Not(inner) => self.is_looked_up(inner),
@@ -377,9 +435,14 @@ impl<'f> Answers<'f> {
             return known.clone();
         }
         let leaf = &self.front.leaves[number];
-        let rows = match leaf.home {
-            Some((words, bit)) => self.memos[words].rows(self.front, (words, bit), batch, &mut self.hashes, cx),
-            None => Rows::of(mask(&leaf.expr, batch, cx)),
+        let rows = match (leaf.home, present_column(&leaf.expr)) {
+            (Some((words, bit)), _) => self.memos[words].rows(self.front, (words, bit), batch, cx),
+            (None, Some(slot)) => match super::column(batch, slot).nulls() {
+                Nulls::None => Rows::All,
+                Nulls::All => Rows::None,
+                Nulls::Some(nulls) => Rows::of(nulls.inner().clone()),
+            },
+            (None, None) => Rows::of(mask(&leaf.expr, batch, cx)),
         };
         self.leaves[number] = Some(rows.clone());
         rows

@@ -290,6 +290,9 @@ pub(super) struct Top<'a> {
     ctl: &'a Ctl,
 }
 
+/// Rows of a large batch that are looked at before the others.
+const FIRST: usize = 1024;
+
 impl<'a> Top<'a> {
     pub fn new(keys: &'a [SortKey], n: u64, ctl: &'a Ctl) -> Top<'a> {
         let n = usize::try_from(n).unwrap_or(usize::MAX);
@@ -311,6 +314,12 @@ impl<'a> Top<'a> {
     pub fn push(&mut self, batch: &Batch) -> Result<(), Error> {
         if self.n == 0 {
             return Ok(());
+        }
+        let first = self.n.saturating_mul(4).max(FIRST);
+        if self.bound.is_none() && self.rows.is_empty() && batch.rows / 2 > first {
+            // The first rows give a bound that rules out most of the others.
+            self.push(&batch.slice(0, first))?;
+            return self.push(&batch.slice(first, batch.rows - first));
         }
         let columns: Vec<(Column, SortKey)> = self.keys.iter().map(|k| (super::column(batch, k.slot), *k)).collect();
         let mut kept = Vec::new();

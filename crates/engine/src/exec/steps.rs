@@ -157,7 +157,7 @@ pub(super) fn whole<'a>(op: &'a Op, next: Option<&'a Op>, rows: Rows<'a>, cx: &'
     let ctl = cx.ctl;
     match op {
         Op::Group { keys, aggs, slots } => {
-            let mut table = GroupTable::new(keys, aggs, foldhash::fast::RandomState::default(), ctl);
+            let mut table = GroupTable::new(keys, aggs, ctl);
             let mut hashes = Hashes::new(ctl.seed());
             for batch in rows.stream() {
                 ctl.check()?;

@@ -36,23 +36,28 @@ enum Layout {
     Typed,
     /// Between other values, as text of many kinds; read off behind one that differs.
     Mixed,
+    /// The same as words of a dictionary.
+    Words,
 }
+
+const LAYOUTS: [Layout; 4] = [Layout::Constant, Layout::Typed, Layout::Mixed, Layout::Words];
 
 impl Layout {
     fn column(self, value: Value) -> Column {
         let values = match self {
             Layout::Constant => return Column::Const(value, 1),
             Layout::Typed => vec![Value::Null, value],
-            Layout::Mixed => vec![Value::Null, value.clone(), Value::string("~"), value],
+            Layout::Mixed | Layout::Words => vec![Value::Null, value.clone(), Value::string("~"), value],
         };
-        values.into_iter().collect()
+        let column: Column = values.into_iter().collect();
+        if self == Layout::Words { column.in_words() } else { column }
     }
 
     fn rows(self) -> usize {
         match self {
             Layout::Constant => 1,
             Layout::Typed => 2,
-            Layout::Mixed => 4,
+            Layout::Mixed | Layout::Words => 4,
         }
     }
 }
@@ -302,7 +307,7 @@ fn evaluate(expression: &str, layout: Layout) -> String {
         Some(text) => String::from_utf8_lossy(&text).into_owned(),
     };
     let last = show(layout.rows() - 1);
-    if layout == Layout::Mixed {
+    if layout.rows() == 4 {
         assert_eq!(show(1), last, "rows 1 and 3 of {expression}");
     }
     last
@@ -311,7 +316,7 @@ fn evaluate(expression: &str, layout: Layout) -> String {
 /// Checks expressions against their canonical texts, in every layout: nothing for null, `""` for the empty string.
 pub(super) fn check(cases: &[(&str, &str)]) {
     for (expression, expected) in cases {
-        for layout in [Layout::Constant, Layout::Typed, Layout::Mixed] {
+        for layout in LAYOUTS {
             assert_eq!(evaluate(expression, layout), *expected, "{expression} {layout:?}");
         }
     }
@@ -327,7 +332,7 @@ fn examples_of_the_table() {
             function.name
         );
         for (expression, expected) in function.examples {
-            for layout in [Layout::Constant, Layout::Typed, Layout::Mixed] {
+            for layout in LAYOUTS {
                 let found = evaluate(expression, layout);
                 assert_eq!(if found == "\"\"" { "" } else { &found }, *expected, "{expression} {layout:?}");
             }

@@ -254,6 +254,13 @@ pub enum ParsePattern {
     Csv,
 }
 
+impl ParsePattern {
+    /// Whether a row may become several.
+    pub fn repeats_rows(&self) -> bool {
+        matches!(self, ParsePattern::Regex { multi: true, .. })
+    }
+}
+
 /// Order comparisons and equality.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CompareOp {

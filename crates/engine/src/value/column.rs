@@ -1,8 +1,10 @@
 //! Columns and batches: many cells of one field, as the executor passes them around.
 
+use super::dictionary::Dictionary;
 use super::{Kind, Value, ValueRef};
 use arrow::array::{Array, BinaryViewArray, BooleanArray, Float64Array, Int64Array, make_view};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The cells of one field for the rows of a batch.
@@ -23,6 +25,8 @@ pub enum Column {
     Bool(BooleanArray),
     /// Epoch milliseconds.
     Time(Int64Array),
+    /// Texts that repeat, as numbers of words; [`Dictionary::NULL`] is null.
+    Dict(ScalarBuffer<u32>, Arc<Dictionary>),
 }
 
 /// The kinds of the cells of a text column.
@@ -44,6 +48,17 @@ impl Kinds {
     }
 }
 
+/// Where the nulls of a column are.
+#[derive(Debug)]
+pub enum Nulls<'a> {
+    /// Nowhere.
+    None,
+    /// Everywhere.
+    All,
+    /// In some rows.
+    Some(Cow<'a, NullBuffer>),
+}
+
 impl Column {
     /// A column of nulls.
     pub fn null(rows: usize) -> Column {
@@ -63,6 +78,7 @@ impl Column {
             Column::Int(a) | Column::Time(a) => a.len(),
             Column::Float(a) => a.len(),
             Column::Bool(a) => a.len(),
+            Column::Dict(words, _) => words.len(),
         }
     }
 
@@ -71,16 +87,40 @@ impl Column {
         self.len() == 0
     }
 
-    /// True if no row has a value.
-    pub fn is_null(&self) -> bool {
+    /// Where the null cells are.
+    pub fn nulls(&self) -> Nulls<'_> {
         let nulls = match self {
-            Column::Const(value, n) => return *n == 0 || matches!(value, Value::Null),
+            Column::Const(Value::Null, _) => return Nulls::All,
+            Column::Const(..) => None,
+            Column::Text(a, _) => a.nulls(),
+            Column::Int(a) | Column::Time(a) => a.nulls(),
+            Column::Float(a) => a.nulls(),
+            Column::Bool(a) => a.nulls(),
+            Column::Dict(words, _) => {
+                let valid = BooleanBuffer::collect_bool(words.len(), |i| words[i] != Dictionary::NULL);
+                let nulls = NullBuffer::new(valid);
+                return if nulls.null_count() > 0 { Nulls::Some(Cow::Owned(nulls)) } else { Nulls::None };
+            }
+        };
+        nulls.filter(|n| n.null_count() > 0).map_or(Nulls::None, |n| Nulls::Some(Cow::Borrowed(n)))
+    }
+
+    /// Number of null cells.
+    pub fn null_count(&self) -> usize {
+        match self {
+            Column::Const(Value::Null, rows) => *rows,
+            Column::Const(..) => 0,
             Column::Text(a, _) => a.null_count(),
             Column::Int(a) | Column::Time(a) => a.null_count(),
             Column::Float(a) => a.null_count(),
             Column::Bool(a) => a.null_count(),
-        };
-        nulls == self.len()
+            Column::Dict(words, _) => words.iter().filter(|word| **word == Dictionary::NULL).count(),
+        }
+    }
+
+    /// True if no row has a value.
+    pub fn is_null(&self) -> bool {
+        self.null_count() == self.len()
     }
 
     /// The cell of row `i`, which must be below [`Column::len`].
@@ -97,6 +137,7 @@ impl Column {
             Column::Bool(a) => ValueRef::Bool(a.value(i)),
             Column::Time(a) if a.is_null(i) => ValueRef::Null,
             Column::Time(a) => ValueRef::Time(a.value(i)),
+            Column::Dict(words, dictionary) => dictionary.get(words[i]),
         }
     }
 
@@ -135,6 +176,9 @@ impl Column {
                 BooleanBuffer::collect_bool(rows.len(), |i| a.values().value(rows[i] as usize)),
                 take_nulls(a.nulls(), rows),
             )),
+            Column::Dict(words, dictionary) => {
+                Column::Dict(rows.iter().map(|i| words[*i as usize]).collect(), Arc::clone(dictionary))
+            }
         }
     }
 
@@ -150,6 +194,7 @@ impl Column {
             Column::Float(a) => Column::Float(a.slice(first, rows)),
             Column::Bool(a) => Column::Bool(a.slice(first, rows)),
             Column::Time(a) => Column::Time(a.slice(first, rows)),
+            Column::Dict(words, dictionary) => Column::Dict(words.slice(first, rows), Arc::clone(dictionary)),
         }
     }
 
@@ -166,11 +211,28 @@ impl Column {
         }
     }
 
+    /// The same cells as words of a dictionary, if they are texts.
+    #[cfg(test)]
+    pub(crate) fn in_words(&self) -> Column {
+        let Column::Text(..) = self else { return self.clone() };
+        let dictionary = Dictionary::default();
+        let mut known = std::collections::HashMap::new();
+        let mut word = |cell: ValueRef<'_>| match cell {
+            ValueRef::Text(kind, text) => {
+                *known.entry((kind, text.to_vec())).or_insert_with(|| dictionary.push(kind, text))
+            }
+            _ => Dictionary::NULL,
+        };
+        let words = self.iter().map(&mut word).collect();
+        Column::Dict(words, dictionary.into())
+    }
+
     /// Bytes of memory this column keeps alive by itself, roughly.
     pub fn bytes(&self) -> usize {
         match self {
             Column::Const(..) => 64,
             Column::Text(a, _) => a.len() * 16 + a.total_buffer_bytes_used(),
+            Column::Dict(words, _) => words.len() * 4,
             other => other.len() * 8,
         }
     }
@@ -264,6 +326,22 @@ impl ColumnBuilder {
     pub fn extend(&mut self, column: &Column) {
         for value in column.iter() {
             self.push(value);
+        }
+    }
+
+    /// Whether all cells so far have one computed type.
+    pub(crate) fn is_typed(&self) -> bool {
+        !matches!(self.state, State::Text(_))
+    }
+
+    /// The cells named by `rows`, in that order, where all have one computed type.
+    pub(crate) fn take(&self, rows: &[u32]) -> Column {
+        match &self.state {
+            State::Int(v) => Column::Int(rows.iter().map(|i| v[*i as usize]).collect()),
+            State::Time(v) => Column::Time(rows.iter().map(|i| v[*i as usize]).collect()),
+            State::Float(v) => Column::Float(rows.iter().map(|i| v[*i as usize]).collect()),
+            State::Bool(v) => Column::Bool(rows.iter().map(|i| v[*i as usize]).collect()),
+            State::Empty | State::Nulls(_) | State::Text(_) => Column::null(rows.len()),
         }
     }
 
@@ -441,6 +519,13 @@ impl Batch {
             rows: rows.len(),
             positions: self.positions.take(rows),
         }
+    }
+
+    /// Some rows in a row, columns shared.
+    pub fn slice(&self, first: usize, rows: usize) -> Batch {
+        let columns = self.columns.iter().map(|c| c.slice(first, rows)).collect();
+        let offsets = self.positions.offsets[first..first + rows].into();
+        Batch { columns, rows, positions: Positions { base: self.positions.base, offsets } }
     }
 
     /// The rows whose bit is set.

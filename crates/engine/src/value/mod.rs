@@ -2,10 +2,12 @@
 
 pub mod column;
 pub mod compare;
+pub mod dictionary;
 pub mod json;
 pub mod number;
 pub mod order;
 pub mod set;
+pub(crate) mod short;
 pub mod time;
 
 use std::borrow::Cow;

@@ -98,10 +98,10 @@ impl<'f> Plan<'f> {
             let said = self.first_of(ways, decoded, rows);
             if let Usual::Time { counted } = usual {
                 let times = times::read(said);
-                without_time += if *counted { null_count(&times) } else { 0 };
+                without_time += if *counted { times.null_count() } else { 0 };
                 return times;
             }
-            if null_count(&said) == 0 {
+            if said.null_count() == 0 {
                 return said;
             }
             let other = match usual {
@@ -124,7 +124,7 @@ impl<'f> Plan<'f> {
         let mut found = Column::null(rows);
         for way in ways {
             found = merge(&found, &self.fetch(way, decoded));
-            if null_count(&found) == 0 {
+            if found.null_count() == 0 {
                 break;
             }
         }
@@ -210,23 +210,12 @@ fn member(array: &ArrayRef, at: usize) -> ArrayRef {
     }
 }
 
-fn null_count(column: &Column) -> usize {
-    match column {
-        Column::Const(Value::Null, rows) => *rows,
-        Column::Const(..) => 0,
-        Column::Text(a, _) => a.null_count(),
-        Column::Int(a) | Column::Time(a) => a.null_count(),
-        Column::Float(a) => a.null_count(),
-        Column::Bool(a) => a.null_count(),
-    }
-}
-
 /// The first where it is not null, else the second.
 pub(super) fn merge(first: &Column, second: &Column) -> Column {
-    if null_count(first) == first.len() {
+    if first.null_count() == first.len() {
         return second.clone();
     }
-    if null_count(second) == second.len() {
+    if second.null_count() == second.len() {
         return first.clone();
     }
     let cells = first.iter().zip(second.iter()).map(|(a, b)| if a.is_null() { b } else { a });

@@ -2,6 +2,7 @@
 
 use super::arena::Arena;
 use crate::value::Kind;
+use crate::value::short::{pack_short, unpack_short};
 use foldhash::SharedSeed;
 use foldhash::fast::{FoldHasher, SeedableRandomState};
 use std::hash::{BuildHasher, Hasher};
@@ -127,42 +128,6 @@ fn hash_text(text: &[u8]) -> u64 {
     let mut hasher = hasher();
     hasher.write(text);
     hasher.finish()
-}
-
-/// Up to 16 bytes as two words; the two may overlap, which with the length still says everything.
-#[inline]
-fn pack_short(text: &[u8]) -> (u64, u64) {
-    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        return (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
-    }
-    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        return (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)));
-    }
-    match text {
-        [first, .., last] => (u64::from(*first) | u64::from(text[text.len() / 2]) << 8, u64::from(*last)),
-        [one] => (u64::from(*one), 0),
-        [] => (0, 0),
-    }
-}
-
-/// The inverse of [`pack_short`]; `out` has the length of the text.
-fn unpack_short(low: u64, high: u64, out: &mut [u8]) -> &[u8] {
-    let length = out.len();
-    let (low, high) = (low.to_le_bytes(), high.to_le_bytes());
-    match length {
-        0 => {}
-        1 => out[0] = low[0],
-        2..=3 => {
-            out[..2].copy_from_slice(&low[..2]);
-            out[length - 1] = high[0];
-        }
-        _ => {
-            let half = if length < 8 { 4 } else { 8 };
-            out[..half].copy_from_slice(&low[..half]);
-            out[length - half..].copy_from_slice(&high[..half]);
-        }
-    }
-    out
 }
 
 /// A UUID of 36 bytes, if its digits are in lower case.

@@ -4,14 +4,11 @@
 //! (rendering it for every row would cost more than the rest), and so is a string that reads exactly as one, because
 //! identity is text. The kinds of the cells are no part of the key: `404` and `"404"` are one group.
 
-use super::kinds::GroupKinds;
-use crate::value::column::{Column, ColumnBuilder, Kinds};
+use crate::value::column::Column;
 use crate::value::{Kind, ValueRef, time};
-use arrow::array::{Array, BinaryViewArray, make_view};
-use arrow::buffer::{Buffer, NullBuffer};
+use arrow::array::Array;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
 
 /// Length that stands for a null cell.
 pub(in crate::exec) const NULL: u32 = u32::MAX;
@@ -103,45 +100,6 @@ impl Part {
         let same = |e: &Entry| e.hash == hash && self.arena[e.start..].starts_with(key);
         table.find(hash, same).map(|e| e.group)
     }
-
-    pub fn key(&self, group: usize) -> &[u8] {
-        let end = self.starts.get(group + 1).copied().unwrap_or(self.arena.len());
-        &self.arena[self.starts[group]..end]
-    }
-
-    /// The key columns of the groups from number `first` on. Text stays where it lies.
-    pub fn columns(self, kinds: &[GroupKinds], first: usize) -> Vec<Column> {
-        let rows = self.starts.len();
-        if u32::try_from(self.arena.len()).is_err() {
-            // Beyond 4 GiB of keys in one part, views cannot reach all of them.
-            return self.copied(kinds, first);
-        }
-        let mut cells: Vec<KeyCells> = kinds.iter().map(|_| KeyCells::default()).collect();
-        for start in &self.starts {
-            let mut at = *start;
-            for cell in &mut cells {
-                at = cell.push(&self.arena, at);
-            }
-        }
-        if cells.iter().any(|c| c.times > 0) {
-            return self.copied(kinds, first);
-        }
-        let buffers: Arc<[Buffer]> = [Buffer::from(self.arena)].into();
-        let finish = |(cell, kinds): (KeyCells, &GroupKinds)| cell.finish(&buffers, kinds.range(first, rows));
-        cells.into_iter().zip(kinds).map(finish).collect()
-    }
-
-    /// The key columns, cell by cell: for times, and for more text than a view reaches.
-    fn copied(&self, kinds: &[GroupKinds], first: usize) -> Vec<Column> {
-        let mut builders: Vec<ColumnBuilder> = kinds.iter().map(|_| ColumnBuilder::default()).collect();
-        for (group, start) in self.starts.iter().enumerate() {
-            let mut at = *start;
-            for (builder, kinds) in builders.iter_mut().zip(kinds) {
-                at = key_cell(&self.arena, at, kinds.get(first + group), |value| builder.push(value));
-            }
-        }
-        builders.into_iter().map(ColumnBuilder::finish).collect()
-    }
 }
 
 /// The length word of the cell at a place of an arena, and where the cell itself starts.
@@ -175,35 +133,6 @@ pub(in crate::exec) fn cell_size(length: u32) -> usize {
         NULL => 0,
         TIME => 8,
         n => n as usize,
-    }
-}
-
-/// One key's cells as views into the arena.
-#[derive(Default)]
-struct KeyCells {
-    views: Vec<u128>,
-    valid: Vec<bool>,
-    nulls: usize,
-    times: usize,
-}
-
-impl KeyCells {
-    /// Adds the cell at `at`; where the next one lies.
-    fn push(&mut self, arena: &[u8], at: usize) -> usize {
-        let (length, from) = cell_at(arena, at);
-        let end = from + cell_size(length);
-        self.valid.push(length != NULL);
-        self.nulls += usize::from(length == NULL);
-        self.times += usize::from(length == TIME);
-        self.views.push(make_view(&arena[from..end], 0, from as u32));
-        end
-    }
-
-    fn finish(self, buffers: &Arc<[Buffer]>, kinds: Kinds) -> Column {
-        let nulls = (self.nulls > 0).then(|| NullBuffer::from(self.valid));
-        // SAFETY: every view was made from text at that place of the one buffer, which is the arena.
-        let array = unsafe { BinaryViewArray::new_unchecked(self.views.into(), Arc::clone(buffers), nulls) };
-        Column::Text(array, kinds)
     }
 }
 

@@ -91,6 +91,10 @@ pub(super) fn note_kinds(kinds: &mut GroupKinds, column: &Column, groups: &[u32]
         Column::Int(_) | Column::Float(_) => Some(Kind::Number),
         Column::Bool(_) => Some(Kind::Bool),
         Column::Time(_) => Some(Kind::Time),
+        Column::Dict(_, words) => match words.kind() {
+            Some(Kind::Float) => Some(Kind::Number),
+            kind => kind,
+        },
         Column::Const(v, _) => match v.as_ref().kind() {
             Some(kind) => Some(kind),
             None => return,

@@ -7,7 +7,7 @@
 
 use super::{GroupTable, fresh};
 use crate::exec::ctl::Ctl;
-use crate::exec::hashes::{Hashes, key_hash};
+use crate::exec::hashes::Hashes;
 use crate::plan::Slot;
 use crate::plan::reach::{Ceiling, Reach, Weight};
 use crate::value::ValueRef;
@@ -25,6 +25,9 @@ pub(crate) struct Sieve {
     unit: u32,
     least: u8,
 }
+
+/// Counters times what a group must reach, as a power of two: with fewer, hundreds of millions of rows would fill all.
+const SPREAD: u32 = 28;
 
 /// A counter counts up to this many units. Small counters stay in the cache; that a thousand is counted in units of eight,
 /// each row a whole one, lets some more groups pass.
@@ -122,13 +125,13 @@ impl<'a> GroupTable<'a> {
 
     /// Forgets the groups. What they amount to is not known: the few there were may all be kept.
     pub(super) fn pour(&mut self) {
-        let Some(count) = &mut self.count else { return };
-        let mut sieve = Sieve::new(count.reach, self.ctl.memory().counter_bits());
-        for group in 0..self.found.starts.len() {
-            sieve.add(key_hash(self.found.key(group), self.ctl.seed()), count.reach.least);
-        }
+        let Some(reach) = self.count.as_ref().map(|count| count.reach) else { return };
+        // The more a group must reach, the more groups may share a counter.
+        let bits = self.ctl.memory().counter_bits().min(SPREAD.saturating_sub(reach.least.max(1).ilog2()).max(16));
+        let mut sieve = Sieve::new(reach, bits);
+        (0..self.len()).for_each(|group| sieve.add(self.hash(group), reach.least));
         self.share.set(sieve.bytes());
-        count.sieve = Some(sieve);
+        self.count = Some(Count { reach, sieve: Some(sieve) });
         self.clear();
         self.states = self.calls.iter().map(|call| fresh(call, self.ctl)).collect();
     }

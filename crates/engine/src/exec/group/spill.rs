@@ -19,30 +19,29 @@ use crate::value::Kind;
 impl<'a> GroupTable<'a> {
     /// Puts all groups into files and starts anew.
     pub(super) fn spill(&mut self) -> Result<(), Error> {
-        let sorter = self.sorter.get_or_insert_with(|| Sorter::new(self.ctl));
+        let mut sorter = self.sorter.take().unwrap_or_else(|| Sorter::new(self.ctl));
+        let mut states = std::mem::take(&mut self.states);
         let (mut key, mut kinds) = (Vec::new(), Vec::new());
-        for group in 0..self.found.starts.len() {
-            key.clear();
-            key.extend_from_slice(self.found.key(group));
+        for group in 0..self.len() {
+            self.key(group, &mut key);
             key.extend_from_slice(&0u16.to_be_bytes());
             kinds.clear();
             kinds.extend(self.kinds.iter().map(|k| k.least(group) as u8));
             sorter.push(&key, &kinds)?;
         }
-        for (i, state) in self.states.iter_mut().enumerate() {
+        for (i, state) in states.iter_mut().enumerate() {
             let number = (i as u16 + 1).to_be_bytes();
             state.save(&mut |group, part, value| {
-                key.clear();
-                key.extend_from_slice(self.found.key(group as usize));
+                self.key(group as usize, &mut key);
                 key.extend_from_slice(&number);
                 key.extend_from_slice(part);
                 sorter.push(&key, value)
             })?;
             *state = fresh(&self.calls[i], self.ctl);
         }
+        (self.sorter, self.states) = (Some(sorter), states);
         self.clear();
         self.share.set(0);
-        self.without_keys();
         Ok(())
     }
 

@@ -4,9 +4,9 @@ use super::{Member, Part, sink_at};
 use crate::exec::ctl::Ctl;
 use crate::exec::eval::eval;
 use crate::exec::shared::{Answers, Cond, Front, Rows as Chosen};
-use crate::exec::{Cx, Shared, Sink, steps};
+use crate::exec::{Cx, Shared, Sink, parse, steps};
 use crate::plan::reach::{ceiling, reach};
-use crate::plan::{Expr, Op, ParsePattern, Plan, Slot};
+use crate::plan::{Expr, Op, Plan, Slot};
 use crate::source::Field;
 use crate::value::column::{Batch, Column, selected};
 use std::collections::{BTreeSet, HashMap};
@@ -110,7 +110,7 @@ impl<'a, 's> Job<'a, 's> {
 
     /// Where a worker gathers what it sees.
     pub fn sink(&self, ctl: &'a Ctl) -> Sink<'a> {
-        let mut sink = Sink::for_op(self.plan.ops.get(self.sink_at), &self.shared, ctl);
+        let mut sink = Sink::for_op(self.plan.ops.get(self.sink_at), ctl);
         if let Sink::Group(table) = &mut sink {
             if let (Part::First, Some(reach)) = (self.part, reach(&self.plan.ops, self.sink_at)) {
                 table.demand(reach);
@@ -169,7 +169,7 @@ impl<'a, 's> Job<'a, 's> {
     }
 
     /// The plan's rows of a batch of the scan; nothing if there are none.
-    pub fn rows(&self, batch: &Batch, answers: &mut Answers<'_>, front: &Front) -> Option<Batch> {
+    pub fn rows(&self, job: usize, batch: &Batch, answers: &mut Answers<'_>, front: &Front) -> Option<Batch> {
         if let Some(times) = self.edges.and_then(|at| batch.columns.get(at)) {
             self.cx.edges.see(times);
         }
@@ -200,7 +200,19 @@ impl<'a, 's> Job<'a, 's> {
             if mine.rows == 0 {
                 return None;
             }
+            let cx = self.cx;
             match step {
+                Step::Op(Op::Extend(columns)) => {
+                    for (k, (slot, e)) in columns.iter().enumerate() {
+                        let column = computed(e, (job, i << 16 | k), &mine, answers, cx);
+                        steps::put(&mut mine, *slot, column);
+                    }
+                }
+                Step::Op(Op::Parse { input, pattern, outputs }) if !pattern.repeats_rows() => {
+                    let compute = |batch: &Batch| parse::columns(&eval(input, batch, cx), pattern, outputs.len());
+                    let made = answers.derive((job, i << 16), || input.slots(), &mine, cx, &compute);
+                    outputs.iter().zip(made).for_each(|(slot, column)| steps::put(&mut mine, *slot, column));
+                }
                 Step::Op(op) | Step::Filter(op, _) => {
                     let next = match self.steps.get(i + 1) {
                         Some(Step::Op(next)) => Some(*next),
@@ -217,12 +229,23 @@ impl<'a, 's> Job<'a, 's> {
                     steps::put(&mut mine, *slot, column);
                 }
                 Step::Column(slot, _, e) => {
-                    let column = eval(e, &mine, self.cx);
+                    let column = computed(e, (job, i << 16), &mine, answers, cx);
                     steps::put(&mut mine, *slot, column);
                 }
             }
         }
         (mine.rows > 0).then_some(mine)
+    }
+}
+
+/// The value of an expression in every row, found out once a different value of what it depends on.
+fn computed(e: &Expr, step: (usize, usize), batch: &Batch, answers: &mut Answers<'_>, cx: &Cx<'_>) -> Column {
+    match e {
+        Expr::Slot(_) | Expr::Literal(_) => eval(e, batch, cx),
+        _ => {
+            let compute = |batch: &Batch| vec![eval(e, batch, cx)];
+            answers.derive(step, || e.slots(), batch, cx, &compute).pop().unwrap_or_else(|| Column::null(batch.rows))
+        }
     }
 }
 
@@ -233,7 +256,7 @@ fn number(want: &[Field], field: &Field) -> usize {
 /// Whether an op leaves the rows as they are, so that what is known of them holds behind it.
 fn keeps_rows(op: &Op) -> bool {
     match op {
-        Op::Parse { pattern, .. } => !matches!(pattern, ParsePattern::Regex { multi: true, .. }),
+        Op::Parse { pattern, .. } => !pattern.repeats_rows(),
         Op::Unnest { .. } => false,
         _ => true,
     }

@@ -1,0 +1,97 @@
+//! Finding numbered things by hash, many at once.
+//!
+//! A table of numbers with linear probing; what is told apart lies in lists beside it, by number. One look at the table
+//! and one at the list mostly settle a row, and as the looks of neighbouring rows do not wait for each other, the misses
+//! of the cache overlap ("vectorised" hash tables; Gubner et al., "Accelerating Vectorized Hash Tables", 2019).
+
+use crate::value::short::{SHORT, pack_short};
+
+/// What a text is told apart by, with a mark beside it: a short one as it is, a long one by its hash before it is
+/// compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::exec) struct Id {
+    low: u64,
+    high: u64,
+    length: u32,
+    mark: u32,
+}
+
+impl Id {
+    /// A text, whose hash is `hash`.
+    #[inline]
+    pub fn of_text(text: &[u8], hash: u64, mark: u32) -> Id {
+        let (low, high) = if Id::is_whole(text) { pack_short(text) } else { (hash, 0) };
+        Id { low, high, length: text.len() as u32, mark }
+    }
+
+    /// A number.
+    pub fn of_number(number: u64, mark: u32) -> Id {
+        Id { low: number, high: 0, length: 0, mark }
+    }
+
+    /// Whether the id says everything about the text.
+    #[inline]
+    pub fn is_whole(text: &[u8]) -> bool {
+        text.len() <= SHORT
+    }
+}
+
+/// Numbers by hash.
+#[derive(Default)]
+pub(in crate::exec) struct Index {
+    slots: Vec<u32>,
+    count: usize,
+}
+
+/// A slot without a number.
+const FREE: u32 = u32::MAX;
+
+/// Slots of the smallest table.
+const SMALLEST: usize = 64;
+
+impl Index {
+    /// The number that something of this hash most likely has, if any; to be compared.
+    #[inline]
+    pub fn first(&self, hash: u64) -> Option<u32> {
+        let slot = *self.slots.get(hash as usize & self.slots.len().wrapping_sub(1))?;
+        (slot != FREE).then_some(slot)
+    }
+
+    /// The number of this hash that is the one looked for.
+    pub fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut at = hash as usize & mask;
+        loop {
+            match self.slots[at] {
+                FREE => return None,
+                number if is_it(number) => return Some(number),
+                _ => at = (at + 1) & mask,
+            }
+        }
+    }
+
+    /// Adds the next number, which is not there yet; `hash_of` gives the hashes of those that are.
+    pub fn add(&mut self, hash: u64, hash_of: impl Fn(u32) -> u64) {
+        if self.count * 2 >= self.slots.len() {
+            let slots = (self.slots.len() * 2).max(SMALLEST);
+            self.slots = vec![FREE; slots];
+            (0..self.count as u32).for_each(|number| self.put(hash_of(number), number));
+        }
+        self.put(hash, self.count as u32);
+        self.count += 1;
+    }
+
+    fn put(&mut self, hash: u64, number: u32) {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        while self.slots[at] != FREE {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = number;
+    }
+
+    /// Bytes of memory held.
+    pub fn bytes(&self) -> usize {
+        self.slots.capacity() * 4
+    }
+}
