@@ -1,4 +1,4 @@
-//! Memory that the system refuses ends the program with a status of its own, not with an abort.
+//! Memory that the system refuses ends the program with a status of its own, not with an abort; and memory in large pages.
 
 use crate::exit;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -10,6 +10,53 @@ pub(crate) struct OrExit;
 
 /// Somebody is ending the program already.
 static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Large pieces of memory are asked for in large pages.
+static LARGE_PAGES: AtomicBool = AtomicBool::new(false);
+
+/// From now on, keeps memory that is given back for what is asked for next, and asks for large pages: for work that takes
+/// and gives back many megabytes at a time and goes to and fro in them, of which a tenth would be getting pages and finding
+/// their places.
+pub(crate) fn for_large_pieces() {
+    LARGE_PAGES.store(true, Ordering::Relaxed);
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: only says from which size on pieces are got from the system, and given back to it, one by one.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
+    }
+}
+
+/// Says that a piece of memory, and what shares large pages with it, is to be in such if it can.
+#[inline]
+fn advise(place: *mut u8, size: usize) {
+    if size >= large::FROM && LARGE_PAGES.load(Ordering::Relaxed) {
+        large::advise(place.addr(), size);
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod large {
+    /// Pieces from this size on are worth a call.
+    pub(super) const FROM: usize = 256 << 10;
+
+    /// Bytes of a large page, as far as it matters: to the system it is all a hint.
+    const PAGE: usize = 2 << 20;
+
+    pub(super) fn advise(start: usize, size: usize) {
+        let from = start & !(PAGE - 1);
+        let to = (start + size).next_multiple_of(PAGE);
+        // SAFETY: changes nothing that can be read or written there, wherever it is.
+        unsafe { libc::madvise(std::ptr::without_provenance_mut(from), to - from, libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod large {
+    pub(super) const FROM: usize = usize::MAX;
+
+    pub(super) fn advise(_: usize, _: usize) {}
+}
 
 #[cold]
 fn refused() -> ! {
@@ -26,19 +73,31 @@ unsafe impl GlobalAlloc for OrExit {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are the ones asked for.
         let place = unsafe { System.alloc(layout) };
-        if place.is_null() { refused() } else { place }
+        if place.is_null() {
+            refused()
+        }
+        advise(place, layout.size());
+        place
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
         let place = unsafe { System.alloc_zeroed(layout) };
-        if place.is_null() { refused() } else { place }
+        if place.is_null() {
+            refused()
+        }
+        advise(place, layout.size());
+        place
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as above.
         let place = unsafe { System.realloc(place, layout, size) };
-        if place.is_null() { refused() } else { place }
+        if place.is_null() {
+            refused()
+        }
+        advise(place, size);
+        place
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {

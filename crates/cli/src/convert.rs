@@ -6,7 +6,7 @@ use crate::exit;
 use crate::progress::Progress;
 use crate::query::Failure;
 use crate::summary::Summary;
-use crate::{cancel, run, terminal};
+use crate::{alloc, cancel, run, terminal};
 use backsight_engine::Outcome;
 use backsight_engine::error::Error;
 use backsight_engine::source::Source;
@@ -71,6 +71,7 @@ fn tell(wrong: &[(String, String)]) {
 
 fn to_archive(args: &ConvertArgs, target: PathBuf, common: &Common) -> Result<u8, Failure> {
     let started = Instant::now();
+    alloc::for_large_pieces();
     let reading = &args.reading;
     let files = run::files(&args.paths, reading)?;
     let ctl = run::control(reading)?;

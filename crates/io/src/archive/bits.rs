@@ -13,6 +13,10 @@ pub(crate) fn write(values: &[u32], width: u32, out: &mut Vec<u8>) {
     // Numbers from `packed` to `at` are to be packed.
     let (mut packed, mut at) = (0, 0);
     while at < values.len() {
+        if values.get(at + 1) != Some(&values[at]) {
+            at += 1;
+            continue;
+        }
         let run = values[at..].iter().take_while(|v| **v == values[at]).count();
         // Packed numbers come eight at a time; the run fills the last eight up.
         let fill = (at - packed).next_multiple_of(8) - (at - packed);

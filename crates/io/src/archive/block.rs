@@ -187,6 +187,11 @@ impl<'a> Parser<'a> {
     }
 
     fn row(&mut self, data: &[u8], said: &Said, end: usize) -> Row {
+        // Nothing of the text is looked at: it has left the cache.
+        if let Some((layout, first)) = self.traces.known(said, end) {
+            let (start, time, origin) = (said.start, said.time, said.origin);
+            return Row { start, end: end as u32, before: 0, layout: Some(layout), first, time, origin };
+        }
         let start = said.start as usize;
         let message = said.message.map(|(from, to)| (from as usize, to as usize));
         let message = message.filter(|(from, to)| start <= *from && from <= to && *to <= end);
@@ -203,9 +208,6 @@ impl<'a> Parser<'a> {
             time: said.time,
             origin: said.origin,
         };
-        if let Some((layout, first)) = self.traces.known(said, end) {
-            return Row { layout: Some(layout), first, ..row };
-        }
         if self.utf8 || simdutf8::basic::from_utf8(&data[start..end]).is_ok() {
             row.layout = self
                 .known(&data[..end], start, body, message)

@@ -76,7 +76,10 @@ pub(crate) fn words(
             false => page_end(words, first, (first + PAGE_ROWS).min(rows), has_dictionary),
         };
         present.clear();
-        present.extend(words.codes()[first..end].iter().copied().filter(|code| *code != NONE));
+        match nulls {
+            0 => present.extend_from_slice(&words.codes()[first..end]),
+            _ => present.extend(words.codes()[first..end].iter().copied().filter(|code| *code != NONE)),
+        }
         let of_page = order.bounds(&present);
         if let Some((least, greatest)) = of_page {
             bounds = match bounds {
@@ -138,6 +141,9 @@ struct Ranked {
     texts: Vec<u8>,
 }
 
+/// Bits of the number of leading zeros of a count.
+const RARITIES: u32 = 6;
+
 impl Ranked {
     fn new(words: &Words) -> Ranked {
         let mut counts = vec![0u32; words.len()];
@@ -145,19 +151,20 @@ impl Ranked {
         let all = || (0..words.len() as u32).map(|code| words.text(code));
         // What all texts start with says nothing.
         let common = common(words);
-        let mut order: Vec<(u32, u128, u32)> = (0u32..)
+        let mut order: Vec<(u128, u32)> = (0u32..)
             .zip(all())
             .map(|(code, text)| {
                 let mut key = [0; 16];
                 let text = &text[common..];
                 let len = text.len().min(16);
                 key[..len].copy_from_slice(&text[..len]);
-                (counts[code as usize].leading_zeros(), u128::from_be_bytes(key), code)
+                let rarity = u128::from(counts[code as usize].leading_zeros());
+                (rarity << (u128::BITS - RARITIES) | u128::from_be_bytes(key) >> RARITIES, code)
             })
             .collect();
         order.sort_unstable();
         let mut ranked = Ranked { ranks: vec![0; words.len()], texts: Vec::with_capacity(words.all().len()) };
-        for (rank, (_, _, code)) in (0..).zip(order) {
+        for (rank, (_, code)) in (0..).zip(order) {
             ranked.ranks[code as usize] = rank;
             let text = words.text(code);
             ranked.texts.extend_from_slice(&(text.len() as u32).to_le_bytes());

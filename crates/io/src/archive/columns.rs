@@ -57,7 +57,7 @@ pub(crate) fn build(schema: &Schema, runs: &[Run]) -> Vec<Made> {
         })
         .collect();
     let fields: Vec<Vec<Vec<Option<u32>>>> = blocks.iter().map(|block| fields_of(schema, block)).collect();
-    let mut rows = Rows::new(schema);
+    let mut rows = Rows::new(schema, rows(runs));
     for (run, number) in runs.iter().zip(numbered) {
         rows.add(run, &fields[number]);
     }
@@ -110,19 +110,20 @@ struct Rows<'s> {
 }
 
 impl<'s> Rows<'s> {
-    fn new(schema: &'s Schema) -> Rows<'s> {
+    /// `room`: so many rows are to come.
+    fn new(schema: &'s Schema, room: usize) -> Rows<'s> {
         Rows {
             schema,
             rows: 0,
             last: None,
             times: TimestampMillisecondBuilder::new().with_timezone("UTC"),
-            logs: Words::default(),
-            streams: Words::default(),
+            logs: Words::with_room(room),
+            streams: Words::with_room(room),
             inputs: Int32Builder::new(),
             seqs: Int64Builder::new(),
             gaps: Int64Builder::new(),
             direct: BooleanBuilder::new(),
-            layouts: Words::default(),
+            layouts: Words::with_room(room),
             texts: Words::default(),
             bytes: Words::default(),
             extra: Words::default(),
@@ -131,7 +132,7 @@ impl<'s> Rows<'s> {
             preambles: Words::default(),
             pointers: Words::default(),
             is_away: false,
-            fields: schema.fields.iter().map(|f| Builder::new(f.ty)).collect(),
+            fields: schema.fields.iter().map(|f| Builder::new(f.ty, room)).collect(),
             scratch: Vec::new(),
             more: Vec::new(),
         }
@@ -376,9 +377,9 @@ enum Builder {
 }
 
 impl Builder {
-    fn new(ty: Type) -> Builder {
+    fn new(ty: Type, room: usize) -> Builder {
         match ty {
-            Type::Text => Builder::Text(Words::default()),
+            Type::Text => Builder::Text(Words::with_room(room)),
             Type::Int => Builder::Int(Int64Builder::new()),
             Type::Float => Builder::Float(Float64Builder::new()),
             Type::Bool => Builder::Bool(BooleanBuilder::new()),

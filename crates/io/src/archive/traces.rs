@@ -52,6 +52,8 @@ impl Traces {
     /// Adds records, and their values to `slots`.
     pub(crate) fn add(&mut self, traced: &Traced<'_>, slots: &mut Vec<Slot>) {
         let mut form = 0;
+        self.list.reserve(traced.rows());
+        slots.reserve(traced.values());
         for line in traced.lines() {
             let first = slots.len();
             if line.values(|start, end, shape| slots.push(Slot::checked(start, end, shape))).is_none() {

@@ -102,6 +102,11 @@ impl Default for Words {
 }
 
 impl Words {
+    /// For so many rows.
+    pub(crate) fn with_room(rows: usize) -> Words {
+        Words { codes: Vec::with_capacity(rows), ..Words::default() }
+    }
+
     /// Gives a row its text. Rows come in order; those passed over have none.
     pub(crate) fn push(&mut self, row: usize, text: &[u8]) {
         self.push_all(&[row], text, &[(0, text.len() as u32)]);

@@ -44,6 +44,16 @@ pub(crate) struct Line<'t> {
 }
 
 impl<'t> Traced<'t> {
+    /// Number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// About the number of their values.
+    pub(crate) fn values(&self) -> usize {
+        self.rows() * self.layouts.first().map_or(0, |(_, layout)| layout.tops.len())
+    }
+
     /// The lines of which all is known, in order.
     pub(crate) fn lines(&self) -> impl Iterator<Item = Line<'_>> {
         let mut run = 0;
