@@ -22,13 +22,18 @@ pub(crate) fn write(values: &[u32], width: u32, out: &mut Vec<u8>) {
         let fill = (at - packed).next_multiple_of(8) - (at - packed);
         if run >= fill + RUN {
             pack(&values[packed..at + fill], width, out);
-            varint((run - fill) << 1, out);
-            out.extend_from_slice(&values[at].to_le_bytes()[..width.div_ceil(8) as usize]);
+            repeated(values[at], run - fill, width, out);
             packed = at + run;
         }
         at += run;
     }
     pack(&values[packed..], width, out);
+}
+
+/// Adds one number many times, in the same form.
+pub(crate) fn repeated(value: u32, count: usize, width: u32, out: &mut Vec<u8>) {
+    varint(count << 1, out);
+    out.extend_from_slice(&value.to_le_bytes()[..width.div_ceil(8) as usize]);
 }
 
 /// Adds numbers as packed bits, eight at a time; zeros fill up the last eight.
@@ -39,6 +44,16 @@ fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
     let groups = values.len().div_ceil(8);
     varint(groups << 1 | 1, out);
     let end = out.len() + groups * width as usize;
+    match width {
+        8 => out.extend(values.iter().map(|value| *value as u8)),
+        16 => out.extend(values.iter().flat_map(|value| (*value as u16).to_le_bytes())),
+        _ => pack_bits(values, width, out),
+    }
+    out.resize(end, 0);
+}
+
+/// Adds numbers as packed bits, and some zeros at the end.
+fn pack_bits(values: &[u32], width: u32, out: &mut Vec<u8>) {
     let (mut word, mut bits) = (0u64, 0);
     for value in values {
         word |= u64::from(*value) << bits;
@@ -50,7 +65,6 @@ fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&word.to_le_bytes());
-    out.resize(end, 0);
 }
 
 fn varint(mut n: usize, out: &mut Vec<u8>) {
@@ -98,7 +112,7 @@ mod tests {
     #[test]
     fn numbers_come_back() {
         assert_eq!([0, 1, 2, 3, 4, 5, 256, 257].map(width), [0, 0, 1, 2, 2, 3, 8, 9]);
-        for count in [1usize, 2, 3, 9, 200, 70_000] {
+        for count in [1usize, 2, 3, 9, 200, 40_000, 70_000] {
             let width = width(count);
             for shape in 0..4 {
                 let values: Vec<u32> = (0..5000usize)

@@ -409,11 +409,10 @@ impl<'z> Chunk<'z> {
         page.clear();
         if self.column.max_def_level() > 0 {
             page.extend_from_slice(&[0; 4]);
-            let levels: Vec<u32> = match rows - values {
-                0 => vec![1; rows],
-                _ => validity.map(u32::from).collect(),
-            };
-            bits::write(&levels, 1, &mut page);
+            match rows - values {
+                0 => bits::repeated(1, rows, 1, &mut page),
+                _ => bits::write(&validity.map(u32::from).collect::<Vec<_>>(), 1, &mut page),
+            }
             let len = (page.len() - 4) as u32;
             page[..4].copy_from_slice(&len.to_le_bytes());
         }
