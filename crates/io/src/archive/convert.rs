@@ -4,7 +4,8 @@
 //! files ──(any worker)──▶ blocks ──(in order)──▶ groups ──(any worker)──▶ encoded ──(in order)──▶ files of the archive
 //! ```
 //!
-//! A worker that is too far ahead of the order waits, so a few blocks and a few groups are all there is in memory.
+//! A worker that is too far ahead of the order encodes what others have gathered, and then waits, so a few blocks and a few
+//! groups are all there is in memory.
 
 use super::account::{entry, manifest, publish, stored_sums};
 use super::block::{Block, Layouts};
@@ -22,7 +23,7 @@ use backsight_engine::error::Error;
 use backsight_engine::source::{Flow, Morsels, Scan};
 use backsight_engine::value::column::Batch;
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -137,7 +138,19 @@ struct Gathering {
     early: BTreeMap<u64, Early>,
     /// Bytes of them.
     early_bytes: usize,
+    /// Jobs so far.
     jobs: u64,
+    /// Those that nobody has begun yet, with their numbers.
+    queue: VecDeque<(u64, Job)>,
+}
+
+impl Gathering {
+    fn enqueue(&mut self, jobs: Vec<Job>) {
+        for job in jobs {
+            self.queue.push_back((self.jobs, job));
+            self.jobs += 1;
+        }
+    }
 }
 
 #[derive(Default)]
@@ -187,7 +200,14 @@ impl<'s> Pipeline<'s> {
         Pipeline {
             settings,
             layouts: Layouts::default(),
-            gathering: Mutex::new(Gathering { gatherer, next: 0, early: BTreeMap::new(), early_bytes: 0, jobs: 0 }),
+            gathering: Mutex::new(Gathering {
+                gatherer,
+                next: 0,
+                early: BTreeMap::new(),
+                early_bytes: 0,
+                jobs: 0,
+                queue: VecDeque::new(),
+            }),
             turn: Condvar::new(),
             writing: Mutex::new(Writing::new(target, parts)),
             stop: AtomicBool::new(false),
@@ -227,25 +247,38 @@ impl<'s> Pipeline<'s> {
             }
             result
         };
-        let results: Vec<Result<(), Error>> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..self.settings.threads.max(1)).map(|_| scope.spawn(guarded)).collect();
-            let died = || Err(Error::Bug("a worker of the conversion failed".into()));
-            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| died())).collect()
-        });
-        results.into_iter().collect::<Result<(), Error>>()?;
+        self.by_all(&guarded)?;
         if ctl.cancelled() {
             return Err(Error::Cancelled);
         }
         let mut jobs = Vec::new();
-        self.gathering().gatherer.finish(files.inputs().len(), &mut jobs)?;
-        let jobs = self.numbered(&mut self.gathering(), jobs);
-        jobs.into_iter().try_for_each(|(number, job)| self.job(number, job))
+        let mut state = self.gathering();
+        state.gatherer.finish(files.inputs().len(), &mut jobs)?;
+        state.enqueue(jobs);
+        drop(state);
+        self.by_all(&|| self.work_off(0))
     }
 
-    fn numbered(&self, state: &mut Gathering, jobs: Vec<Job>) -> Vec<(u64, Job)> {
-        let first = state.jobs;
-        state.jobs += jobs.len() as u64;
-        (first..).zip(jobs).collect()
+    /// Has all workers do something.
+    fn by_all(&self, work: &(dyn Fn() -> Result<(), Error> + Sync)) -> Result<(), Error> {
+        let results: Vec<Result<(), Error>> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..self.settings.threads.max(1)).map(|_| scope.spawn(work)).collect();
+            let died = || Err(Error::Bug("a worker of the conversion failed".into()));
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| died())).collect()
+        });
+        results.into_iter().collect()
+    }
+
+    /// Does jobs until only so many are left that nobody has begun.
+    fn work_off(&self, left: usize) -> Result<(), Error> {
+        while !self.stop.load(Ordering::Relaxed) {
+            let mut state = self.gathering();
+            let next = if state.queue.len() > left { state.queue.pop_front() } else { None };
+            drop(state);
+            let Some((number, job)) = next else { break };
+            self.job(number, job)?;
+        }
+        Ok(())
     }
 
     /// Takes a block of the morsel this thread reads.
@@ -254,7 +287,13 @@ impl<'s> Pipeline<'s> {
         let mut state = self.gathering();
         let most = 2 * self.settings.form().group_bytes / 3;
         while state.next != ticket && state.early_bytes > most && !self.stop.load(Ordering::Relaxed) {
-            state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let Some((number, job)) = state.queue.pop_front() else {
+                state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            drop(state);
+            self.job(number, job)?;
+            state = self.gathering();
         }
         if ctl.cancelled() {
             return Err(Error::Cancelled);
@@ -272,9 +311,14 @@ impl<'s> Pipeline<'s> {
         self.admit(&mut state, ticket, &mut jobs)?;
         let is_table = block.is_table;
         state.gatherer.add(input, format, block, || entry(input, format, is_table), &mut jobs)?;
-        let jobs = self.numbered(&mut state, jobs);
+        if jobs.is_empty() {
+            return Ok(Flow::More);
+        }
+        state.enqueue(jobs);
         drop(state);
-        jobs.into_iter().try_for_each(|(number, job)| self.job(number, job))?;
+        self.turn.notify_all();
+        // Whoever waits for this one's turn to end takes what is left.
+        self.work_off(usize::from(self.settings.threads > 1))?;
         Ok(Flow::More)
     }
 
@@ -295,7 +339,8 @@ impl<'s> Pipeline<'s> {
         let mut state = self.gathering();
         if state.next != ticket {
             state.early.entry(ticket).or_default().ended = true;
-            return Ok(());
+            drop(state);
+            return self.work_off(0);
         }
         let mut jobs = Vec::new();
         self.admit(&mut state, ticket, &mut jobs)?;
@@ -309,10 +354,10 @@ impl<'s> Pipeline<'s> {
             state.early.remove(&next);
             state.next += 1;
         }
-        let jobs = self.numbered(&mut state, jobs);
+        state.enqueue(jobs);
         drop(state);
         self.turn.notify_all();
-        jobs.into_iter().try_for_each(|(number, job)| self.job(number, job))
+        self.work_off(0)
     }
 
     fn job(&self, number: u64, job: Job) -> Result<(), Error> {
