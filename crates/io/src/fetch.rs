@@ -37,13 +37,20 @@ impl Files {
         let mut left: BTreeSet<u64> = BTreeSet::new();
         // Positions come in order, those of a file together.
         let mut open: Option<(u64, Option<Arc<Stored>>)> = None;
+        let mut done = 0;
         for position in positions {
             let place = self.place(*position).filter(|(input, _)| *position >> OFFSET_BITS == input.number);
             let text = place.and_then(|(input, offset)| {
                 if open.as_ref().is_none_or(|(number, _)| *number != input.number) {
                     open = Some((input.number, self.plain(input)));
+                    done = 0;
                 }
-                object_at(open.as_ref()?.1.as_ref()?, offset)
+                let stored = open.as_ref()?.1.as_ref()?;
+                let from = usize::try_from(offset).ok()?;
+                // A few words of each page would keep the whole file in memory.
+                stored.release(done..from);
+                done = from;
+                object_at(stored, from)
             });
             match text {
                 Some(text) => {
@@ -92,8 +99,8 @@ impl Files {
 }
 
 /// The JSON object at an offset of a file.
-fn object_at(stored: &Stored, offset: u64) -> Option<Vec<u8>> {
-    let rest = stored.bytes().get(usize::try_from(offset).ok()?..)?;
+fn object_at(stored: &Stored, offset: usize) -> Option<Vec<u8>> {
+    let rest = stored.bytes().get(offset..)?;
     if rest.first() != Some(&b'{') {
         return None;
     }

@@ -3,6 +3,7 @@
 use crate::value::column::{Column, Kinds};
 use crate::value::dictionary::Dictionary;
 use crate::value::number::Number;
+use crate::value::short::short_integer;
 use crate::value::{Kind, ValueRef};
 use arrow::array::Array;
 
@@ -74,30 +75,6 @@ fn numbers<'a>(column: &'a Column, mut each: impl FnMut(usize, Number<'a>)) {
     }
 }
 
-/// The number of 1 to 8 digits that a view holds; `None` for all other text. Both strings and numbers so spelled are
-/// this number. Measured on a sum of numbers of up to four digits: 7 ns a row, by the general way 12.
-#[inline]
-fn short_integer(view: u128) -> Option<i64> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0xf0 * ONES;
-    // The length is in the lowest 32 bits, the text follows if it is short.
-    let length = view as u32;
-    if !(1..=8).contains(&length) {
-        return None;
-    }
-    // The digits go to the upper end, zeros fill up the front.
-    let zeros = (0x30 * ONES).unbounded_shr(8 * length);
-    let text = ((view >> 32) as u64) << (64 - 8 * length) | zeros;
-    if text & HIGH != 0x30 * ONES || (text + 6 * ONES) & HIGH != 0x30 * ONES {
-        return None;
-    }
-    // Neighbouring digits join to numbers of two, four, eight digits; the first digit is in the lowest byte.
-    let ones = text & (0x0f * ONES);
-    let tens = (ones.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00ff_00ff_00ff_00ff;
-    let hundreds = (tens.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_ffff_0000_ffff;
-    Some((hundreds.wrapping_mul(1 + (10_000 << 32)) >> 32) as u32 as i64)
-}
-
 /// Calls `each` with the row's group, and kind and canonical text of the cell, for all cells that are not null and that
 /// `wanted` lets pass. A constant column of a single group is passed once only, with the number of its rows.
 #[inline]
@@ -138,41 +115,5 @@ pub(super) fn texts(
         }
         _ if n_groups == 1 => present(column, |_, v| text(0, v, 1)),
         _ => present(column, |i, v| text(groups[i], v, 1)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use arrow::array::make_view;
-
-    #[test]
-    fn short_integers() {
-        for text in ["0", "7", "42", "007", "1234", "12345", "123456", "1234567", "12345678", "99999999", "00000000"] {
-            assert_eq!(short_integer(make_view(text.as_bytes(), 0, 0)), text.parse().ok(), "{text}");
-        }
-        for text in [
-            "",
-            "-1",
-            "1.5",
-            "123456789",
-            "1e3",
-            "12:4",
-            "1/2",
-            " 1",
-            "1 ",
-            "abcdefgh",
-            "１",
-            "a text beyond twelve bytes",
-        ] {
-            assert_eq!(short_integer(make_view(text.as_bytes(), 0, 0)), None, "{text}");
-        }
-        for byte in (0..=255u8).filter(|b| !b.is_ascii_digit()) {
-            for at in 0..8 {
-                let mut text = *b"12345678";
-                text[at] = byte;
-                assert_eq!(short_integer(make_view(&text, 0, 0)), None, "{text:?}");
-            }
-        }
     }
 }

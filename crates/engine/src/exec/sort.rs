@@ -10,8 +10,10 @@ use super::spill::rows::push_row;
 use crate::error::Error;
 use crate::plan::SortKey;
 use crate::source::BATCH_ROWS;
-use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
-use crate::value::{ValueRef, order};
+use crate::value::column::{Batch, Column, ColumnBuilder, Kinds, Positions};
+use crate::value::number::Number;
+use crate::value::short::short_integer;
+use crate::value::{Kind, ValueRef, order};
 use arrow::array::Array;
 use rayon::prelude::*;
 use std::cmp::Ordering;
@@ -281,7 +283,7 @@ pub(super) struct Top<'a> {
     batches: Vec<Batch>,
     /// The largest key that can still be among the first `n`.
     bound: Option<Vec<u8>>,
-    /// Its first value, if that is a computed integer.
+    /// Its first value, if that is or spells an integer.
     bound_int: Option<i64>,
     share: Share,
     /// Bytes of the candidates: keys, and batches.
@@ -362,16 +364,23 @@ impl<'a> Top<'a> {
 
     /// The rows that the first key does not rule out, where that is a matter of comparing integers.
     fn possible(&self, first: Option<&(Column, SortKey)>, rows: usize) -> Option<Vec<u32>> {
-        let (Some((Column::Int(array), key)), Some(bound)) = (first, self.bound_int) else { return None };
-        if array.null_count() > 0 {
-            return None;
+        let ((column, key), bound) = (first?, self.bound_int?);
+        let is_out = |n: i64| if key.descending { n < bound } else { n > bound };
+        let numbered = 0..rows as u32;
+        match column {
+            Column::Int(array) if array.null_count() == 0 => {
+                let values = array.values();
+                Some(numbered.filter(|i| !is_out(values[*i as usize])).collect())
+            }
+            Column::Text(array, Kinds::All(Kind::String | Kind::Number)) => {
+                let views = array.views();
+                let stays = |i: &u32| {
+                    array.is_null(*i as usize) || short_integer(views[*i as usize]).is_none_or(|n| !is_out(n))
+                };
+                Some(numbered.filter(stays).collect())
+            }
+            _ => None,
         }
-        let values = &array.values()[..rows];
-        let numbered = values.iter().zip(0u32..);
-        Some(match key.descending {
-            true => numbered.filter(|(v, _)| **v >= bound).map(|(_, i)| i).collect(),
-            false => numbered.filter(|(v, _)| **v <= bound).map(|(_, i)| i).collect(),
-        })
     }
 
     /// Whether the candidates, and the copy made of them in the end, have room.
@@ -404,8 +413,8 @@ impl<'a> Top<'a> {
         let last = self.rows.iter().max();
         self.bound = last.map(|(key, ..)| key.clone());
         self.bound_int = last.zip(self.keys.first()).and_then(|((_, batch, row), key)| {
-            match super::column(&self.batches[*batch as usize], key.slot).get(*row as usize) {
-                ValueRef::Int(n) => Some(n),
+            match super::column(&self.batches[*batch as usize], key.slot).get(*row as usize).number() {
+                Some(Number::Int(n)) => Some(n),
                 _ => None,
             }
         });

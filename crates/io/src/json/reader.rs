@@ -361,7 +361,7 @@ impl<'r> Reader<'r> {
             _ => Escaped { zero: memchr::memchr(0, text).is_some(), half: false },
         };
         let repeats = match read {
-            Read::Record { .. } if indexed => self.keys.repeat(text, &self.index),
+            Read::Record { .. } if indexed => self.keys.may_repeat && repeats(text),
             Read::Record { .. } => repeats(text),
             _ => false,
         };
@@ -396,7 +396,7 @@ impl<'r> Reader<'r> {
     fn open(&mut self, data: &[u8], line: Line, indexed: bool) -> Read {
         let text = &data[line.start..line.end];
         let found = match indexed {
-            true => walk::find(&self.plan.tree, text, &self.index, &mut self.hits),
+            true => walk::find(&self.plan.tree, text, &self.index, &mut self.hits, &mut self.keys),
             false => self.plan.tree.find(text, true, &mut self.hits),
         };
         if found.is_err() {

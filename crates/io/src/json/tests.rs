@@ -1,6 +1,7 @@
 //! The fast ways of reading against the plain ones, over lines made at random.
 
 use super::index::{Index, Indexing};
+use super::odd::{Keys, repeats};
 use super::simd::{Level, dispatch};
 use super::skim::{Needles, Skim};
 use super::walk;
@@ -140,6 +141,7 @@ fn walking_by_tokens_finds_what_the_cursor_finds() {
     let leaves = tree.size().0 as u32;
     let mut random = Random(7);
     let (mut expected, mut found, mut index) = (tree.hits(), tree.hits(), Index::default());
+    let mut keys = Keys::default();
     for round in 0..rounds() {
         let text = line(&mut random);
         if text.contains(&b'\n') {
@@ -154,10 +156,11 @@ fn walking_by_tokens_finds_what_the_cursor_finds() {
             assert!(dispatch(level, Indexing { data: &data, at: 0, index: &mut index }));
             assert_eq!(index.len, text.len());
             assert_eq!((index.high, index.slashed), (!text.is_ascii(), text.contains(&b'\\')));
-            let fast = walk::find(&tree, &text, &index, &mut found);
+            let fast = walk::find(&tree, &text, &index, &mut found, &mut keys);
             let shown = String::from_utf8_lossy(&text);
             assert_eq!(fast.is_ok(), plain.is_ok(), "{level:?}, round {round}: {shown}");
             if plain.is_ok() {
+                assert!(keys.may_repeat || !repeats(&text), "{level:?}, round {round}: {shown}");
                 let all = |hits: &super::wanted::Hits| (0..leaves).map(|leaf| hits.get(leaf)).collect::<Vec<_>>();
                 assert_eq!(all(&found), all(&expected), "{level:?}, round {round}: {shown}");
             }

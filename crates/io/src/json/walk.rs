@@ -1,16 +1,19 @@
 //! Reading any line by its tokens: what [`Tree::find`] gives, with the looking at bytes done beforehand.
 
 use super::index::Index;
+use super::odd::Keys;
 use super::wanted::{Hit, Hits, Tree};
 use backsight_engine::value::json::{Cursor, MAX_DEPTH, Malformed, Quoted, Shape};
 
-/// Finds everything wanted in an indexed line, checking all of it, as [`Tree::find`] does, with reserved keys.
-pub(super) fn find(tree: &Tree, text: &[u8], index: &Index, hits: &mut Hits) -> Result<(), Malformed> {
+/// Finds everything wanted in an indexed line, checking all of it, as [`Tree::find`] does, with reserved keys. `keys` is
+/// told of all keys.
+pub(super) fn find(tree: &Tree, text: &[u8], index: &Index, hits: &mut Hits, keys: &mut Keys) -> Result<(), Malformed> {
     hits.begin();
+    keys.begin(index.tokens.len());
     if !index.sound {
         return Err(Malformed { at: text.len() });
     }
-    let mut walk = Walk { text, tokens: &index.tokens, next: 0, slashed: index.slashed, depth: 0, tree, hits };
+    let mut walk = Walk { text, tokens: &index.tokens, next: 0, slashed: index.slashed, depth: 0, tree, hits, keys };
     if walk.peek() != b'{' {
         return Err(walk.fault());
     }
@@ -28,6 +31,7 @@ struct Walk<'a> {
     depth: u32,
     tree: &'a Tree,
     hits: &'a mut Hits,
+    keys: &'a mut Keys,
 }
 
 impl<'a> Walk<'a> {
@@ -93,9 +97,11 @@ impl<'a> Walk<'a> {
         if self.peek() != b'"' || self.byte(2) != b':' {
             return Err(self.fault());
         }
-        let inner = &self.text[self.token(0) + 1..self.token(1)];
+        let place = self.token(0) + 1..self.token(1);
+        let inner = &self.text[place.clone()];
         let escaped = self.string()?;
         self.next += 1;
+        self.keys.key(self.text, place, escaped);
         Ok(Quoted { inner, escaped })
     }
 
@@ -121,6 +127,7 @@ impl<'a> Walk<'a> {
             self.close();
             return Ok(());
         }
+        self.keys.enter();
         loop {
             let key = self.key()?;
             if outer && let Some(leaf) = self.tree.reserved(&key) {
@@ -133,6 +140,7 @@ impl<'a> Walk<'a> {
                 }
             }
             if !self.more(b'}')? {
+                self.keys.leave();
                 return Ok(());
             }
         }
@@ -239,6 +247,7 @@ impl<'a> Walk<'a> {
                     maps = if is_map { maps | bit } else { maps & !bit };
                     if self.peek() != if is_map { b'}' } else { b']' } {
                         if is_map {
+                            self.keys.enter();
                             self.key()?;
                         }
                         continue;
@@ -258,6 +267,9 @@ impl<'a> Walk<'a> {
                         self.key()?;
                     }
                     break;
+                }
+                if is_map {
+                    self.keys.leave();
                 }
             }
         }
