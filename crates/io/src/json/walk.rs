@@ -129,6 +129,9 @@ impl<'a> Walk<'a> {
         }
         self.keys.enter();
         loop {
+            if self.text_pair(node, outer) {
+                continue;
+            }
             let key = self.key()?;
             if outer && let Some(leaf) = self.tree.reserved(&key) {
                 let hit = self.take()?;
@@ -144,6 +147,33 @@ impl<'a> Walk<'a> {
                 return Ok(());
             }
         }
+    }
+
+    /// Takes a key, its value and the comma behind it, if the value is a string and nothing is escaped: most pairs are so.
+    #[inline(always)]
+    fn text_pair(&mut self, node: u32, outer: bool) -> bool {
+        let rest = self.tokens.get(self.next..).and_then(|rest| rest.first_chunk());
+        let Some([open, close, colon, start, end, comma]) = rest.map(|places: &[u32; 6]| places.map(|at| at as usize))
+        else {
+            return false;
+        };
+        let byte = |at: usize| self.text.get(at).copied().unwrap_or(0);
+        if self.slashed || [byte(open), byte(colon), byte(start), byte(comma)] != *b"\":\"," {
+            return false;
+        }
+        let key = Quoted { inner: &self.text[open + 1..close], escaped: false };
+        self.keys.key(self.text, open + 1..close, false);
+        self.next += 6;
+        let hit = Some(Hit { start, end: end + 1, shape: Shape::String { escaped: false } });
+        if outer && let Some(leaf) = self.tree.reserved(&key) {
+            self.hits.set(leaf, hit);
+        } else if let Some(child) = self.tree.by_key(node, &key) {
+            self.hits.meet(self.tree, child);
+            if let Some(leaf) = self.tree.leaf(child) {
+                self.hits.set(leaf, hit);
+            }
+        }
+        true
     }
 
     fn list(&mut self, node: u32) -> Result<(), Malformed> {
