@@ -5,8 +5,9 @@
 //! key, else by what the column says, else by `null`. Every value is checked for that here, and every other byte was
 //! when its layout was found: what is stored gives back the record.
 
-use super::block::Block;
+use super::block::{Block, Row};
 use super::ids::Ids;
+use super::layout::Layout;
 use super::schema::{KIND, Schema, System, Type, float, int, uuid};
 use super::slot::Slot;
 use super::words::{TOGETHER, Words};
@@ -19,6 +20,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Neighbouring rows of a block that go into the same row group.
 #[derive(Clone, Debug)]
@@ -43,8 +45,18 @@ pub(crate) enum Made {
     Array(ArrayRef),
 }
 
+/// About how many different texts the fields of a row group have, as the last one showed.
+#[derive(Debug)]
+pub(crate) struct Sizes(Vec<AtomicUsize>);
+
+impl Sizes {
+    pub(crate) fn new(schema: &Schema) -> Sizes {
+        Sizes(schema.fields.iter().map(|_| AtomicUsize::new(0)).collect())
+    }
+}
+
 /// The columns of the rows, in the order of the schema.
-pub(crate) fn build(schema: &Schema, runs: &[Run]) -> Vec<Made> {
+pub(crate) fn build(schema: &Schema, runs: &[Run], sizes: &Sizes) -> Vec<Made> {
     let mut blocks: Vec<&Arc<Block>> = Vec::new();
     let mut numbers = HashMap::new();
     let numbered: Vec<usize> = runs
@@ -57,9 +69,14 @@ pub(crate) fn build(schema: &Schema, runs: &[Run]) -> Vec<Made> {
         })
         .collect();
     let fields: Vec<Vec<Vec<Option<u32>>>> = blocks.iter().map(|block| fields_of(schema, block)).collect();
-    let mut rows = Rows::new(schema, rows(runs));
+    let mut rows = Rows::new(schema, rows(runs), sizes);
     for (run, number) in runs.iter().zip(numbered) {
         rows.add(run, &fields[number]);
+    }
+    for (field, size) in rows.fields.iter().zip(&sizes.0) {
+        if let Builder::Text(words) = field {
+            size.store(words.len(), Ordering::Relaxed);
+        }
     }
     rows.finish()
 }
@@ -111,19 +128,21 @@ struct Rows<'s> {
 
 impl<'s> Rows<'s> {
     /// `room`: so many rows are to come.
-    fn new(schema: &'s Schema, room: usize) -> Rows<'s> {
+    fn new(schema: &'s Schema, room: usize, sizes: &Sizes) -> Rows<'s> {
+        let sized = schema.fields.iter().zip(&sizes.0);
+        let fields = sized.map(|(f, size)| Builder::new(f.ty, room, size.load(Ordering::Relaxed))).collect();
         Rows {
             schema,
             rows: 0,
             last: None,
             times: TimestampMillisecondBuilder::new().with_timezone("UTC"),
-            logs: Words::with_room(room),
-            streams: Words::with_room(room),
+            logs: Words::with_room(room, 0),
+            streams: Words::with_room(room, 0),
             inputs: Int32Builder::new(),
             seqs: Int64Builder::new(),
             gaps: Int64Builder::new(),
             direct: BooleanBuilder::new(),
-            layouts: Words::with_room(room),
+            layouts: Words::with_room(room, 0),
             texts: Words::default(),
             bytes: Words::default(),
             extra: Words::default(),
@@ -132,7 +151,7 @@ impl<'s> Rows<'s> {
             preambles: Words::default(),
             pointers: Words::default(),
             is_away: false,
-            fields: schema.fields.iter().map(|f| Builder::new(f.ty, room)).collect(),
+            fields,
             scratch: Vec::new(),
             more: Vec::new(),
         }
@@ -141,9 +160,12 @@ impl<'s> Rows<'s> {
     fn add(&mut self, run: &Run, fields: &[Vec<Option<u32>>]) {
         let block = &*run.block;
         let first = self.rows;
-        for at in run.rows.clone() {
+        let mut at = run.rows.start;
+        while at < run.rows.end {
             self.system(run, at, at > run.rows.start);
             self.rows += 1;
+            at += 1;
+            at += self.alike(run, at);
         }
         // Column by column: what a column has so far stays in the cache.
         let mut at = run.rows.start;
@@ -174,8 +196,8 @@ impl<'s> Rows<'s> {
         let number = self.rows;
         self.times.append_option(row.time);
         if before.is_some_and(|before| before.origin == row.origin) {
-            self.logs.again(number);
-            self.streams.again(number);
+            self.logs.again(number..number + 1);
+            self.streams.again(number..number + 1);
         } else {
             let (log, stream) = &block.origins[row.origin as usize];
             self.logs.push(number, log);
@@ -201,7 +223,7 @@ impl<'s> Rows<'s> {
             self.preambles.push(number, &block.preamble);
         }
         match before.is_some_and(|before| before.layout == row.layout) {
-            true => self.layouts.again(number),
+            true => self.layouts.again(number..number + 1),
             false => self.layouts.push(number, &layout.text),
         }
         if layout.before {
@@ -213,6 +235,33 @@ impl<'s> Rows<'s> {
         } else if layout.is_text {
             self.texts.push(number, slots[0].text(&block.data));
         }
+    }
+
+    /// Adds the same for rows from `at` on that are like the one before it in all but time and place: how many.
+    fn alike(&mut self, run: &Run, at: usize) -> usize {
+        let block = &*run.block;
+        let before = &block.rows[at - 1];
+        let is_plain = |layout: &Layout| layout.is_direct() && !layout.is_text && !layout.before;
+        if self.is_away || !before.layout.is_some_and(|layout| is_plain(&block.layouts[layout as usize])) {
+            return 0;
+        }
+        let is_alike = |row: &&Row| row.layout == before.layout && row.origin == before.origin;
+        let count = block.rows[at..run.rows.end].iter().take_while(is_alike).count();
+        for (number, row) in (at..).zip(&block.rows[at..at + count]) {
+            let (offset, end) = block.place(number);
+            self.gaps.append_value(self.last.map_or(offset, |(_, last)| offset.wrapping_sub(last)) as i64);
+            self.last = Some((run.input, end));
+            self.times.append_option(row.time);
+            self.seqs.append_value((run.seq + number as u64) as i64);
+        }
+        let rows = self.rows..self.rows + count;
+        for words in [&mut self.logs, &mut self.streams, &mut self.layouts] {
+            words.again(rows.clone());
+        }
+        self.inputs.append_value_n(run.input as i32, count);
+        self.direct.append_n(count, true);
+        self.rows += count;
+        count
     }
 
     /// Adds the values of records that have the same layout.
@@ -377,9 +426,10 @@ enum Builder {
 }
 
 impl Builder {
-    fn new(ty: Type, room: usize) -> Builder {
+    /// `room`: so many rows are to come, with about so many different texts.
+    fn new(ty: Type, room: usize, texts: usize) -> Builder {
         match ty {
-            Type::Text => Builder::Text(Words::with_room(room)),
+            Type::Text => Builder::Text(Words::with_room(room, texts)),
             Type::Int => Builder::Int(Int64Builder::new()),
             Type::Float => Builder::Float(Float64Builder::new()),
             Type::Bool => Builder::Bool(BooleanBuilder::new()),

@@ -31,6 +31,7 @@ pub(crate) struct Encoder {
     pub version: u32,
     properties: WriterPropertiesPtr,
     factory: ArrowRowGroupWriterFactory,
+    sizes: columns::Sizes,
 }
 
 /// A row group, encoded.
@@ -58,12 +59,13 @@ impl Encoder {
         let properties = std::sync::Arc::new(properties(&schema)?);
         let file = SerializedFileWriter::new(Vec::new(), schema.parquet.root_schema_ptr(), properties.clone())?;
         let factory = ArrowRowGroupWriterFactory::new(&file, schema.arrow.clone());
-        Ok(Encoder { schema, version, properties, factory })
+        let sizes = columns::Sizes::new(&schema);
+        Ok(Encoder { schema, version, properties, factory, sizes })
     }
 
     /// Encodes rows.
     pub(crate) fn encode(&self, runs: &[Run], partitions: Partitions) -> Result<Group, ParquetError> {
-        let made = columns::build(&self.schema, runs);
+        let made = columns::build(&self.schema, runs, &self.sizes);
         let writers = self.factory.create_column_writers(0)?;
         let (mut chunks, mut filters) = (Vec::with_capacity(made.len()), Vec::new());
         let mut zstd = Zstd::new();

@@ -6,6 +6,7 @@
 
 use foldhash::fast::{FixedState, RandomState};
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// The code of a row without text.
@@ -102,9 +103,15 @@ impl Default for Words {
 }
 
 impl Words {
-    /// For so many rows.
-    pub(crate) fn with_room(rows: usize) -> Words {
-        Words { codes: Vec::with_capacity(rows), ..Words::default() }
+    /// For so many rows, and about so many different texts.
+    pub(crate) fn with_room(rows: usize, texts: usize) -> Words {
+        let table = match texts {
+            0 => Vec::new(),
+            // What is not looked up for long needs no room.
+            _ if texts * SERVED.0 > rows * SERVED.1 => Vec::new(),
+            _ => vec![FREE; (texts * 4 / 3 + TOGETHER).next_power_of_two()],
+        };
+        Words { codes: Vec::with_capacity(rows), table, ..Words::default() }
     }
 
     /// Gives a row its text. Rows come in order; those passed over have none.
@@ -112,11 +119,11 @@ impl Words {
         self.push_all(&[row], text, &[(0, text.len() as u32)]);
     }
 
-    /// Gives a row the text of the one before that has any.
-    pub(crate) fn again(&mut self, row: usize) {
-        self.codes.resize(row, NONE);
-        self.codes.push(self.last);
-        self.values += 1;
+    /// Gives rows the text of the one before that has any.
+    pub(crate) fn again(&mut self, rows: Range<usize>) {
+        self.codes.resize(rows.start, NONE);
+        self.codes.resize(rows.end, self.last);
+        self.values += rows.len();
     }
 
     /// Gives rows their texts, at most [`TOGETHER`], which lie in `data`. The table is looked at for all of them at once,
@@ -367,7 +374,7 @@ mod tests {
             let (mut rows, mut data, mut places) = (Vec::new(), Vec::new(), Vec::new());
             for row in (0..60_000).filter(|row| row % 5 != 3) {
                 match row % 10 {
-                    1 if different == 1 => words.again(row),
+                    1 if different == 1 => words.again(row..row + 1),
                     _ if row < 30_000 => words.push(row, text(row).as_bytes()),
                     _ => {
                         rows.push(row);
