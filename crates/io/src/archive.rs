@@ -21,7 +21,7 @@
 //! | `@input` | number of the input in the manifest |
 //! | `@gap` | bytes between the record before, in this row group, and this one; where the input changes, its offset |
 //!
-//! A chunk of records is taken apart ([`tap`], [`block`]), gathered into row groups ([`gather`]), made into columns
+//! A chunk of records is taken apart ([`tap`], [`block`], [`traces`]), gathered into row groups ([`gather`]), made into columns
 //! ([`schema`], [`columns`], [`words`]) and written ([`chunk`], [`encode`], [`output`]), all by [`convert`].
 
 mod account;

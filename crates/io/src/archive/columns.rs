@@ -433,7 +433,7 @@ impl Builder {
             Type::Int => Builder::Int(Int64Builder::new()),
             Type::Float => Builder::Float(Float64Builder::new()),
             Type::Bool => Builder::Bool(BooleanBuilder::new()),
-            Type::Uuid => Builder::Uuid(Ids::default()),
+            Type::Uuid => Builder::Uuid(Ids::with_room(room)),
             Type::Json => Builder::Json(Words::default()),
             Type::Mixed => Builder::Mixed(Words::default(), Int32Builder::new()),
         }

@@ -9,6 +9,11 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
+    /// For so many rows.
+    pub(crate) fn with_room(rows: usize) -> Ids {
+        Ids { ids: Vec::with_capacity(rows), present: Vec::with_capacity(rows) }
+    }
+
     /// Gives a row its id. Rows come in order; those passed over have none.
     #[inline]
     pub(crate) fn push(&mut self, row: usize, id: [u8; 16]) {

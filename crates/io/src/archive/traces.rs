@@ -52,8 +52,12 @@ impl Traces {
     /// Adds records, and their values to `slots`.
     pub(crate) fn add(&mut self, traced: &Traced<'_>, slots: &mut Vec<Slot>) {
         let mut form = 0;
-        self.list.reserve(traced.rows());
-        slots.reserve(traced.values());
+        if self.list.is_empty() {
+            // Room for the whole chunk, should it go on like this.
+            let (rows, values) = traced.outlook();
+            self.list.reserve(rows);
+            slots.reserve(values);
+        }
         for line in traced.lines() {
             let first = slots.len();
             if line.values(|start, end, shape| slots.push(Slot::checked(start, end, shape))).is_none() {

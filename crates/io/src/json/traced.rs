@@ -44,14 +44,14 @@ pub(crate) struct Line<'t> {
 }
 
 impl<'t> Traced<'t> {
-    /// Number of rows.
-    pub(crate) fn rows(&self) -> usize {
-        self.offsets.len()
-    }
-
-    /// About the number of their values.
-    pub(crate) fn values(&self) -> usize {
-        self.rows() * self.layouts.first().map_or(0, |(_, layout)| layout.tops.len())
+    /// About the number of rows of the chunk, if all of it is like this part, and that of their values.
+    pub(crate) fn outlook(&self) -> (usize, usize) {
+        let (Some(first), Some(last)) = (self.offsets.first(), self.offsets.last()) else { return (0, 0) };
+        let of_row = ((last - first) as usize / self.offsets.len()).max(16);
+        let rows = self.offsets.len().max(self.data.len() / of_row + 64);
+        let values = rows * self.layouts.first().map_or(0, |(_, layout)| layout.tops.len());
+        // Colon, comma and the quotes of a key at least.
+        (rows, values.min(self.data.len() / 4))
     }
 
     /// The lines of which all is known, in order.
