@@ -118,6 +118,13 @@ fn containers() -> Vec<Fault> {
         fault("C5 garbage behind", vec![("a.gz", noise)], "100,100,4950", 0, &["10 bytes after"]),
         fault("C6 plain under .gz", vec![("a.gz", records(0..3))], "3,3,3", 0, &["its content is text"]),
         fault("C6 gzip under .json", vec![("a.json", gzip(&records(0..3)))], "3,3,3", 0, &["its content is gzip"]),
+        fault(
+            "C6 compressed by what cannot be read",
+            vec![("a.rar", b"Rar!\x1a\x07\x01\0".to_vec()), ("a.Z", b"\x1f\x9d\x90".to_vec()), ("b", records(0..2))],
+            "2,2,1",
+            3,
+            &["a.rar: not a log: a RAR archive, which cannot be read", "a.Z: not a log: compressed by compress"],
+        ),
         Fault {
             args: const { &[COUNT[0], "--max-expansion", "1"] },
             ..fault("C7 small for a bomb", vec![("a.gz", gzip(&vec![b' '; 5 << 20]))], "0,0,", 0, &[])
@@ -178,6 +185,9 @@ fn lines() -> Vec<Fault> {
         fault("J2 a byte order mark", vec![("a", b"\xef\xbb\xbf{\"n\":1}\n{\"n\":2}\n".to_vec())], "2,2,3", 0, &[]),
         fault("J2 UTF-16, little endian", vec![("a", utf16("{\"n\":1}\r\n{\"n\":2}", false))], "2,2,3", 0, &[]),
         fault("J2 UTF-16, big endian", vec![("a", utf16("{\"n\":1}\n{\"n\":2}\n", true))], "2,2,3", 0, &[]),
+        fault("J2 UTF-16 without a mark", vec![("a", utf16("{\"n\":1}\r\n{\"n\":2}", false)[2..].to_vec())], "2,2,3", 0, &[]),
+        fault("J2 UTF-16 without a mark, big endian", vec![("a", utf16("{\"n\":1}\n{\"n\":2}", true)[2..].to_vec())], "2,2,3", 0, &[]),
+        fault("J2 UTF-16 in gzip", vec![("a", gzip(&utf16("{\"n\":1}\n{\"n\":2}", false)))], "2,2,3", 0, &[]),
         fault("J3 invalid UTF-8", vec![("a", between(b"{\"n\":4,\"s\":\"\xff\xfe\"}"))], "3,3,7", 0, &["1 record not UTF-8"]),
         fault("J3 overlong UTF-8", vec![("a", between(b"{\"n\":4,\"s\":\"\xc0\xaf\"}"))], "3,3,7", 0, &["1 record not UTF-8"]),
         fault(
@@ -365,6 +375,35 @@ fn run(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
         command.arg("query").args(["--format", "csv", "--csv-raw"]).args(args).arg(".").output().expect("runs");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Run { exit: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// C1: a gzip file that is cut at any byte has the rows before the cut, a located loss and its exit status.
+#[test]
+fn a_file_cut_at_every_byte() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.gz");
+    let whole = gzip(&records(0..8));
+    let mut most = 0;
+    for len in 0..=whole.len() {
+        std::fs::write(&path, &whole[..len]).expect("written");
+        let run = run(folder.path(), COUNT, &[]);
+        let rows = (0..=8).find(|n: &usize| {
+            let total = if *n == 0 { String::new() } else { (0..*n).sum::<usize>().to_string() };
+            run.out == format!("all,with,total\n{n},{n},{total}\n")
+        });
+        let rows = rows.unwrap_or_else(|| panic!("cut at {len}: {}{}", run.out, run.err));
+        assert!(rows >= most, "cut at {len}: fewer rows for more bytes");
+        most = rows;
+        if len == whole.len() {
+            assert_eq!((run.exit, rows), (0, 8), "{}", run.err);
+            continue;
+        }
+        assert_eq!(run.exit, 3, "cut at {len}: {}", run.err);
+        let located =
+            run.err.lines().any(|line| line.starts_with("damaged: ./a.gz at byte ") && line.contains("truncated"));
+        assert!(located, "cut at {len}: {}", run.err);
+    }
+    assert_eq!(most, 8, "a cut in the trailer loses no row");
 }
 
 /// J12: what a time means does not depend on where the program runs.

@@ -10,7 +10,10 @@ use backsight_engine::source::{Counters, Flow, Scan, Source};
 use backsight_io::Options;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type, Int96, Int96Type};
 use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
+use parquet::schema::parser::parse_message_type;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -260,6 +263,113 @@ fn unusual_tables() {
     std::fs::write(folder.path().join("5.parquet"), b"PAREnothing that can be read....PARE").expect("written");
     let (exit, out, err) = ask(folder.path(), &["stats count(*) as c"]);
     assert!(exit == 3 && out == "c\n2\n" && err.contains("5.parquet"), "{exit} {out}{err}");
+}
+
+/// P4: decimals, dictionaries, lists and members of structs.
+#[test]
+fn columns_of_every_kind() {
+    for dictionary in [true, false] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let properties = WriterProperties::builder().set_dictionary_enabled(dictionary).build();
+        std::fs::write(folder.path().join("a.parquet"), written(&table(300), properties)).expect("written");
+        let (exit, out, err) = ask(folder.path(), &["filter n in [5, 7] | fields n, d, s, l.0, a.b, time | sort n"]);
+        let expected = "n,d,s,l.0,a.b,time\n5,0.05,text 5,l5,,2023-11-14 22:13:20.000\n7,0.07,text 0,l7,7,2023-11-14 22:13:20.000\n";
+        assert_eq!((exit, out.as_str()), (0, expected), "{err}");
+    }
+}
+
+/// A file of a schema that Arrow has no types for, written column by column.
+fn by_columns(schema: &str, write: &[&dyn Fn(&mut SerializedColumnWriter<'_>)]) -> Vec<u8> {
+    let schema = Arc::new(parse_message_type(schema).expect("a schema"));
+    let mut bytes = Vec::new();
+    let mut file = SerializedFileWriter::new(&mut bytes, schema, Arc::default()).expect("memory");
+    let mut group = file.next_row_group().expect("memory");
+    for write in write {
+        let mut column = group.next_column().expect("memory").expect("as many columns");
+        write(&mut column);
+        column.close().expect("memory");
+    }
+    group.close().expect("memory");
+    file.close().expect("memory");
+    bytes
+}
+
+fn numbers(column: &mut SerializedColumnWriter<'_>) {
+    column.typed::<Int64Type>().write_batch(&[1, 2], None, None).expect("memory");
+}
+
+fn texts(column: &mut SerializedColumnWriter<'_>) {
+    let texts = [ByteArray::from("one"), ByteArray::from("two")];
+    column.typed::<ByteArrayType>().write_batch(&texts, None, None).expect("memory");
+}
+
+/// P4: times of 96 bits, as Spark and Athena wrote them.
+#[test]
+fn times_of_96_bits() {
+    // Nanoseconds of the day, in two halves, and the Julian day.
+    let time = |nanos: u64, day: u32| Int96::from(vec![nanos as u32, (nanos >> 32) as u32, day]);
+    let times = [time(36_000_123_000_000, 2_460_432), time(0, 2_440_588)];
+    let bytes = by_columns(
+        "message m { required int64 n; required int96 time; }",
+        &[&numbers, &|column| {
+            column.typed::<Int96Type>().write_batch(&times, None, None).expect("memory");
+        }],
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("a.parquet"), bytes).expect("written");
+    let (exit, out, err) = ask(folder.path(), &["fields n, time, @timestamp | sort n"]);
+    let expected = "n,time,@timestamp\n1,2024-05-01 10:00:00.123,2024-05-01 10:00:00.123\n\
+                    2,1970-01-01 00:00:00.000,1970-01-01 00:00:00.000\n";
+    assert_eq!((exit, out.as_str()), (0, expected), "{err}");
+}
+
+/// P4: a column that cannot be decoded is named and has no values; the others are read, and so are other files.
+#[test]
+fn columns_that_cannot_be_decoded() {
+    let flat = by_columns("message m { required int64 n; required binary x (STRING); }", &[&numbers, &texts]);
+    // The end of the path of the column, then the number of its compression.
+    let codec = |code: u8| {
+        let mut bytes = flat.clone();
+        let path = [0x19, 0x18, 1, b'x', 0x15];
+        let at = bytes.windows(path.len()).rposition(|w| w == path).expect("the column") + path.len();
+        bytes[at] = code << 1;
+        bytes
+    };
+    let nested = "message m { required int64 n; required group x { required int64 y; required binary z (STRING); } }";
+    let nested = by_columns(nested, &[&numbers, &numbers, &texts]);
+    let in_group = {
+        let mut bytes = nested.clone();
+        let path = [0x19, 0x28, 1, b'x', 1, b'z', 0x15];
+        let at = bytes.windows(path.len()).rposition(|w| w == path).expect("the column") + path.len();
+        bytes[at] = 42 << 1;
+        bytes
+    };
+    let variant = "message m { required int64 n; required group x (VARIANT) { required binary metadata; required binary value; } }";
+    let variant = by_columns(variant, &[&numbers, &texts, &texts]);
+    let compression = "column `x` is not supported: its compression is LZO or one not known yet";
+    for (what, bytes, asked, why) in [
+        ("a codec of tomorrow", codec(42), "x", compression),
+        ("LZO", codec(3), "x", compression),
+        ("in a group", in_group.clone(), "x.z", "column `x.z` is not supported: its compression"),
+        ("a VARIANT", variant, "x", "column `x` is not supported: it is a VARIANT"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("a.parquet"), bytes).expect("written");
+        std::fs::write(folder.path().join("b.json"), "{\"n\":3,\"x\":{\"z\":\"three\"}}\n").expect("written");
+        let (exit, out, err) = ask(folder.path(), &["stats count(*) as c, sum(n) as n"]);
+        assert_eq!((exit, out.as_str()), (0, "c,n\n3,6\n"), "{what}: {err}");
+        let (exit, out, err) = ask(folder.path(), &[&format!("fields n, ispresent({asked}) as there | sort n")]);
+        assert_eq!((exit, out.as_str()), (3, "n,there\n1,0\n2,0\n3,1\n"), "{what}: {err}");
+        assert_eq!(err.matches(why).count(), 1, "{what}: {err}");
+        let (exit, out, err) = ask(folder.path(), &["filter n = 2 | fields @message"]);
+        assert_eq!((exit, out.as_str()), (3, "@message\n\"{\"\"n\"\":2}\"\n"), "{what}: {err}");
+        assert_eq!(err.matches(why).count(), 1, "{what}: {err}");
+    }
+    // The other members of a group are read.
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("a.parquet"), in_group).expect("written");
+    let (exit, out, err) = ask(folder.path(), &["stats sum(x.y) as y, max(n) as n"]);
+    assert_eq!((exit, out.as_str()), (0, "y,n\n3,2\n"), "{err}");
 }
 
 /// Tables of Security Lake and of delivered logs are known by their columns, whatever the file is called.

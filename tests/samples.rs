@@ -34,15 +34,19 @@ fn count(path: PathBuf) -> String {
 }
 
 /// Runs the questions of an `expected.json` and compares all it says of the answers.
-fn expected(folder: &Path, data: PathBuf) -> usize {
+///
+/// These were made by a program that leaves out the group of events without the key. In the language there is such a group,
+/// so an answer may have it besides what is expected: one, whose key is null, of `keyless` events.
+fn expected(folder: &Path, data: PathBuf, keyless: &str) -> usize {
     let text = std::fs::read(folder.join("expected.json")).expect("the expected answers");
     let expected: Value = serde_json::from_slice(&text).expect("JSON");
     let queries = expected["queries"].as_array().expect("a list");
     for question in queries {
         let query = question["query"].as_str().expect("a query");
         let (columns, mut rows) = answer(query, std::slice::from_ref(&data));
-        // The expected answers leave out the group of what has no key; the language has one.
-        rows.retain(|row| row.len() == 1 || !row[0].is_empty());
+        let is_keyless = |row: &Vec<String>| row.len() > 1 && row[0].is_empty();
+        let without: Vec<Vec<String>> = rows.extract_if(.., |row| is_keyless(row)).collect();
+        assert!(without.len() < 2 && without.iter().all(|row| row[1] == keyless), "{query}: {without:?}");
         assert_eq!(Value::from(columns), question["columns"], "{query}");
         assert_eq!(rows.len() as u64, question["row_count"].as_u64().expect("a number"), "{query}");
         let mut first: Vec<Vec<String>> = question["rows"]
@@ -83,7 +87,7 @@ fn cell(value: &Value) -> String {
 #[test]
 fn cloudtrail() {
     let Some(folder) = sample("cloudtrail-invictus") else { return };
-    assert_eq!(expected(&folder, folder.join("CloudTrail")), 10);
+    assert_eq!(expected(&folder, folder.join("CloudTrail"), "none"), 10);
     let (_, rows) =
         answer("stats count(*) as n, min(@timestamp) as first, max(@timestamp) as last", &[folder.join("CloudTrail")]);
     assert_eq!(rows, [["2900", "2023-07-10 11:42:18.000", "2023-07-10 12:37:50.000"]]);
@@ -93,7 +97,8 @@ fn cloudtrail() {
 fn apache() {
     let Some(folder) = sample("web-apache-elastic") else { return };
     let log = folder.join("apache_combined.log.gz");
-    assert_eq!(expected(&folder, log.clone()), 10);
+    // One line is not of the form the questions' regular expression reads: it has no status, no address, no user agent.
+    assert_eq!(expected(&folder, log.clone(), "1"), 10);
     let (_, rows) = answer("stats count(*) as n by status | sort n desc | limit 2", std::slice::from_ref(&log));
     assert_eq!(
         rows,

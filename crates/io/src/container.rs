@@ -7,7 +7,7 @@
 mod tar;
 mod zip;
 
-use crate::bytes::Stored;
+use crate::bytes::{RELEASE_FROM, Stored};
 use crate::codec::{Decoder, Finding};
 use crate::content::{Body, decode_all};
 use crate::discover;
@@ -139,7 +139,7 @@ pub(crate) fn open<'a>(
     let size = stored.bytes().len() as u64;
     let (members, most) = (container.open)(Arc::clone(&stored));
     let parent = Parent::new(files, pass, most);
-    Ok(Box::new(Members { parent, members, stored, current: None, rest: size }))
+    Ok(Box::new(Members { parent, members, stored, current: None, rest: size, given_back: 0 }))
 }
 
 /// Members of a streamed archive that get a number of their own.
@@ -153,9 +153,30 @@ struct Members<'a> {
     current: Option<Box<dyn Queue<'a> + 'a>>,
     /// Bytes of the archive that are no member's.
     rest: u64,
+    /// How far memory was given back.
+    given_back: usize,
 }
 
+/// Bytes behind a member within which others are still read.
+const IN_USE: usize = 16 << 20;
+
 impl<'a> Members<'a> {
+    /// Gives back memory well before a member that begins here.
+    fn give_back(&mut self, start: usize) {
+        let end = start.saturating_sub(IN_USE);
+        if self.stored.bytes().len() >= RELEASE_FROM && end > self.given_back + IN_USE {
+            self.stored.release(std::mem::replace(&mut self.given_back, end)..end);
+        }
+    }
+
+    /// Takes note of the bytes of a member. Members of one archive may lie over each other, and then hold more than it does:
+    /// that is expansion like any other.
+    fn take(&mut self, pass: &Pass<'_>, size: u64) -> Result<(), Error> {
+        let beyond = size.saturating_sub(self.rest);
+        self.rest -= size - beyond;
+        if beyond > 0 { pass.input.expands(beyond, (size, size), pass.options) } else { Ok(()) }
+    }
+
     fn step(&mut self) -> Result<Option<Box<dyn Morsel + 'a>>, Error> {
         loop {
             if let Some(morsel) = self.current.as_mut().and_then(|q| q.next()) {
@@ -171,9 +192,10 @@ impl<'a> Members<'a> {
                 Some(Member::Left { name, weight, why, lost }) => self.parent.leave(&name, weight, &why, lost)?,
                 Some(Member::File { name, place, method }) => {
                     let size = place.len() as u64;
+                    self.give_back(place.start);
                     let stored = Arc::new(self.stored.part(place));
                     let Some(pass) = self.parent.member(&name, method, Some(stored)) else { continue };
-                    self.rest = self.rest.saturating_sub(size);
+                    self.take(&pass, size)?;
                     match self.parent.files.begin(pass, false)? {
                         Begun::Nothing => {}
                         Begun::Morsel(morsel) => return Ok(Some(morsel)),

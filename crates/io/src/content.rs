@@ -74,12 +74,12 @@ impl Content {
             };
             (head, body) = start_decoding((codec.open)(feed), &mut findings)?;
         }
-        if Utf16::sniff(&head) {
+        if let Some(order) = Utf16::sniff(&head) {
             let bytes: Box<dyn Decoder> = match body {
                 Body::Plain(stored) => Box::new(Identity::new(Feed::new(stored))),
                 Body::Decoded(decoder, state) => Box::new(Again::new(decoder, head, state)),
             };
-            (head, body) = start_decoding(Box::new(Utf16::new(bytes)), &mut findings)?;
+            (head, body) = start_decoding(Box::new(Utf16::new(bytes, order)), &mut findings)?;
         }
         Ok(Content { codec: outermost, head, body, findings, stored: None })
     }

@@ -116,6 +116,10 @@ pub fn with_fields<'n>(names: impl Iterator<Item = &'n str>) -> Option<&'static 
 /// Content that is no log or cannot be read as one, by its first bytes. Damage where logs may well be in it.
 const NO_LOGS: &[(&[u8], &str, Weight)] = &[
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive, which cannot be read", Weight::Damage),
+    (b"Rar!\x1a\x07", "a RAR archive, which cannot be read", Weight::Damage),
+    (b"\x1f\x9d", "compressed by compress, which cannot be read", Weight::Damage),
+    (b"\xff\x06\0\0sNaPpY", "compressed by Snappy, which cannot be read", Weight::Damage),
+    (b"LZIP", "compressed by lzip, which cannot be read", Weight::Damage),
     (b"ORC", "an ORC file, which cannot be read", Weight::Damage),
     (b"Obj\x01", "an Avro file, which cannot be read", Weight::Damage),
     (b"ARROW1\0\0", "an Arrow file, which cannot be read", Weight::Damage),

@@ -298,7 +298,12 @@ impl<'a> Stream<'a> {
     /// The next chunk; its bytes in the compressed file.
     fn cut(&mut self) -> Result<Option<(Chunk, u64)>, Error> {
         loop {
-            let mut buffer = self.pool.take(self.chunk.max(self.carry.len() + self.chunk.min(64 << 10)));
+            // What is all there already needs no room for more: members of archives are small, and many.
+            let room = match self.state {
+                State::More => self.chunk.max(self.carry.len() + self.chunk.min(64 << 10)),
+                _ => self.carry.len(),
+            };
+            let mut buffer = self.pool.take(room);
             let mut len = self.carry.len();
             buffer[..len].copy_from_slice(&self.carry);
             self.carry.clear();

@@ -183,7 +183,11 @@ impl Variant {
             }
             (None, Time::Line(find)) => TimePick::First(vec![Pick { of: None, find: Some(Find::Stretch(find)) }]),
             (None, Time::Named(names)) => {
-                TimePick::First(names.iter().filter_map(|name| self.pick(name, header)).collect())
+                // `Event time` of a table is `eventTime`.
+                let column = |name: &str| header.iter().rposition(|n| same(n, name));
+                let loosely = |name| column(name).map(|token| Pick { of: Some(token), find: None });
+                let picks = names.iter().filter_map(|name| self.pick(name, header).or_else(|| loosely(name)));
+                TimePick::First(picks.collect())
             }
         };
         let of_time: Vec<usize> = match &time {

@@ -1,4 +1,4 @@
-//! UTF-16 text with a byte order mark, read as UTF-8.
+//! UTF-16 text, with a byte order mark or without, read as UTF-8.
 
 use super::{Decoder, Finding, State};
 use backsight_engine::error::Error;
@@ -6,8 +6,9 @@ use backsight_engine::error::Error;
 /// Turns the UTF-16 another decoder gives into UTF-8. Lone surrogates become U+FFFD, as does half a unit at the end.
 pub struct Utf16 {
     inner: Box<dyn Decoder>,
-    /// Known once the mark has been read.
-    big_endian: Option<bool>,
+    order: Order,
+    /// The mark, if there is one, has been read.
+    begun: bool,
     /// Bytes of `inner` that are not turned yet.
     raw: Vec<u8>,
     /// UTF-8 that did not fit.
@@ -15,29 +16,61 @@ pub struct Utf16 {
     state: State,
 }
 
+/// Which byte of a unit comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The high one.
+    Big,
+    /// The low one.
+    Little,
+}
+
+impl Order {
+    fn mark(self) -> [u8; 2] {
+        self.bytes(0xfeff)
+    }
+
+    fn bytes(self, unit: u16) -> [u8; 2] {
+        if self == Order::Big { unit.to_be_bytes() } else { unit.to_le_bytes() }
+    }
+
+    fn unit(self, bytes: [u8; 2]) -> u16 {
+        if self == Order::Big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
+    }
+}
+
+/// Bytes looked at where there is no mark.
+const LOOK: usize = 512;
+
 impl Utf16 {
-    /// True if text that starts with these bytes is UTF-16.
-    pub fn sniff(head: &[u8]) -> bool {
-        head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff")
+    /// The order of the bytes if text that starts with these is UTF-16. Without a mark it is where three quarters of its units
+    /// are printable ASCII, which no other text is: every second byte would be zero.
+    pub fn sniff(head: &[u8]) -> Option<Order> {
+        let orders = [Order::Little, Order::Big];
+        orders.into_iter().find(|order| head.starts_with(&order.mark())).or_else(|| {
+            let units = head[..head.len().min(LOOK)].as_chunks::<2>().0;
+            orders.into_iter().find(|order| {
+                let is_ascii = |bytes: &[u8; 2]| matches!(order.unit(*bytes), 9 | 10 | 13 | 32..=126);
+                let ascii = units.iter().filter(|bytes| is_ascii(bytes)).count();
+                units.len() > 1 && units.first().is_some_and(is_ascii) && ascii * 4 >= units.len() * 3
+            })
+        })
     }
 
     /// A filter behind `inner`, which has not been read from.
-    pub fn new(inner: Box<dyn Decoder>) -> Utf16 {
-        Utf16 { inner, big_endian: None, raw: Vec::new(), ready: Vec::new(), state: State::More }
+    pub fn new(inner: Box<dyn Decoder>, order: Order) -> Utf16 {
+        Utf16 { inner, order, begun: false, raw: Vec::new(), ready: Vec::new(), state: State::More }
     }
 
     /// Turns what is whole in `raw`; all of it at an end.
     fn turn(&mut self) {
-        if self.big_endian.is_none() && self.raw.len() >= 2 {
-            self.big_endian = Some(self.raw.starts_with(b"\xfe\xff"));
-            self.raw.drain(..2);
+        if !self.begun && self.raw.len() >= 2 {
+            self.begun = true;
+            if self.raw.starts_with(&self.order.mark()) {
+                self.raw.drain(..2);
+            }
         }
-        let big_endian = self.big_endian == Some(true);
-        let mut units: Vec<u16> = self
-            .raw
-            .chunks_exact(2)
-            .map(|c| if big_endian { u16::from_be_bytes([c[0], c[1]]) } else { u16::from_le_bytes([c[0], c[1]]) })
-            .collect();
+        let mut units: Vec<u16> = self.raw.as_chunks::<2>().0.iter().map(|bytes| self.order.unit(*bytes)).collect();
         let mut used = units.len() * 2;
         if self.state == State::More {
             // The second half of the last character may be on its way.

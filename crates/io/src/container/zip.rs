@@ -8,6 +8,7 @@ use crate::codec::{self, Finding};
 use crate::input::{Method, UNKNOWN};
 use backsight_engine::source::Weight;
 use memchr::memmem;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -86,8 +87,9 @@ struct Directory {
     entries: u64,
     /// Entries read so far.
     read: u64,
-    /// Where members lie that were found.
+    /// Where members lie that were found, and where each begins.
     places: Vec<Range<usize>>,
+    starts: HashSet<usize>,
     /// A member is not where the directory says, or not in it: those that nobody told of are searched for by their headers.
     damaged: bool,
     search: Option<Search>,
@@ -128,8 +130,18 @@ fn directory(stored: &Arc<Stored>) -> Option<Directory> {
         () if starts(offset) => (offset, 0),
         () => return None,
     };
-    let (stored, places) = (Arc::clone(stored), Vec::new());
-    Some(Directory { stored, at, end, shift, entries, read: 0, places, damaged: false, search: None })
+    Some(Directory {
+        stored: Arc::clone(stored),
+        at,
+        end,
+        shift,
+        entries,
+        read: 0,
+        places: Vec::new(),
+        starts: HashSet::new(),
+        damaged: false,
+        search: None,
+    })
 }
 
 impl Directory {
@@ -164,6 +176,12 @@ impl Directory {
         }
         self.read += 1;
         self.damaged |= is_its != Some(true);
+        if data.is_some() && start.is_some_and(|start| !self.starts.insert(start)) {
+            // What is read once is not lost.
+            let weight = if is_its == Some(true) { Weight::Notice } else { Weight::Damage };
+            let why = "skipped: the same bytes as a member before it".into();
+            return Some(Member::Left { name: head.name(), weight, why, lost: 0 });
+        }
         // The type of a file, where the archive was made on Unix. What a link leads to is a path; the others are empty.
         let kind = (fields.two(4)? >> 8 == 3).then_some(fields.four(38)? >> 28);
         match kind {

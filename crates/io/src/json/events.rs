@@ -20,7 +20,8 @@ pub(crate) struct Prefix {
     pub event: usize,
 }
 
-/// The prefix of a line: `2024-05-01T10:00:00.000Z ` of exports, `2024-05-01T10:00:00.000000+00:00 STREAM ` of `aws logs tail`.
+/// The prefix of a line: `2024-05-01T10:00:00.000Z ` of exports, `2024-05-01T10:00:00.000000+00:00 STREAM ` of `aws logs tail`,
+/// `2024-05-01T10:00:00 ` of `aws logs tail --format short`.
 pub(crate) fn prefix(line: &[u8]) -> Option<Prefix> {
     let date = line.first_chunk::<19>()?;
     let fits = |(at, b): (usize, &u8)| match at {
@@ -34,6 +35,9 @@ pub(crate) fn prefix(line: &[u8]) -> Option<Prefix> {
     }
     if line.get(23..25) == Some(b"Z ") && line[19] == b'.' && line[20..23].iter().all(u8::is_ascii_digit) {
         return Some(Prefix { time: 24, stream: None, event: 25 });
+    }
+    if line.get(19) == Some(&b' ') {
+        return Some(Prefix { time: 19, stream: None, event: 20 });
     }
     let digits = line[19..].strip_prefix(b".").map_or(0, |f| 1 + f.iter().take_while(|b| b.is_ascii_digit()).count());
     let zone = 19 + digits;
@@ -151,6 +155,7 @@ mod tests {
         assert_eq!(whole("2024-05-01T10:00:00.000Z x"), Some(Prefix { time: 24, stream: None, event: 25 }));
         let tail = whole("2024-05-01T10:00:00.123456+00:00 my/stream x").expect("tail");
         assert_eq!((tail.stream, tail.event), (Some((33, 42)), 43));
+        assert_eq!(whole("2024-05-01T10:00:00 x"), Some(Prefix { time: 19, stream: None, event: 20 }));
         for text in [
             "2024-05-01T10:00:00.000Z",
             "2024-05-01 10:00:00.000Z x",

@@ -3,7 +3,7 @@
 
 use crate::formats::{Format, Reader};
 use crate::head::Head;
-use crate::layouts::{clb, nlb};
+use crate::layouts::{clb, clf, nlb};
 use crate::text::find::{host, method, part, path, port, protocol, query, starts_with_date, url, word};
 use crate::text::{self, Divide, Layout, Names, Time, Variant};
 
@@ -74,10 +74,10 @@ pub(crate) fn layout() -> Layout {
     Layout::new(&[ACCESS, nlb::ACCESS, CONNECTION, clb::ACCESS])
 }
 
-/// True if the first line looks like one of the variants and divides as it must.
+/// True if most lines at the start look like one of the variants and divide as they must.
 pub(crate) fn starts(head: &Head<'_>, variants: &[Variant]) -> bool {
-    let mut spans = Vec::new();
-    head.lines().next().is_some_and(|line| {
+    clf::is_log(head, |line| {
+        let mut spans = Vec::new();
         variants.iter().any(|v| {
             v.divide.tokens(line, v.least, &mut spans);
             (v.fits)(line) && spans.len() >= v.least

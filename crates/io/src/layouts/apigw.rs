@@ -110,7 +110,7 @@ pub(crate) const VARIANTS: &[Variant] = &[CLF, COMMAS, XML];
 /// As the console writes it, without a space behind the time; and with one, where ids of the request say whose log it is.
 const CLF: Variant = Variant {
     fits: |line| {
-        let ends_in_id = |rest: &[u8]| rest.rsplit(|b| *b == b' ').take(2).any(is_id);
+        let ends_in_id = |rest: &[u8]| rest.rsplit(|b| *b == b' ').take(2).any(|w| is_id(w) || is_short_id(w));
         clf::time(line).is_some_and(|(before, rest)| before == 3 && (rest.starts_with(b"\"") || ends_in_id(rest)))
     },
     divide: Divide::Spaces { brackets: true },
@@ -191,4 +191,10 @@ fn is_id(word: &[u8]) -> bool {
             .iter()
             .enumerate()
             .all(|(at, b)| if matches!(at, 8 | 13 | 18 | 23) { *b == b'-' } else { b.is_ascii_hexdigit() })
+}
+
+/// True for an id of an HTTP or WebSocket API, such as `JKJaXmPLvHcESHA=`.
+fn is_short_id(word: &[u8]) -> bool {
+    let digit = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    word.len() == 16 && word.strip_suffix(b"=").is_some_and(|id| id.iter().all(digit))
 }

@@ -24,7 +24,12 @@ pub const FORMAT: Format = Format {
 };
 
 fn open<'a>(pass: &Pass<'a>, _: &Head<'_>) -> Box<dyn Records + 'a> {
-    let lines = [&[lambda::LINE, vpcflow::AMONG_OTHERS, alb::ACCESS][..], apigw::VARIANTS, &[clf::COMBINED]].concat();
+    let lines = [
+        &[lambda::LINE, vpcflow::AMONG_OTHERS, vpcflow::OF_TRANSIT, alb::ACCESS][..],
+        apigw::VARIANTS,
+        &[clf::COMBINED],
+    ]
+    .concat();
     events::records(pass, stream(&pass.input), &Layout::new(&lines), &vpcflow::usual())
 }
 

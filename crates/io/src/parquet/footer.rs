@@ -1,7 +1,7 @@
 //! The footer of a file: found, looked over, decoded.
 
-use super::Damage;
 use super::thrift::{Thrift, wire};
+use super::{Damage, unsupported};
 use ::parquet::basic::{ConvertedType, LogicalType, Type as Physical};
 use ::parquet::file::metadata::{
     FileMetaData, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
@@ -47,7 +47,8 @@ pub(super) fn read(data: &[u8]) -> Result<Footer, Damage> {
         .with_schema(relaxed)
         .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll)
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll);
-    let metadata = ParquetMetaDataReader::decode_metadata_with_options(bytes, Some(&options))?;
+    let decode = |bytes: &[u8]| ParquetMetaDataReader::decode_metadata_with_options(bytes, Some(&options));
+    let metadata = decode(bytes).or_else(|error| decode(&unsupported::with_known_codecs(bytes).ok_or(error)?))?;
     let rows = metadata.row_groups().iter().try_fold(0i64, |sum, group| match group.num_rows() {
         n if n >= 0 => sum.checked_add(n),
         _ => None,

@@ -17,6 +17,7 @@ mod schema;
 mod text;
 mod thrift;
 mod times;
+mod unsupported;
 mod values;
 
 #[doc(hidden)]
@@ -65,6 +66,7 @@ pub struct ParquetFile {
     /// As the file states it.
     schema: Arc<SchemaDescriptor>,
     columns: Vec<Node>,
+    unsupported: Vec<unsupported::Unsupported>,
     /// Rows the footer claims.
     claimed: i64,
     archive: Option<archive::Archive>,
@@ -100,7 +102,9 @@ impl ParquetFile {
         });
         match opened {
             Ok((metadata, columns, schema, claimed)) => {
-                let mut file = ParquetFile { data, origin, metadata, schema, columns, claimed, archive: None };
+                let unsupported = unsupported::columns(metadata.metadata(), &schema);
+                let mut file =
+                    ParquetFile { data, origin, metadata, schema, columns, unsupported, claimed, archive: None };
                 file.archive = archive::Archive::of(&file);
                 Ok(file)
             }
@@ -152,6 +156,7 @@ impl ParquetFile {
             return Ok(Flow::More);
         }
         let plan = plan::Plan::new(self, scan, times);
+        self.tell_unsupported(&plan.unsupported, counters);
         self.count_chunks(stretch, &plan.leaves, counters);
         let first = late::First::new(self, &plan, scan, times);
         read::stretch(self, &plan, first.as_ref(), stretch, counters, out)
@@ -167,6 +172,7 @@ impl ParquetFile {
         out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
     ) -> Result<Flow, Error> {
         let plan = plan::Plan::whole(self, scan, times);
+        self.tell_unsupported(&plan.unsupported, counters);
         self.count_chunks(stretch, &plan.leaves, counters);
         read::stretch(self, &plan, None, stretch, counters, out)
     }

@@ -10,6 +10,7 @@ use backsight_engine::value::column::{Column, ColumnBuilder, OFFSET_BITS, Positi
 use backsight_engine::value::{Value, ValueRef};
 use backsight_lang::ast::Segment;
 use std::fmt::Write;
+use std::ops::Range;
 
 /// How the rows of a file become batches.
 pub(super) struct Plan<'f> {
@@ -17,6 +18,10 @@ pub(super) struct Plan<'f> {
     origin: &'f Origin,
     /// Which leaf columns are read.
     pub(super) leaves: Vec<bool>,
+    /// Which of the columns that cannot be decoded are asked for.
+    pub(super) unsupported: Vec<usize>,
+    /// Which columns make up the row as a whole.
+    row: Vec<bool>,
     slots: Vec<Slot>,
 }
 
@@ -72,7 +77,17 @@ impl<'f> Plan<'f> {
                 Field::Path(path) => Slot { ways: paths::find(columns, path), usual: Usual::Const(Value::Null) },
             })
             .collect();
+        let met = |leaves: &Range<usize>| -> Vec<usize> {
+            (0..file.unsupported.len()).filter(|at| file.unsupported[*at].meets(leaves)).collect()
+        };
+        let row: Vec<bool> = columns.iter().map(|column| met(&column.leaves).is_empty()).collect();
+        let mut unsupported = Vec::new();
         for Slot { ways, usual } in &mut slots {
+            ways.retain(|way| {
+                let met = met(&way.leaves);
+                unsupported.extend_from_slice(&met);
+                met.is_empty()
+            });
             // What comes behind a column without nulls is never looked at.
             let last = ways.iter().position(|way| file.is_never_null(way));
             ways.truncate(last.map_or(ways.len(), |last| last + 1));
@@ -80,13 +95,18 @@ impl<'f> Plan<'f> {
             if let Usual::Row = usual
                 && last.is_none()
             {
-                leaves.fill(true);
+                for (column, is_whole) in columns.iter().zip(&row) {
+                    match is_whole {
+                        true => leaves[column.leaves.clone()].fill(true),
+                        false => unsupported.extend(met(&column.leaves)),
+                    }
+                }
             }
         }
         for way in slots.iter_mut().flat_map(|slot| &mut slot.ways) {
             way.steps = settled(columns, &way.steps, &leaves);
         }
-        Plan { columns, origin: &file.origin, leaves, slots }
+        Plan { columns, origin: &file.origin, leaves, unsupported, row, slots }
     }
 
     /// The columns of a batch: one a slot. `decoded` holds the leaves of the plan; `None` if there are none. Second: rows
@@ -110,7 +130,10 @@ impl<'f> Plan<'f> {
                 Usual::Pointer => self.pointers(positions),
                 Usual::Row => {
                     let arrays = decoded.map(|d| d.columns()).unwrap_or_default();
-                    let parts = self.columns.iter().zip(arrays).map(|(n, a)| (n.name.as_str(), a, &n.shape));
+                    let read = self.columns.iter().zip(&self.row);
+                    let read = read.filter(|(node, _)| self.leaves[node.leaves.clone()].contains(&true));
+                    let whole = read.zip(arrays).filter(|((_, is_whole), _)| **is_whole);
+                    let parts = whole.map(|((node, _), array)| (node.name.as_str(), array, &node.shape));
                     text::rows(parts, rows)
                 }
             };

@@ -1,5 +1,6 @@
 //! Every compression: whole, chained, nested, cut, flipped and padded.
 
+use super::archives::{DEFLATED, Zip, tar};
 use super::damage::{damages, gzip, numbers, pass, records};
 use backsight_engine::source::{Counters, Weight};
 use backsight_io::codec;
@@ -58,11 +59,27 @@ fn whole_files_and_chains_of_units() {
 /// Content decides, and a name that says otherwise is told of.
 #[test]
 fn names_that_lie() {
-    let plain = records(0, 20).into_bytes();
+    let plain = records(0, 20);
+    let table = backsight_io::parquet::testing::from_ndjson(&plain).expect("a table");
+    let plain = plain.into_bytes();
+    let zip = Zip::default().add("member", &plain, DEFLATED).finish();
+    let others =
+        [("zip", zip), ("tar", tar(&[("member", &plain)])), ("parquet", table), ("text", plain.clone())].into_iter();
     let folder = tempfile::tempdir().expect("a folder");
-    let endings = [("text", "json"), ("gzip", "gz"), ("zstd", "zst"), ("bzip2", "bz2"), ("xz", "xz"), ("lz4", "lz4")];
-    let contents = ALL.iter().map(|(name, compress)| (*name, compress(&plain))).chain([("text", plain.clone())]);
-    for (content, bytes) in contents {
+    let endings = [
+        ("text", "json"),
+        ("text", "csv"),
+        ("gzip", "gz"),
+        ("gzip", "tgz"),
+        ("zstd", "zst"),
+        ("bzip2", "bz2"),
+        ("xz", "xz"),
+        ("lz4", "lz4"),
+        ("zip", "zip"),
+        ("tar", "tar"),
+        ("parquet", "parquet"),
+    ];
+    for (content, bytes) in ALL.iter().map(|(name, compress)| (*name, compress(&plain))).chain(others) {
         for (kind, ending) in endings {
             let path = folder.path().join(format!("a.{ending}"));
             std::fs::write(&path, &bytes).expect("written");

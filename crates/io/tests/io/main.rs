@@ -6,6 +6,7 @@ mod damage;
 mod frames;
 mod lines;
 mod paths;
+mod quine;
 mod texts;
 
 use backsight_engine::error::Error;
