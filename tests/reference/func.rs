@@ -97,7 +97,11 @@ fn plain(name: &str, args: &[V], regex: &dyn Fn(&str) -> Option<Regex>) -> Outco
                 n => n.value(),
             })
         }
-        "tonumber" => args[0].operand().or_else(|| read_number(&text(0)?)).map_or(V::Null, N::value),
+        "tonumber" => match args[0].number_or_bool().or_else(|| read_number(&text(0)?)) {
+            // Digits beyond 64 bits are kept.
+            Some(N::Int(n)) if i64::try_from(&n).is_err() => V::String(n.to_string()),
+            number => number.map_or(V::Null, N::value),
+        },
         "todouble" => args[0].operand().or_else(|| read_number(&text(0)?)).map_or(V::Null, |n| V::float(n.float())),
         "toint" | "tolong" => {
             let limit = if name == "toint" { 1i128 << 31 } else { 1i128 << 63 };
