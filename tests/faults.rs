@@ -217,6 +217,7 @@ fn lines() -> Vec<Fault> {
         },
         fault("J4 128 levels", vec![("a", between(&deep(128)))], "3,3,3", 0, &[]),
         fault("J4 129 levels", vec![("a", between(&deep(129)))], "3,2,3", 0, not_json),
+        fault("J4 a million levels", vec![("a", between(&deep(1_000_000)))], "3,2,3", 0, not_json),
         fault("J4 200,000 levels", vec![("a", between(&[b'['; 200_000]))], "3,2,3", 0, not_json),
         fault("J5 a line of 3 MiB", vec![("a", between(long.as_bytes()))], "3,3,8", 0, &[]),
         fault(
@@ -252,6 +253,20 @@ fn lines() -> Vec<Fault> {
         fault("J9 objects without line feeds", vec![("a", br#"{"n":1}{"n":2} {"n":3}"#.to_vec())], "3,3,6", 0, &[]),
         fault("J9 pretty-printed", vec![("a", b"{\n  \"n\": 1\n}\n{\n  \"n\": 2\n}\n".to_vec())], "2,2,3", 0, &[]),
         fault("J9 a list", vec![("a", b"[\n{\"n\":1},\n{\"n\":2}]".to_vec())], "2,2,3", 0, &[]),
+        fault(
+            "J9 a list that is cut off",
+            vec![("a", b"[\n{\"n\":1},\n{\"n\":2}".to_vec()), ("b.gz", gzip(b"[{\"n\":3},{\"n\":4"))],
+            "4,3,6",
+            3,
+            &["a at byte 18: truncated: the list of records is not closed", "b.gz at byte", "1 record not JSON"],
+        ),
+        fault(
+            "J9 an envelope that is cut off",
+            vec![("a", br#"{"Records":[{"n":1,"eventVersion":"1.08"},{"n":2}"#.to_vec()), ("b", br#"{"Records":[{"n":3}]"#.to_vec())],
+            "3,3,6",
+            3,
+            &["a at byte 49: truncated", "b at byte 20: truncated"],
+        ),
         fault(
             "J9 an envelope",
             vec![("a", br#"{"Records":[{"n":1,"eventVersion":"1.08","eventTime":"2024-01-01T00:00:00Z"},{"n":2}]}"#.to_vec())],
@@ -437,7 +452,99 @@ fn times_do_not_depend_on_the_machine() {
     assert!(answers.keys().all(|answer| answer.starts_with("0 ")), "{answers:#?}");
 }
 
-/// F1: a file that is cut short, grows or goes while it is read is an error for that file, never the end of the process.
+/// C9: whatever names the members of an archive have, nothing is written.
+#[test]
+fn members_are_not_unpacked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inner = folder.path().join("inner");
+    std::fs::create_dir(&inner).expect("made");
+    let mut archive = Vec::new();
+    for name in ["../escaped.json", "/tmp/backsight-escaped.json", "below/deep.json"] {
+        let mut header = [0; 512];
+        header[..name.len()].copy_from_slice(name.as_bytes());
+        for (at, text) in [(100, "0000644"), (124, "00000000010"), (156, "0"), (257, "ustar\x0000"), (148, "        ")]
+        {
+            header[at..at + text.len()].copy_from_slice(text.as_bytes());
+        }
+        let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
+        header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        archive.extend_from_slice(&header);
+        archive.extend_from_slice(b"{\"n\":1}\n");
+        archive.resize(archive.len().next_multiple_of(512), 0);
+    }
+    std::fs::write(inner.join("a.tar"), &archive).expect("written");
+    std::fs::write(inner.join("b.tgz"), gzip(&archive)).expect("written");
+    let run = run(&inner, COUNT, &[]);
+    assert_eq!((run.exit, run.out.as_str()), (0, "all,with,total\n6,6,6\n"), "{}", run.err);
+    let list = |folder: &Path| std::fs::read_dir(folder).expect("listed").count();
+    assert_eq!((list(folder.path()), list(&inner)), (1, 2));
+    assert!(!Path::new("/tmp/backsight-escaped.json").exists());
+}
+
+/// F1: a file that grows, goes or is replaced while it is read: what was there when it was opened is read, and of what was
+/// added later is told.
+#[cfg(unix)]
+#[test]
+fn files_that_grow_go_or_are_replaced() {
+    use std::io::Write;
+    let bytes = records(0..100_000);
+    let new = records(0..10);
+    let change: [fn(&Path, &[u8]); 3] = [
+        |path, new| {
+            let file = std::fs::OpenOptions::new().append(true).open(path);
+            file.and_then(|mut file| file.write_all(new)).expect("grown");
+        },
+        |path, _| std::fs::remove_file(path).expect("removed"),
+        |path, new| {
+            let beside = path.with_extension("new");
+            std::fs::write(&beside, new).and_then(|()| std::fs::rename(beside, path)).expect("replaced");
+        },
+    ];
+    // The times of change fall before, into and behind the run.
+    for (at, change) in change.iter().cycle().take(9).enumerate() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        std::fs::write(&path, &bytes).expect("written");
+        std::fs::write(folder.path().join("b"), b"{\"n\":1}\n").expect("written");
+        let changer = std::thread::spawn({
+            let (path, new, change) = (path.clone(), new.clone(), *change);
+            move || {
+                std::thread::sleep(Duration::from_millis(at as u64 / 3 * 15));
+                change(&path, &new);
+            }
+        });
+        let run = run(folder.path(), &["stats count(*) as c"], &[]);
+        changer.join().expect("no panic");
+        // All, all and the new, or what it is now.
+        let possible = ["c\n100001\n", "c\n100011\n", "c\n1\n", "c\n11\n"];
+        assert!(possible.contains(&run.out.as_str()), "change {at}: {} {}", run.out, run.err);
+        assert!(run.exit == 0 || run.err.contains("cannot be read"), "change {at}: {} {}", run.exit, run.err);
+    }
+}
+
+/// F3: names of any bytes and of any length, and one that looks like an option.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_of_any_bytes() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let long = "l".repeat(255);
+    let names: [&[u8]; 4] = [b"\xff\xfe.json", long.as_bytes(), b"--format", b"\x1b]0;title\x07"];
+    for name in names {
+        std::fs::write(folder.path().join(OsStr::from_bytes(name)), b"{\"n\":1}\nno json\n").expect("written");
+    }
+    let run = run(folder.path(), COUNT, &[]);
+    assert_eq!((run.exit, run.out.as_str()), (0, "all,with,total\n8,4,4\n"), "{}", run.err);
+    assert!(run.err.contains("1 record not JSON") && !run.err.contains('\x1b'), "{}", run.err);
+    let mut command = assert_cmd::Command::cargo_bin("backsight").expect("the binary is built");
+    let output =
+        command.current_dir(folder.path()).args(["query", "--format", "csv", "--", COUNT[0], "--format"]).output();
+    let output = output.expect("runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "all,with,total\n2,1,1\n");
+}
+
+/// F1: a file that is cut short while it is read is an error for that file, never the end of the process.
 #[cfg(unix)]
 #[test]
 fn files_that_change_while_they_are_read() {
@@ -472,7 +579,7 @@ fn hostile_folders() {
         eprintln!("skipped: BACKSIGHT_SHARED is not set");
         return;
     };
-    for (folder, exits) in [("data/jsontestsuite", &[0][..]), ("data/parquet-testing", &[0, 3])] {
+    for folder in ["data/jsontestsuite", "data/parquet-testing"] {
         let folder = Path::new(&shared).join(folder);
         if !folder.is_dir() {
             eprintln!("skipped: {} is not there", folder.display());
@@ -480,7 +587,7 @@ fn hostile_folders() {
         }
         let started = Instant::now();
         let run = run(&folder, &["stats count(*) > 0 as some"], &[]);
-        assert!(exits.contains(&run.exit), "{}: {} {}", folder.display(), run.exit, run.err);
+        assert!(matches!(run.exit, 0 | 3), "{}: {} {}", folder.display(), run.exit, run.err);
         assert_eq!(run.out, "some\n1\n", "{}", run.err);
         assert!(!run.err.contains("panicked") && started.elapsed() < Duration::from_secs(60), "{}", run.err);
     }

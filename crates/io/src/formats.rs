@@ -277,6 +277,11 @@ pub trait Splitter: Send {
     /// True if `tail`, bytes at the end of the file or before damage in which no record ends, are a record all the same.
     fn is_whole(&self, tail: &[u8], damaged: bool) -> bool;
 
+    /// True if the file cannot be whole if `tail`, in which no record ends, is all that follows; said once.
+    fn left_open(&mut self, _tail: &[u8]) -> bool {
+        false
+    }
+
     /// What the reader of the bytes that were cut last must know of what came before them. A number of the format's own.
     fn context(&self) -> u64 {
         0

@@ -151,7 +151,7 @@ struct Columns {
 }
 
 impl Columns {
-    /// Looks at the start of each file.
+    /// Looks at the start of each file. It is opened again when it is read, for what is wanted must be known before.
     fn of(files: &Files) -> Columns {
         let mut columns = Columns::default();
         let mut places: HashMap<String, usize> = HashMap::new();

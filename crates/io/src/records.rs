@@ -20,6 +20,9 @@ type Out<'o> = &'o mut dyn FnMut(Batch) -> Result<Flow, Error>;
 /// What is said when the bytes of a file go away while it is read.
 pub(crate) const SHRUNK: &str = "the file was cut short while being read";
 
+/// What is said when a list of records has no end.
+const OPEN: &str = "truncated: the list of records is not closed, so the file is cut off";
+
 /// A chunk and who reads it.
 struct Piece<'a> {
     pass: Pass<'a>,
@@ -147,7 +150,10 @@ impl<'a> Plain<'a> {
                 self.context = self.splitter.context();
                 let is_last = self.at + window.len() == self.len && !self.splitter.stops();
                 if is_last && window.len() - n <= limit {
-                    // The last record needs no end of its own.
+                    // The last record needs no end of its own, but a list does.
+                    if self.splitter.left_open(&window[n..]) {
+                        damage(&self.pass, self.len as u64, OPEN, 0)?;
+                    }
                     n = window.len();
                 }
                 if n > 0 {
@@ -368,6 +374,9 @@ impl<'a> Stream<'a> {
         }
         let tail = &window[n..];
         let offset = self.offset + n as u64;
+        if self.state == State::End && self.splitter.left_open(tail) {
+            damage(&self.pass, self.decoder.taken(), OPEN, 0)?;
+        }
         if tail.len() > self.pass.options.record_limit {
             too_long(&self.pass, offset, tail.len() as u64)?;
         } else if self.splitter.is_whole(tail, self.state == State::Gap) {

@@ -90,6 +90,14 @@ impl Splitter for Frames {
         }
     }
 
+    fn left_open(&mut self, tail: &[u8]) -> bool {
+        let (mut framer, mut at) = (std::mem::take(&mut self.framer), 0);
+        while let Piece::Record(_, end) | Piece::Text(_, end) = framer.next(tail, at) {
+            at = end;
+        }
+        matches!(framer.state, State::List | State::Records | State::Envelope)
+    }
+
     fn context(&self) -> u64 {
         self.before as u64
     }

@@ -346,8 +346,8 @@ fn lines(size: usize) -> Vec<u8> {
     format!("{{\"n\":1,\"pad\":\"{}\"}}\n", "x".repeat(size / 4)).repeat(4).into_bytes()
 }
 
-/// A million, with `BACKSIGHT_FAULTS=1000000` in release: 7 s and 0.5 GB for the zip archive, 9 s and 0.4 GB for the tar
-/// archive, stored or compressed, on two cores: some 400 bytes a member, for what is counted about each.
+/// A million in release, on two busy cores: 11 s and 0.5 GB for a zip archive, 13 s and 0.4 GB for a tar archive, stored or
+/// compressed. That is some 400 bytes a member, for what is counted about each. `BACKSIGHT_FAULTS` says how many here.
 #[test]
 fn many_members() {
     // More than the directory has digits for, if asked to.

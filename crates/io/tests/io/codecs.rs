@@ -2,6 +2,7 @@
 
 use super::archives::{DEFLATED, Zip, tar};
 use super::damage::{damages, gzip, numbers, pass, records};
+use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Weight};
 use backsight_io::codec;
 use std::io::Write;
@@ -11,6 +12,8 @@ type Row = (&'static str, fn(&[u8]) -> Vec<u8>);
 
 /// All of them.
 pub(crate) const ALL: &[Row] = &[("gzip", gzip), ("zstd", zstd), ("bzip2", bzip2), ("xz", xz), ("lz4", lz4)];
+
+const NOTHING: Row = ("nothing", |bytes| bytes.to_vec());
 
 /// With a checksum, which the function for beginners leaves out.
 fn zstd(content: &[u8]) -> Vec<u8> {
@@ -161,6 +164,20 @@ fn what_follows_the_last_unit() {
         // Between units it is damage: something stood there.
         let pass = pass(&[good, noise.clone(), compress(records(20, 30).as_bytes())].concat());
         assert_eq!((numbers(&pass).len(), damages(&pass).len()), (30, 1), "{name}");
+    }
+}
+
+/// C7: what becomes too large, at once or by way of another compression, is a limit.
+#[test]
+fn bombs_are_a_limit() {
+    for (outer, compress) in ALL {
+        for (inner, before) in ALL.iter().chain(&[NOTHING]) {
+            let bytes = compress(&before(&vec![b' '; 4 << 20]));
+            let options =
+                backsight_io::Options { expansion: 50, expansion_floor: 1 << 20, ..backsight_io::Options::default() };
+            let pass = super::read_bytes(&bytes, &["n"], options);
+            assert!(matches!(pass.error, Some(Error::Limit(_))), "{inner} in {outer}: {:?}", pass.error);
+        }
     }
 }
 
