@@ -188,6 +188,7 @@ fn lines() -> Vec<Fault> {
         fault("J2 UTF-16 without a mark", vec![("a", utf16("{\"n\":1}\r\n{\"n\":2}", false)[2..].to_vec())], "2,2,3", 0, &[]),
         fault("J2 UTF-16 without a mark, big endian", vec![("a", utf16("{\"n\":1}\n{\"n\":2}", true)[2..].to_vec())], "2,2,3", 0, &[]),
         fault("J2 UTF-16 in gzip", vec![("a", gzip(&utf16("{\"n\":1}\n{\"n\":2}", false)))], "2,2,3", 0, &[]),
+        fault("J3 zeros before the first line", vec![("a", [&[0; 4096][..], b"\n", &records(0..3)].concat())], "4,3,3", 0, &["1 record not JSON"]),
         fault("J3 invalid UTF-8", vec![("a", between(b"{\"n\":4,\"s\":\"\xff\xfe\"}"))], "3,3,7", 0, &["1 record not UTF-8"]),
         fault("J3 overlong UTF-8", vec![("a", between(b"{\"n\":4,\"s\":\"\xc0\xaf\"}"))], "3,3,7", 0, &["1 record not UTF-8"]),
         fault(

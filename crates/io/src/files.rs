@@ -370,6 +370,9 @@ impl Files {
             finding(&pass, found)?;
         }
         if head.is_empty() {
+            // Nothing comes out of it, but it was read.
+            Counters::add(&pass.counters.input_bytes, pass.input.size.unwrap_or(0));
+            pass.counters.flush();
             return Ok(None);
         }
         if let Some(container) = container::sniff(&head).or_else(|| container::sniff_end(&body))

@@ -145,9 +145,10 @@ pub fn no_log(head: &[u8]) -> Option<(&'static str, Weight)> {
 const FALLBACK: &str = "ndjson";
 
 /// True for bytes of which more than one in twenty is a control character no text has. A stray zero in a log is no reason to
-/// refuse it, nor is damage behind its first lines.
+/// refuse it, nor is damage behind its first lines, nor are zeros before them, which a crash leaves.
 fn is_binary(head: &[u8]) -> bool {
-    let head = &head[..head.len().min(512)];
+    let text = head.iter().position(|b| *b != 0).map_or(head, |start| &head[start..]);
+    let head = &text[..text.len().min(512)];
     let odd = head.iter().filter(|b| matches!(b, 0..=8 | 14..=26 | 28..=31)).count();
     odd * 20 > head.len()
 }

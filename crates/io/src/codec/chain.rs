@@ -213,7 +213,7 @@ impl<U: Unit> Chain<U> {
                     Some(state) => return (filled, state),
                 }
             };
-            let start = *start;
+            let (start, before) = (*start, self.at);
             let (n, end) = unit.fill(&mut self.feed, &mut self.at, &mut out[filled..]);
             filled += n;
             let (what, state) = match end {
@@ -232,7 +232,10 @@ impl<U: Unit> Chain<U> {
             };
             self.unit = None;
             let what = format!("{what} the {} {} that begins at byte {start}", U::NAME, U::UNIT);
-            self.note(findings, Weight::Damage, self.at, what);
+            // Of a block that is not whole nothing comes out.
+            let is_lost = n == 0 && self.at == self.feed.len();
+            let lost = if is_lost { (self.at - before) as u64 } else { 0 };
+            findings.push(Finding { weight: Weight::Damage, offset: self.at as u64, message: what, lost });
             let next = self.feed.from(self.at, U::MAGIC.len());
             if state == State::Gap || self.at <= start || !(next.is_empty() || U::starts(next)) {
                 self.rescan = Some(self.search_from(start));
