@@ -64,7 +64,7 @@ pub(crate) fn formats(args: &ListArgs, look: Look) -> Result<(), Error> {
         form: f.time.into(),
         kind: f.extensions.join(", "),
         about: f.about.into(),
-        examples: [f.example].into_iter().chain(f.fields.iter().copied()).map(String::from).collect(),
+        examples: [f.example].into_iter().chain(f.fields.names()).map(String::from).collect(),
     });
     list("format", entries.collect(), args, look)
 }

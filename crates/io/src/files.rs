@@ -191,7 +191,7 @@ fn note_claim(pass: &Pass<'_>, codec: Option<&Codec>, container: Option<&Contain
 /// The fields a format is known for, and more names that are none of those spelled otherwise.
 fn fields_of(format: &Format, more: Vec<String>) -> Vec<String> {
     let mut fields: Vec<String> =
-        format.fields.iter().filter(|name| !name.starts_with('@')).map(|name| name.to_string()).collect();
+        format.fields.names().into_iter().filter(|name| !name.starts_with('@')).map(String::from).collect();
     let others = more.into_iter().filter(|name| !fields.iter().any(|field| text::same(field, name)));
     let others: Vec<String> = others.collect();
     fields.extend(others);

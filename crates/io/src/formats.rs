@@ -9,6 +9,7 @@ use crate::files::Input;
 use crate::head::Head;
 use crate::json::{self, Traced};
 use crate::tally::Tally;
+use crate::text::Variant;
 use crate::{Options, layouts};
 use arrow::buffer::Buffer;
 use backsight_engine::error::Error;
@@ -35,13 +36,42 @@ pub struct Format {
     /// The fields it comes from where records are JSON or rows of Parquet, before those any record may have it in.
     pub times: &'static [&'static str],
     /// The fields of its records that are asked for most; for text, all there can be.
-    pub fields: &'static [&'static str],
+    pub fields: Fields,
     /// A record, shortened.
     pub example: &'static str,
     /// True if a file that starts like this is of this format.
     pub sniff: fn(&Head<'_>) -> bool,
     /// How it is read.
     pub reader: Reader,
+}
+
+/// The fields of a format: those listed, or those of its lines.
+#[derive(Debug)]
+pub struct Fields {
+    listed: &'static [&'static str],
+    lines: &'static [Variant],
+}
+
+impl Fields {
+    pub(crate) const fn listed(listed: &'static [&'static str]) -> Fields {
+        Fields { listed, lines: &[] }
+    }
+
+    pub(crate) const fn of(lines: &'static [Variant]) -> Fields {
+        Fields { listed: &[], lines }
+    }
+
+    /// Their names. Of lines, those of the tokens in order, each followed by its parts; what a line before has by that name is
+    /// not named again.
+    pub fn names(&self) -> Vec<&'static str> {
+        let mut names = self.listed.to_vec();
+        for all in self.lines.iter().flat_map(Variant::names) {
+            if !all.split('|').any(|name| names.contains(&name)) {
+                names.extend(all.split('|').next());
+            }
+        }
+        names
+    }
 }
 
 /// The two ways of reading.

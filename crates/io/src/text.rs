@@ -140,6 +140,18 @@ impl Pick {
 }
 
 impl Variant {
+    /// The names of its tokens, where the format has them, and of their parts.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        let (tokens, parts) = match self.tokens {
+            Names::Fixed(names) => (names, self.parts),
+            Names::Header => (&[][..], self.parts),
+        };
+        tokens.iter().enumerate().flat_map(move |(at, token)| {
+            let within = parts.iter().filter(move |part| part.of == Some(at)).map(|part| part.name);
+            [*token].into_iter().chain(within)
+        })
+    }
+
     /// Where a field of that name is: spelled so, else with the same letters and digits.
     fn pick(&self, name: &str, header: &[String]) -> Option<Pick> {
         let is_table = matches!(self.divide, Divide::Table(_));

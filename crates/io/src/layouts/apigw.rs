@@ -1,7 +1,7 @@
 //! API Gateway access logs: JSON, whose keys are the choice of whoever set up the stage, and the forms the console offers
 //! besides it: the common log format, comma-separated values and XML.
 
-use crate::formats::{Format, Pass, Reader, Records};
+use crate::formats::{Fields, Format, Pass, Reader, Records};
 use crate::head::Head;
 use crate::json;
 use crate::layouts::clf;
@@ -18,7 +18,7 @@ pub const FORMAT: Format = Format {
     sources: &["amazon_api_gateway.access"],
     time: "requestTimeEpoch, else requestTime",
     times: DIALECT.times,
-    fields: &[
+    fields: Fields::listed(&[
         "requestId",
         "extendedRequestId",
         "ip",
@@ -41,7 +41,7 @@ pub const FORMAT: Format = Format {
         "apiId",
         "stage",
         "domainName",
-    ],
+    ]),
     example: r#"{"requestId":"…","ip":"203.0.113.9","requestTime":"01/May/2024:10:00:00 +0000","httpMethod":"GET","resourcePath":"/v1/orders","status":"200",…}"#,
     sniff,
     reader: Reader::Records(open),

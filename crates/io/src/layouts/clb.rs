@@ -1,6 +1,6 @@
 //! Classic Load Balancer: access logs.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::layouts::alb;
 use crate::text::find::{host, method, part, path, port, protocol, query, starts_with_date, url, word};
 use crate::text::{self, Divide, Names, Time, Variant};
@@ -13,32 +13,7 @@ pub const FORMAT: Format = Format {
     sources: &["amazon_elb.clb_access"],
     time: "time",
     times: &[],
-    fields: &[
-        "time",
-        "elb",
-        "client:port",
-        "client_ip",
-        "client_port",
-        "backend:port",
-        "backend_ip",
-        "backend_port",
-        "request_processing_time",
-        "backend_processing_time",
-        "response_processing_time",
-        "elb_status_code",
-        "backend_status_code",
-        "received_bytes",
-        "sent_bytes",
-        "request",
-        "request_verb",
-        "request_url",
-        "request_path",
-        "request_query",
-        "request_proto",
-        "user_agent",
-        "ssl_cipher",
-        "ssl_protocol",
-    ],
+    fields: Fields::of(&[ACCESS]),
     example: r#"2024-05-01T10:00:00.943945Z my-lb 203.0.113.9:2817 10.0.0.1:80 0.000073 0.001048 0.000057 200 200 0 29 "GET http://example.com:80/ HTTP/1.1" "curl/8.0" - -"#,
     sniff: |head| alb::starts(head, &[ACCESS]),
     reader: Reader::Records(|pass, _| text::records(pass, alb::layout(), None, text::First::default())),

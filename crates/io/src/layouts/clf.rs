@@ -1,6 +1,6 @@
 //! Access logs of nginx, Apache and many others: the common and the combined log format.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::head::Head;
 use crate::text::find::{method, part, path, protocol, query, url};
 use crate::text::{self, Divide, Layout, Names, Part, Time, Variant};
@@ -13,24 +13,7 @@ pub const FORMAT: Format = Format {
     sources: &[],
     time: "time_local",
     times: &[],
-    fields: &[
-        "remote_addr",
-        "ident",
-        "remote_user",
-        "time_local",
-        "request",
-        "method",
-        "url",
-        "path",
-        "query",
-        "protocol",
-        "status",
-        "body_bytes_sent",
-        "http_referer",
-        "http_user_agent",
-        "http_x_forwarded_for",
-        "server_name",
-    ],
+    fields: Fields::of(&[COMBINED, WITH_HOST]),
     example: r#"203.0.113.9 - alice [01/May/2024:10:00:00 +0000] "GET /index.html HTTP/1.1" 200 2326 "https://example.com/" "Mozilla/5.0""#,
     sniff: |head| is_log(head, |line| (COMBINED.fits)(line) || (WITH_HOST.fits)(line)),
     reader: Reader::Records(|pass, _| {

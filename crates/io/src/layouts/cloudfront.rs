@@ -1,6 +1,6 @@
 //! CloudFront standard logs, and other logs in the W3C extended form: a line that starts with `#Fields:` names the columns.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::text::{self, Divide, Headers, Layout, Names, Time, Variant};
 
 /// The row of the table.
@@ -11,7 +11,7 @@ pub const FORMAT: Format = Format {
     sources: &["amazon_cloudfront.access"],
     time: "date and time",
     times: &[],
-    fields: &[
+    fields: Fields::listed(&[
         "date",
         "time",
         "x_edge_location",
@@ -45,7 +45,7 @@ pub const FORMAT: Format = Format {
         "sc_content_len",
         "sc_range_start",
         "sc_range_end",
-    ],
+    ]),
     example: "#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status …",
     sniff: |head| head.lines().take_while(|l| l.starts_with(b"#")).any(|l| names(l).is_some()),
     reader: Reader::Records(|pass, head| {

@@ -1,6 +1,6 @@
 //! CloudTrail: files of `{"Records":[…]}` as the service writes them, and events lying one a line or in any other way.
 
-use crate::formats::{Format, Pass, Reader, Records};
+use crate::formats::{Fields, Format, Pass, Reader, Records};
 use crate::head::{Head, Sample};
 use crate::json;
 
@@ -14,7 +14,7 @@ pub const FORMAT: Format = Format {
     sources: &["aws_cloudtrail.management", "aws_cloudtrail.data", "aws_cloudtrail.insights"],
     time: "eventTime",
     times: DIALECT.times,
-    fields: &[
+    fields: Fields::listed(&[
         "eventTime",
         "eventSource",
         "eventName",
@@ -33,7 +33,7 @@ pub const FORMAT: Format = Format {
         "eventID",
         "eventType",
         "recipientAccountId",
-    ],
+    ]),
     example: r#"{"Records":[{"eventTime":"2024-05-01T10:00:00Z","eventSource":"iam.amazonaws.com","eventName":"CreateUser",…}]}"#,
     sniff,
     reader: Reader::Records(open),

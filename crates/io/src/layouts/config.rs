@@ -1,6 +1,6 @@
 //! AWS Config: history and snapshot files with `configurationItems`, and items one a line.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::head::Sample;
 use crate::json;
 
@@ -14,7 +14,7 @@ pub const FORMAT: Format = Format {
     sources: &["aws_config.configuration_item"],
     time: "configurationItemCaptureTime",
     times: DIALECT.times,
-    fields: &[
+    fields: Fields::listed(&[
         "configurationItemCaptureTime",
         "configurationItemStatus",
         "resourceType",
@@ -26,7 +26,7 @@ pub const FORMAT: Format = Format {
         "configuration",
         "relationships",
         "tags",
-    ],
+    ]),
     example: r#"{"fileVersion":"1.0","configSnapshotId":"…","configurationItems":[{"resourceType":"AWS::EC2::SecurityGroup",…}]}"#,
     sniff: |head| {
         let item = |r: &Sample<'_>| {

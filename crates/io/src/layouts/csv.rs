@@ -2,7 +2,7 @@
 //!
 //! A table with columns such as `@message` is what CloudWatch Logs gave as an answer: its rows are events again.
 
-use crate::formats::{Format, Pass, Reader, Records};
+use crate::formats::{Fields, Format, Pass, Reader, Records};
 use crate::head::Head;
 use crate::json;
 use crate::text::{self, Divide, Layout, Names, Time, Variant};
@@ -16,7 +16,7 @@ pub const FORMAT: Format = Format {
     sources: &[],
     time: "timestamp, time, eventTime, requestTimeEpoch, requestTime or ts, the first that is there, in any spelling (`Event time`)",
     times: &[],
-    fields: &[],
+    fields: Fields::listed(&[]),
     example: "time,ip,status\\n2024-05-01T10:00:00Z,203.0.113.9,200",
     sniff: |head| is_table(head, divider(head)),
     reader: Reader::Records(|pass, head| open(pass, head, divider(head))),

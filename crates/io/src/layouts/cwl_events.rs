@@ -1,6 +1,6 @@
 //! Events of CloudWatch Logs with JSON around them: what its commands print, and what its subscriptions deliver.
 
-use crate::formats::{Format, Pass, Reader, Records};
+use crate::formats::{Fields, Format, Pass, Reader, Records};
 use crate::head::{Head, Sample};
 use crate::json::{self, Dialect, Element};
 
@@ -12,7 +12,7 @@ pub const FORMAT: Format = Format {
     sources: &[],
     time: "timestamp of the event; `@timestamp` of query results",
     times: &[],
-    fields: &["@timestamp", "@message", "@logStream", "@log", "@ingestionTime", "eventId"],
+    fields: Fields::listed(&["@timestamp", "@message", "@logStream", "@log", "@ingestionTime", "eventId"]),
     example: r#"{"events":[{"logStreamName":"s","timestamp":1714557600000,"message":"…","ingestionTime":1714557600100,"eventId":"…"}]}"#,
     sniff: |head| dialect(head).is_some(),
     reader: Reader::Records(open),

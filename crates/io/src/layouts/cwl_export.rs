@@ -2,7 +2,7 @@
 //! is found event by event: JSON, or lines of Lambda, VPC flow logs and access logs.
 
 use crate::files::Input;
-use crate::formats::{Format, Pass, Reader, Records};
+use crate::formats::{Fields, Format, Pass, Reader, Records};
 use crate::head::Head;
 use crate::json::events::{self, prefix};
 use crate::layouts::{alb, apigw, clf, lambda, vpcflow};
@@ -17,7 +17,7 @@ pub const FORMAT: Format = Format {
     sources: &[],
     time: "the time before the event",
     times: &[],
-    fields: &["@timestamp", "@message", "@logStream"],
+    fields: Fields::listed(&["@timestamp", "@message", "@logStream"]),
     example: "2024-05-01T10:00:00.000Z START RequestId: 8f507cfc-… Version: $LATEST",
     sniff: |head| head.lines().next().is_some_and(|line| prefix(line).is_some()),
     reader: Reader::Records(open),

@@ -1,6 +1,6 @@
 //! EKS control plane: audit events of the Kubernetes API server.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::json;
 
 const DIALECT: json::Dialect = json::Dialect::timed("eks", &["requestReceivedTimestamp", "stageTimestamp"]);
@@ -13,7 +13,7 @@ pub const FORMAT: Format = Format {
     sources: &["amazon_eks.audit"],
     time: "requestReceivedTimestamp, else stageTimestamp",
     times: DIALECT.times,
-    fields: &[
+    fields: Fields::listed(&[
         "auditID",
         "stage",
         "verb",
@@ -29,7 +29,7 @@ pub const FORMAT: Format = Format {
         "requestReceivedTimestamp",
         "stageTimestamp",
         "annotations",
-    ],
+    ]),
     example: r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","stage":"ResponseComplete","verb":"get","user":{"username":"system:anonymous"},…}"#,
     sniff: |head| {
         head.records(|r| {

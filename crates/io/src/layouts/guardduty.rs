@@ -1,6 +1,6 @@
 //! GuardDuty findings, exported or asked for.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::json;
 
 const DIALECT: json::Dialect = json::Dialect::timed(
@@ -16,7 +16,7 @@ pub const FORMAT: Format = Format {
     sources: &["amazon_guardduty.findings"],
     time: "service.eventLastSeen, else updatedAt",
     times: DIALECT.times,
-    fields: &[
+    fields: Fields::listed(&[
         "id",
         "type",
         "severity",
@@ -32,7 +32,7 @@ pub const FORMAT: Format = Format {
         "service.eventLastSeen",
         "service.count",
         "service.archived",
-    ],
+    ]),
     example: r#"{"schemaVersion":"2.0","accountId":"123456789012","type":"Recon:EC2/PortProbeUnprotectedPort","severity":2,"service":{…},…}"#,
     sniff: |head| {
         head.records(|r| {

@@ -1,6 +1,6 @@
 //! JSON that is not one object a line: a list, objects one after another, objects over several lines.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::head::Framing;
 use crate::json;
 
@@ -12,7 +12,7 @@ pub const FORMAT: Format = Format {
     sources: &[],
     time: "timestamp, time, eventTime, requestTimeEpoch, requestTime or ts, the first that is there",
     times: &[],
-    fields: &[],
+    fields: Fields::listed(&[]),
     example: r#"[{"time":"2024-05-01T10:00:00Z","msg":"started"}, …]"#,
     sniff: |head| head.json().is_some_and(|json| json.framing != Framing::Lines),
     reader: Reader::Records(json::plain),

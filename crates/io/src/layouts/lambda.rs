@@ -1,7 +1,7 @@
 //! AWS Lambda: logs of the platform and of functions, in JSON or as text. Fields of text are called as CloudWatch Logs calls
 //! those it finds in them.
 
-use crate::formats::{Format, Pass, Reader, Records};
+use crate::formats::{Fields, Format, Pass, Reader, Records};
 use crate::head::Head;
 use crate::json::{self, Dialect};
 use crate::text::find::{of_line, starts_with_date};
@@ -15,7 +15,7 @@ pub const FORMAT: Format = Format {
     sources: &["aws_lambda.function"],
     time: "timestamp or time; in text that of the line, where it has one",
     times: DIALECT.times,
-    fields: &[
+    fields: Fields::listed(&[
         "timestamp",
         "time",
         "type",
@@ -40,7 +40,7 @@ pub const FORMAT: Format = Format {
         "@xraySegmentId",
         "status",
         "errorType",
-    ],
+    ]),
     example: r#"{"time":"2024-05-01T10:00:00.000Z","type":"platform.report","record":{"requestId":"…","metrics":{"durationMs":12.3,…}}}"#,
     sniff: |head| is_json(head) || head.lines().take(8).any(is_platform),
     reader: Reader::Records(open),

@@ -1,6 +1,6 @@
 //! One JSON object a line, or text: what every other file is taken for.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::json;
 
 /// The row of the table.
@@ -11,7 +11,7 @@ pub const FORMAT: Format = Format {
     sources: &[],
     time: "timestamp, time, eventTime, requestTimeEpoch, requestTime or ts, the first that is there",
     times: &[],
-    fields: &[],
+    fields: Fields::listed(&[]),
     example: r#"{"time":"2024-05-01T10:00:00Z","msg":"started"}"#,
     sniff: |_| true,
     reader: Reader::Records(json::lines),

@@ -1,6 +1,6 @@
 //! Network Load Balancer: logs of TLS connections.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::layouts::alb;
 use crate::text::find::{host, part, port};
 use crate::text::{self, Divide, Names, Time, Variant};
@@ -13,34 +13,7 @@ pub const FORMAT: Format = Format {
     sources: &["amazon_elb.nlb_access"],
     time: "time",
     times: &[],
-    fields: &[
-        "type",
-        "version",
-        "time",
-        "elb",
-        "listener",
-        "client:port",
-        "client_ip",
-        "client_port",
-        "destination:port",
-        "destination_ip",
-        "destination_port",
-        "connection_time",
-        "tls_handshake_time",
-        "received_bytes",
-        "sent_bytes",
-        "incoming_tls_alert",
-        "chosen_cert_arn",
-        "chosen_cert_serial",
-        "tls_cipher",
-        "tls_protocol_version",
-        "tls_named_group",
-        "domain_name",
-        "alpn_fe_protocol",
-        "alpn_be_protocol",
-        "alpn_client_preference_list",
-        "tls_connection_creation_time",
-    ],
+    fields: Fields::of(&[ACCESS]),
     example: "tls 2.0 2024-05-01T10:00:00 net/my-nlb/c6e77e28c25b2234 g3d4b5e8bb8464cd 203.0.113.9:51341 10.0.0.1:443 5 2 98 246 - arn:… - ECDHE-RSA-AES128-SHA tlsv12 - example.com …",
     sniff: |head| alb::starts(head, &[ACCESS]),
     reader: Reader::Records(|pass, _| text::records(pass, alb::layout(), None, text::First::default())),

@@ -1,6 +1,6 @@
 //! Events in the Open Cybersecurity Schema Framework, as Security Lake keeps them.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::json;
 
 const DIALECT: json::Dialect = json::Dialect::timed("ocsf", &["time", "time_dt"]);
@@ -13,7 +13,7 @@ pub const FORMAT: Format = Format {
     sources: &["amazon_security_lake.ocsf"],
     time: "time",
     times: DIALECT.times,
-    fields: &[
+    fields: Fields::listed(&[
         "time",
         "class_uid",
         "class_name",
@@ -33,7 +33,7 @@ pub const FORMAT: Format = Format {
         "dst_endpoint.ip",
         "dst_endpoint.port",
         "http_request.user_agent",
-    ],
+    ]),
     example: r#"{"class_uid":6003,"time":1714557600000,"api":{"operation":"CreateUser"},"metadata":{"product":{"name":"CloudTrail"}},…}"#,
     sniff: |head| {
         head.records(|r| {

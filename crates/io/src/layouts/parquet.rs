@@ -1,6 +1,6 @@
 //! Apache Parquet.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 
 /// The row of the table.
 pub const FORMAT: Format = Format {
@@ -10,7 +10,7 @@ pub const FORMAT: Format = Format {
     sources: &[],
     time: "timestamp, time, eventTime, requestTimeEpoch, requestTime or ts, the first that is there",
     times: &[],
-    fields: &[],
+    fields: Fields::listed(&[]),
     example: "columns of any type",
     sniff: |head| crate::parquet::sniff(head.bytes),
     reader: Reader::Whole(crate::columnar::parquet),

@@ -1,6 +1,6 @@
 //! Route 53 Resolver query logs.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::json;
 
 const DIALECT: json::Dialect = json::Dialect::timed("resolver", &["query_timestamp"]);
@@ -13,7 +13,7 @@ pub const FORMAT: Format = Format {
     sources: &["amazon_route53.resolver_query"],
     time: "query_timestamp",
     times: DIALECT.times,
-    fields: &[
+    fields: Fields::listed(&[
         "query_timestamp",
         "query_name",
         "query_type",
@@ -31,7 +31,7 @@ pub const FORMAT: Format = Format {
         "firewall_rule_action",
         "firewall_rule_group_id",
         "firewall_domain_list_id",
-    ],
+    ]),
     example: r#"{"version":"1.100000","query_timestamp":"2024-05-01T10:00:00Z","query_name":"example.com.","query_type":"A","rcode":"NOERROR","srcaddr":"10.0.0.5",…}"#,
     sniff: |head| {
         head.records(|r| {

@@ -1,6 +1,6 @@
 //! S3 server access logs. Fields are called as in AWS's table for Athena; other spellings of the documentation work too.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::layouts::alb;
 use crate::text::find::{method, part, path, protocol, query, url};
 use crate::text::{self, Divide, Layout, Names, Time, Variant};
@@ -13,38 +13,7 @@ pub const FORMAT: Format = Format {
     sources: &["amazon_s3.access"],
     time: "requestdatetime",
     times: &[],
-    fields: &[
-        "bucketowner",
-        "bucket_name",
-        "requestdatetime",
-        "remoteip",
-        "requester",
-        "requestid",
-        "operation",
-        "key",
-        "request_uri",
-        "request_method",
-        "request_path",
-        "request_query",
-        "request_proto",
-        "httpstatus",
-        "errorcode",
-        "bytessent",
-        "objectsize",
-        "totaltime",
-        "turnaroundtime",
-        "referrer",
-        "useragent",
-        "versionid",
-        "hostid",
-        "sigv",
-        "ciphersuite",
-        "authtype",
-        "endpoint",
-        "tlsversion",
-        "accesspointarn",
-        "aclrequired",
-    ],
+    fields: Fields::of(&[ACCESS]),
     example: r#"79a59df900b949e5… my-bucket [06/Feb/2024:00:00:38 +0000] 203.0.113.9 arn:aws:iam::123456789012:user/alice 3E57427F3EXAMPLE REST.GET.OBJECT photos/1.jpg "GET /photos/1.jpg HTTP/1.1" 200 - 113 - 7 - "-" "aws-cli/2" - …"#,
     sniff: |head| alb::starts(head, &[ACCESS]),
     reader: Reader::Records(|pass, _| text::records(pass, Layout::new(&[ACCESS]), None, text::First::default())),

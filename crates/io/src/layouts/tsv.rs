@@ -1,6 +1,6 @@
 //! Tables with a header and tabs between the cells.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::layouts::csv;
 
 /// The row of the table.
@@ -11,7 +11,7 @@ pub const FORMAT: Format = Format {
     time: csv::FORMAT.time,
     times: &[],
     sources: &[],
-    fields: &[],
+    fields: Fields::listed(&[]),
     example: "time\\tip\\tstatus\\n2024-05-01T10:00:00Z\\t203.0.113.9\\t200",
     sniff: |head| csv::is_table(head, b'\t'),
     reader: Reader::Records(|pass, head| csv::open(pass, head, b'\t')),

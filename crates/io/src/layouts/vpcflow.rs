@@ -2,7 +2,7 @@
 //! calls them (`srcAddr`), the header's names (`srcaddr`, `account-id`) and those with underscores work too. Fields nobody
 //! has heard of yet are called as the header calls them.
 
-use crate::formats::{Format, Pass, Reader, Records};
+use crate::formats::{Fields, Format, Pass, Reader, Records};
 use crate::head::{Head, Sample};
 use crate::json::{self, Dialect};
 use crate::layouts::clf;
@@ -17,7 +17,7 @@ pub const FORMAT: Format = Format {
     sources: &["amazon_vpc.flow"],
     time: "start, else end",
     times: DIALECT.times,
-    fields: &[
+    fields: Fields::listed(&[
         "version",
         "accountId",
         "interfaceId",
@@ -78,7 +78,7 @@ pub const FORMAT: Format = Format {
         "packetsLostBlackhole",
         "packetsLostMtuExceeded",
         "packetsLostTtlExpired",
-    ],
+    ]),
     example: "2 123456789012 eni-0a1b2c3d 203.0.113.9 10.0.0.5 49761 3389 6 20 4249 1714557600 1714557660 REJECT OK",
     sniff: |head| {
         head.lines().next().is_some_and(|line| names(line).is_some())

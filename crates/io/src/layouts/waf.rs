@@ -1,6 +1,6 @@
 //! AWS WAF: full logs of web access control lists.
 
-use crate::formats::{Format, Reader};
+use crate::formats::{Fields, Format, Reader};
 use crate::json;
 
 const DIALECT: json::Dialect = json::Dialect::timed("waf", &["timestamp"]);
@@ -13,7 +13,7 @@ pub const FORMAT: Format = Format {
     sources: &["aws_waf.access"],
     time: "timestamp",
     times: DIALECT.times,
-    fields: &[
+    fields: Fields::listed(&[
         "timestamp",
         "action",
         "webaclId",
@@ -32,7 +32,7 @@ pub const FORMAT: Format = Format {
         "labels",
         "responseCodeSent",
         "ja3Fingerprint",
-    ],
+    ]),
     example: r#"{"timestamp":1714557600000,"webaclId":"arn:…","action":"BLOCK","terminatingRuleId":"SQLi","httpRequest":{"clientIp":"203.0.113.9",…},…}"#,
     sniff: |head| head.records(|r| r.has_all(&["webaclId", "httpRequest"])),
     reader: Reader::Records(|pass, head| json::records(pass, head, &DIALECT)),
