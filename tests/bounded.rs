@@ -9,7 +9,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn full() -> bool {
     std::env::var_os("BACKSIGHT_FAULTS").is_some()
@@ -109,6 +109,12 @@ fn many_files_are_read() {
         }
         std::fs::write(below.join(format!("{n}.json")), format!("{{\"n\":{n}}}\n")).expect("written");
     }
+    let started = Instant::now();
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("backsight"));
+    let fields = command.current_dir(folder.path()).args(["fields", "--format", "csv", "--quiet", "."]).output();
+    let fields = String::from_utf8(fields.expect("it runs").stdout).expect("UTF-8");
+    assert!(fields.contains(&format!("ndjson,n,{files},100,number,")), "{fields}");
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     let run = run(folder.path(), &["stats count(*) as c, count_distinct(@logStream) as files, sum(n) as n"]);
     let sum = files * (files - 1) / 2;
     assert_eq!((run.exit, run.out), (Some(0), format!("c,files,n\n{files},{files},{sum}\n")), "{}", run.err);

@@ -185,7 +185,6 @@ struct Worker<'c> {
     times: HashMap<u64, (i64, i64)>,
     /// The format of each file, as far as we have asked.
     formats: HashMap<u64, &'static str>,
-    asked: usize,
 }
 
 impl<'c> Worker<'c> {
@@ -197,7 +196,6 @@ impl<'c> Worker<'c> {
             trees: HashMap::new(),
             times: HashMap::new(),
             formats: HashMap::new(),
-            asked: 0,
         }
     }
 
@@ -215,21 +213,17 @@ impl<'c> Worker<'c> {
     }
 
     fn format(&mut self, file: u64) -> &'static str {
-        if !self.formats.contains_key(&file) {
-            let files = self.ctl.counters.files.lock().unwrap_or_else(PoisonError::into_inner);
-            // Those that were not opened yet when we asked last are asked again.
-            let mut open = true;
-            for (place, count) in files.iter().enumerate().skip(self.asked) {
-                match count.taken_for.get() {
-                    Some((format, _)) => drop(self.formats.insert(count.position >> OFFSET_BITS, format)),
-                    None => open = false,
-                }
-                if open {
-                    self.asked = place + 1;
-                }
-            }
+        if let Some(format) = self.formats.get(&file) {
+            return format;
         }
-        self.formats.get(&file).copied().unwrap_or(FORMATS[FORMATS.len() - 1].name)
+        // It was begun not long ago: there may be a million before it.
+        let files = self.ctl.counters.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = files.iter().rev().find(|count| count.position >> OFFSET_BITS == file);
+        let format = count.and_then(|count| count.taken_for.get()).map(|(format, _)| *format);
+        if let Some(format) = format {
+            self.formats.insert(file, format);
+        }
+        format.unwrap_or(FORMATS[FORMATS.len() - 1].name)
     }
 
     fn batch(&mut self, batch: &Batch) {
