@@ -69,7 +69,7 @@ def run_duckdb(q, path, source, careful):
     else:
         t = f"read_json_auto('{path}')"
     yield con.execute(SQL[q].format(
-        T=t, IPS="list_transform(string_split(ip, '.'), x -> x::INT)", needle=needle() if q == "Q4" else "", RX="regexp_matches(userAgent, '(?i)sqlmap|nikto')", N="CAST(responseLength AS BIGINT)",
+        T=t, IPS="string_split(ip, '.')::INT[]", needle=needle() if q == "Q4" else "", RX="regexp_matches(userAgent, '(?i)sqlmap|nikto')", N="CAST(responseLength AS BIGINT)",
         B5="(epoch(strptime(requestTime, '%d/%b/%Y:%H:%M:%S %z'))::BIGINT // 300) * 300", **CT)).fetchall()
 
 
