@@ -26,7 +26,7 @@ pub const FORMAT: Format = Format {
 fn divider(head: &Head<'_>) -> u8 {
     let divides = |by: &u8| {
         let end = text::table_record(head.bytes, *by).unwrap_or(head.bytes.len());
-        cells(head.bytes[..end].trim_ascii_end(), *by).len() > 1
+        cells(ended(&head.bytes[..end]), *by).len() > 1
     };
     [b',', b';', b'|'].into_iter().find(divides).unwrap_or(b',')
 }
@@ -46,12 +46,18 @@ const fn row(by: u8) -> Variant {
 /// Opens a table.
 pub(crate) fn open<'a>(pass: &Pass<'a>, head: &Head<'_>, by: u8) -> Box<dyn Records + 'a> {
     let end = text::table_record(head.bytes, by).unwrap_or(head.bytes.len());
-    let line = head.bytes[..end].trim_ascii_end();
+    let line = ended(&head.bytes[..end]);
     let header = text::First { names: cells(line, by), line };
     if header.names.iter().any(|name| json::is_system(name.as_bytes())) {
         return json::table(pass, by, header);
     }
     text::records(pass, Layout::new(&[row(by)]), None, header)
+}
+
+/// A row without its end. Tabs there are cells.
+fn ended(row: &[u8]) -> &[u8] {
+    let len = row.iter().rposition(|b| !matches!(b, b' ' | b'\r' | b'\n')).map_or(0, |last| last + 1);
+    &row[..len]
 }
 
 /// The cells of a row.
@@ -68,11 +74,11 @@ pub(crate) fn is_table(head: &Head<'_>, by: u8) -> bool {
     while rows.len() < 8
         && let Some(len) = text::table_record(rest, by)
     {
-        rows.push(rest[..len].trim_ascii_end());
+        rows.push(ended(&rest[..len]));
         rest = &rest[len..];
     }
     if rows.len() < 2 && !rest.is_empty() {
-        rows.push(rest.trim_ascii_end());
+        rows.push(ended(rest));
     }
     let Some((header, rows)) = rows.split_first() else { return false };
     let names = cells(header, by);
@@ -81,9 +87,15 @@ pub(crate) fn is_table(head: &Head<'_>, by: u8) -> bool {
         starts && name.len() <= 100 && name.split(' ').count() <= 4 && !name.contains(['{', '}', '=', '"', '[', '<'])
     };
     let unique: HashSet<&String> = names.iter().collect();
+    // A word that stands in the same place of the next row is a value: `INFO|app|started`.
+    let has_value = rows.iter().filter(|row| *row != header).any(|row| {
+        let cells = cells(row, by);
+        cells.iter().zip(&names).any(|(cell, name)| cell == name)
+    });
     let even = rows.iter().filter(|row| row.is_empty() || cells(row, by).len() == names.len()).count();
     // A header alone, or prose with commas, is no table.
     names.len() >= 2
+        && !has_value
         && unique.len() == names.len()
         && names.iter().all(is_name)
         && !rows.is_empty()

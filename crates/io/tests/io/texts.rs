@@ -107,8 +107,12 @@ const RECOGNISED: &[(&str, &str)] = &[
     ("2024-05-01T10:00:00 what `tail --format short` prints\n", "cwl-export"),
     ("time;ip;status\n2024-05-01T10:00:00Z;1.2.3.4;200\n", "csv"),
     ("time|ip\n2024-05-01T10:00:00Z|1.2.3.4\n", "csv"),
+    ("INFO|app|started\nWARN|app|slow\n", "ndjson"),
+    ("INFO,app,started\nINFO,web,started\n", "ndjson"),
+    ("a,b,c\n1,2,3\na,b,c\n4,5,6\n", "csv"),
     ("time,level,message\n1,INFO,a\n2,INFO,a, b\n3,INFO,c\n", "csv"),
     ("name\tvalue\na\t1\n", "tsv"),
+    ("name\tvalue\tnote\na\t1\t\nb\t\t\nc\t\t\n", "tsv"),
     ("ip,status\n1.2.3.4,200\n", "csv"),
     ("one, two\nthree, four, five\n", "ndjson"),
     ("2024-05-01 10:00:00,123 INFO started, all well\n2024-05-01 10:00:01,123 INFO more, of it\n", "ndjson"),
@@ -123,5 +127,50 @@ const RECOGNISED: &[(&str, &str)] = &[
 fn text_is_recognised_by_its_first_lines() {
     for (content, format) in RECOGNISED {
         assert_eq!(formats::sniff(content.as_bytes()).name, *format, "{content}");
+    }
+}
+
+/// J11: the fields of flow logs as versions brought them, each with its header and, of the same order, without.
+#[test]
+fn flow_logs_of_every_version() {
+    let versions: &[(&str, &str)] = &[
+        (
+            "2",
+            "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status",
+        ),
+        ("3", "vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr pkt-dstaddr"),
+        ("4", "region az-id sublocation-type sublocation-id"),
+        ("5", "pkt-src-aws-service pkt-dst-aws-service flow-direction traffic-path"),
+        (
+            "7",
+            "ecs-cluster-arn ecs-cluster-name ecs-container-instance-arn ecs-container-instance-id ecs-container-id \
+             ecs-second-container-id ecs-service-name ecs-task-definition-arn ecs-task-arn ecs-task-id",
+        ),
+        ("8", "reject-reason"),
+        ("9", "resource-id"),
+        ("10", "encryption-status"),
+    ];
+    let mut names: Vec<&str> = Vec::new();
+    for (version, more) in versions {
+        names.extend(more.split_ascii_whitespace());
+        let value = |name: &&str| match *name {
+            "version" => (*version).to_owned(),
+            "account-id" => "123456789012".into(),
+            "interface-id" => "eni-1".into(),
+            "start" => "1714557600".into(),
+            "log-status" => "OK".into(),
+            other => format!("<{other}>"),
+        };
+        let values: Vec<String> = names.iter().map(value).collect();
+        let (header, line) = (names.join(" "), values.join(" "));
+        for content in [format!("{header}\n{line}\n"), format!("{line}\n")] {
+            assert_eq!(formats::sniff(content.as_bytes()).name, "vpcflow", "version {version}");
+            let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            let want: Vec<&str> = quoted.iter().map(String::as_str).chain(["@timestamp"]).collect();
+            let pass = read_bytes(content.as_bytes(), &want, Options::default());
+            let found: Vec<&str> = (0..want.len()).map(|at| pass.column(at)[0]).collect();
+            let expected: Vec<&str> = values.iter().map(String::as_str).chain(["2024-05-01 10:00:00.000"]).collect();
+            assert_eq!((pass.rows.len(), found), (1, expected), "version {version}");
+        }
     }
 }
