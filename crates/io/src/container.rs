@@ -170,11 +170,14 @@ impl<'a> Members<'a> {
     }
 
     /// Takes note of the bytes of a member. Members of one archive may lie over each other, and then hold more than it does:
-    /// that is expansion like any other.
-    fn take(&mut self, pass: &Pass<'_>, size: u64) -> Result<(), Error> {
+    /// that is expansion like any other. Of deflated ones what they become is counted, and where they end may not be known.
+    fn take(&mut self, pass: &Pass<'_>, method: Method, size: u64) -> Result<(), Error> {
         let beyond = size.saturating_sub(self.rest);
         self.rest -= size - beyond;
-        if beyond > 0 { pass.input.expands(beyond, (size, size), pass.options) } else { Ok(()) }
+        if beyond == 0 || matches!(method, Method::Deflated { .. }) {
+            return Ok(());
+        }
+        pass.input.expands(beyond, (size, size), pass.options)
     }
 
     fn step(&mut self) -> Result<Option<Box<dyn Morsel + 'a>>, Error> {
@@ -195,7 +198,7 @@ impl<'a> Members<'a> {
                     self.give_back(place.start);
                     let stored = Arc::new(self.stored.part(place));
                     let Some(pass) = self.parent.member(&name, method, Some(stored)) else { continue };
-                    self.take(&pass, size)?;
+                    self.take(&pass, method, size)?;
                     match self.parent.files.begin(pass, false)? {
                         Begun::Nothing => {}
                         Begun::Morsel(morsel) => return Ok(Some(morsel)),

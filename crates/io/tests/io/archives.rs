@@ -361,9 +361,15 @@ fn many_members() {
         builder.append_data(&mut header, name, &text[..]).expect("memory");
     }
     let tar = builder.into_inner().expect("memory");
-    for (what, bytes) in [("zip", zip.finish()), ("compressed tar", gzip(&tar)), ("tar", tar)] {
+    // Sizes stand behind the data, and there is no directory: where a member ends shows only once it is inflated.
+    let streamed = Special { flags: 8, ..DEFLATED };
+    let streamed = (0..n).map(member).fold(Zip::default(), |zip, (name, text)| zip.add(&name, &text, streamed)).bytes;
+    let archives = [("zip", zip.finish()), ("zip cut off", streamed), ("compressed tar", gzip(&tar)), ("tar", tar)];
+    for (what, bytes) in archives {
         let started = Instant::now();
-        expect(what, &bytes, n);
+        let options = Options { expansion: 2, expansion_floor: 1 << 20, ..Options::default() };
+        let pass = read_bytes(&bytes, &["n"], options);
+        assert!(pass.error.is_none() && numbers(&pass).into_iter().eq(0..n), "{what}: {:?}", pass.error);
         assert!(started.elapsed() < Duration::from_millis(10_000 + n as u64), "{what}: {:?}", started.elapsed());
     }
 }
