@@ -301,6 +301,12 @@ impl<'a> Stream<'a> {
         self.pass.input.expands(n as u64, both, self.pass.options)
     }
 
+    /// Compressed bytes that were taken and not counted yet. Behind damage a decoder may go back.
+    fn newly_taken(&mut self) -> u64 {
+        let taken = self.decoder.taken().max(self.counted);
+        taken - std::mem::replace(&mut self.counted, taken)
+    }
+
     /// The next chunk; its bytes in the compressed file.
     fn cut(&mut self) -> Result<Option<(Chunk, u64)>, Error> {
         loop {
@@ -352,14 +358,13 @@ impl<'a> Stream<'a> {
                 self.splitter.restart();
             }
             if cut > 0 {
-                let taken = self.decoder.taken();
                 let chunk = Chunk { data: self.pool.share(buffer, cut), offset, context };
-                return Ok(Some((chunk, taken - std::mem::replace(&mut self.counted, taken))));
+                return Ok(Some((chunk, self.newly_taken())));
             }
             self.pool.give(buffer);
             if ended == State::End {
-                let taken = self.decoder.taken();
-                Counters::add(&self.pass.counters.input_bytes, taken - std::mem::replace(&mut self.counted, taken));
+                let taken = self.newly_taken();
+                Counters::add(&self.pass.counters.input_bytes, taken);
                 return Ok(None);
             }
         }

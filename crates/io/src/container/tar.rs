@@ -372,7 +372,7 @@ impl Decoder for Flow {
     }
 
     fn taken(&self) -> u64 {
-        self.archive.lock().unwrap_or_else(PoisonError::into_inner).decoder.taken() - self.before
+        self.archive.lock().unwrap_or_else(PoisonError::into_inner).decoder.taken().saturating_sub(self.before)
     }
 }
 
@@ -411,7 +411,7 @@ impl<'a> Streamed<'a> {
             let Some(end) = self.end else { return Ok(None) };
             let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
             if was_read {
-                self.counted += archive.decoder.taken() - self.before;
+                self.counted += archive.decoder.taken().saturating_sub(self.before);
             }
             // What nobody read of the last member, and what fills its last block.
             let rest = end.saturating_sub(archive.at);
