@@ -96,7 +96,7 @@ impl<'a> GroupTable<'a> {
             self.pour();
             return Ok(());
         }
-        if room { Ok(()) } else { self.spill() }
+        if room && !self.words.iter().any(Words::is_full) { Ok(()) } else { self.spill() }
     }
 
     /// Forgets the keys.
@@ -133,9 +133,11 @@ impl<'a> GroupTable<'a> {
 
     /// The words of a group.
     fn words_of(&self, group: usize) -> impl Iterator<Item = (&Words, u32)> {
-        let one = [group as u32];
-        let words: &[u32] = if self.words.len() == 1 { &[] } else { self.tuples.get(group) };
-        self.words.iter().enumerate().map(move |(k, all)| (all, words.get(k).copied().unwrap_or(one[0])))
+        let word = move |k: usize| match self.words.len() {
+            1 => group as u32,
+            _ => self.tuples.get(group)[k],
+        };
+        self.words.iter().enumerate().map(move |(k, words)| (words, word(k)))
     }
 
     /// A group's key as bytes; see [`key`].

@@ -43,18 +43,17 @@ pub(in crate::exec) struct Index {
     count: usize,
 }
 
-/// A slot without a number.
-const FREE: u32 = u32::MAX;
+/// No number: a slot that is free, something that was not found.
+pub(in crate::exec) const NONE: u32 = u32::MAX;
 
 /// Slots of the smallest table.
 const SMALLEST: usize = 64;
 
 impl Index {
-    /// The number that something of this hash most likely has, if any; to be compared.
+    /// The number that something of this hash most likely has, to be compared; [`NONE`] if it has none.
     #[inline]
-    pub fn first(&self, hash: u64) -> Option<u32> {
-        let slot = *self.slots.get(hash as usize & self.slots.len().wrapping_sub(1))?;
-        (slot != FREE).then_some(slot)
+    pub fn likely(&self, hash: u64) -> u32 {
+        self.slots.get(hash as usize & self.slots.len().wrapping_sub(1)).copied().unwrap_or(NONE)
     }
 
     /// The number of this hash that is the one looked for.
@@ -63,7 +62,7 @@ impl Index {
         let mut at = hash as usize & mask;
         loop {
             match self.slots[at] {
-                FREE => return None,
+                NONE => return None,
                 number if is_it(number) => return Some(number),
                 _ => at = (at + 1) & mask,
             }
@@ -74,7 +73,7 @@ impl Index {
     pub fn add(&mut self, hash: u64, hash_of: impl Fn(u32) -> u64) {
         if self.count * 2 >= self.slots.len() {
             let slots = (self.slots.len() * 2).max(SMALLEST);
-            self.slots = vec![FREE; slots];
+            self.slots = vec![NONE; slots];
             (0..self.count as u32).for_each(|number| self.put(hash_of(number), number));
         }
         self.put(hash, self.count as u32);
@@ -84,7 +83,7 @@ impl Index {
     fn put(&mut self, hash: u64, number: u32) {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
-        while self.slots[at] != FREE {
+        while self.slots[at] != NONE {
             at = (at + 1) & mask;
         }
         self.slots[at] = number;

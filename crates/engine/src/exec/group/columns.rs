@@ -108,25 +108,16 @@ impl Cells {
         }
     }
 
-    /// The column of groups that are the words themselves.
-    pub fn all(self, kinds: &GroupKinds, first: usize) -> Column {
+    /// The column of so many groups that are the words themselves.
+    pub fn all(self, rows: usize, kinds: &GroupKinds, first: usize) -> Column {
         match self {
             Cells::Views(buffers, views, valid) => {
-                let rows = views.len();
                 // SAFETY: every view was made from text at that place of the buffer it names.
                 let array =
                     unsafe { BinaryViewArray::new_unchecked(views.into(), buffers, valid.map(NullBuffer::from)) };
                 Column::Text(array, kinds.range(first, rows))
             }
-            other => {
-                let count = match &other {
-                    Cells::Dict(_, numbers) => numbers.len(),
-                    Cells::Times(times) => times.len(),
-                    Cells::Mixed(_, places) => places.len(),
-                    Cells::Views(_, views, _) => views.len(),
-                };
-                other.of(&(0..count as u32).collect::<Vec<_>>(), kinds, first)
-            }
+            other => other.of(&(0..rows as u32).collect::<Vec<_>>(), kinds, first),
         }
     }
 }

@@ -18,15 +18,24 @@ pub(in crate::exec) const TIME: u32 = u32::MAX - 1;
 /// Keys and their numbers, for look-ups beside groups.
 pub(crate) struct Keys {
     table: HashTable<Entry>,
-    found: Part,
+    /// The keys one after another.
+    arena: Vec<u8>,
     hasher: foldhash::fast::RandomState,
     scratch: Vec<u8>,
+}
+
+/// A key in the table.
+struct Entry {
+    hash: u64,
+    /// Where it lies in the arena.
+    start: usize,
+    number: usize,
 }
 
 impl Keys {
     pub fn new() -> Keys {
         let hasher = foldhash::fast::RandomState::default();
-        Keys { table: HashTable::new(), found: Part::default(), hasher, scratch: Vec::new() }
+        Keys { table: HashTable::new(), arena: Vec::new(), hasher, scratch: Vec::new() }
     }
 
     /// The identity of a row's cells; `None` if one is null.
@@ -43,14 +52,25 @@ impl Keys {
 
     /// The number of the identity that [`Keys::of`] gave last, and whether it is new.
     pub fn intern(&mut self) -> (usize, bool) {
-        let (hash, before) = (self.hash(), self.found.starts.len());
-        let number = self.found.intern(&mut self.table, &self.scratch, hash);
-        (number as usize, self.found.starts.len() > before)
+        let hash = self.hash();
+        if let Some(number) = self.number(hash) {
+            return (number, false);
+        }
+        let entry = Entry { hash, start: self.arena.len(), number: self.table.len() };
+        let number = self.table.insert_unique(hash, entry, |e| e.hash).get().number;
+        self.arena.extend_from_slice(&self.scratch);
+        (number, true)
     }
 
     /// The number of the identity that [`Keys::of`] gave last, if it has one.
     pub fn find(&self) -> Option<usize> {
-        self.found.find(&self.table, &self.scratch, self.hash()).map(|number| number as usize)
+        self.number(self.hash())
+    }
+
+    fn number(&self, hash: u64) -> Option<usize> {
+        // A key says its own length, so no key is the start of another.
+        let same = |e: &Entry| e.hash == hash && self.arena[e.start..].starts_with(&self.scratch);
+        self.table.find(hash, same).map(|e| e.number)
     }
 
     fn hash(&self) -> u64 {
@@ -61,44 +81,7 @@ impl Keys {
 
     /// Bytes of memory held.
     pub fn bytes(&self) -> usize {
-        self.table.allocation_size() + self.found.arena.capacity() + self.found.starts.capacity() * 8
-    }
-}
-
-pub(super) struct Entry {
-    hash: u64,
-    /// Where the key lies in the arena.
-    start: usize,
-    group: u32,
-}
-
-/// The keys of some groups.
-#[derive(Default)]
-pub(super) struct Part {
-    pub arena: Vec<u8>,
-    pub starts: Vec<usize>,
-}
-
-impl Part {
-    /// The group of a key, added if it is new.
-    #[inline]
-    pub fn intern(&mut self, table: &mut HashTable<Entry>, key: &[u8], hash: u64) -> u32 {
-        if let Some(group) = self.find(table, key, hash) {
-            return group;
-        }
-        let group = self.starts.len() as u32;
-        let start = self.arena.len();
-        table.insert_unique(hash, Entry { hash, start, group }, |e| e.hash);
-        self.starts.push(start);
-        self.arena.extend_from_slice(key);
-        group
-    }
-
-    #[inline]
-    pub fn find(&self, table: &HashTable<Entry>, key: &[u8], hash: u64) -> Option<u32> {
-        // A key says its own length, so no key is the start of another.
-        let same = |e: &Entry| e.hash == hash && self.arena[e.start..].starts_with(key);
-        table.find(hash, same).map(|e| e.group)
+        self.table.allocation_size() + self.arena.capacity()
     }
 }
 

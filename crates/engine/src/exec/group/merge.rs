@@ -223,7 +223,7 @@ impl Groups {
                     words.into_iter().zip(firsts).filter(|(part, _)| n == 0 || part.len() > 0).collect();
                 let rows = |(part, first): (Words, usize)| {
                     let rows = part.len();
-                    batch(vec![Cells::new(vec![part], &kinds[0], rows).all(&kinds[0], first)], first, rows)
+                    batch(vec![Cells::new(vec![part], &kinds[0], rows).all(rows, &kinds[0], first)], first, rows)
                 };
                 parts.into_par_iter().map(rows).collect()
             }

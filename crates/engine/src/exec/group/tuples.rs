@@ -1,6 +1,6 @@
 //! Keys of several cells: tuples of the numbers of their [`words`](super::words), each with the number of its group.
 
-use crate::exec::index::Index;
+use crate::exec::index::{Index, NONE};
 
 /// The groups of keys of `width` words.
 pub(in crate::exec) struct Tuples {
@@ -13,9 +13,6 @@ pub(in crate::exec) struct Tuples {
     row: Vec<u32>,
     row_ids: Vec<u64>,
 }
-
-/// Stands for a group that is not there yet.
-const UNKNOWN: u32 = u32::MAX;
 
 /// Set in the id of a key that is told apart by more than its id.
 const LONG: u64 = 1 << 63;
@@ -63,9 +60,9 @@ impl Tuples {
             id(&row)
         }));
         // All first looks, then all comparisons: neither waits for the one before.
-        out.extend(ids.iter().map(|id| self.index.first(spread(*id)).unwrap_or(UNKNOWN)));
+        out.extend(ids.iter().map(|id| self.index.likely(spread(*id))));
         for ((i, group), id) in out.iter_mut().enumerate().zip(&ids) {
-            if *group == UNKNOWN || self.ids[*group as usize] != *id || id & LONG != 0 {
+            if *group == NONE || self.ids[*group as usize] != *id || id & LONG != 0 {
                 at(&mut row, i);
                 *group = self.intern(&row);
             }

@@ -3,7 +3,7 @@
 
 use super::key::{NULL, TIME, cell_at, cell_size};
 use crate::exec::hashes::Hashes;
-use crate::exec::index::{Id, Index};
+use crate::exec::index::{Id, Index, NONE};
 use crate::value::column::Column;
 use crate::value::dictionary::Dictionary;
 use crate::value::{ValueRef, time};
@@ -24,9 +24,6 @@ pub(super) struct Words {
 
 /// Bytes between two places: with 32 bits they reach 32 GiB.
 const UNIT: usize = 8;
-
-/// A word of a dictionary that was not met yet.
-const UNKNOWN: u32 = u32::MAX;
 
 /// A cell.
 #[derive(Clone, Copy)]
@@ -69,6 +66,11 @@ impl Words {
         self.places.len()
     }
 
+    /// Whether places of many more words could not be told apart.
+    pub fn is_full(&self) -> bool {
+        self.arena.len() / UNIT > u32::MAX as usize / 2
+    }
+
     /// The word of each cell of a column, new ones added.
     pub fn of(&mut self, column: &Column, hashes: &mut Hashes, out: &mut Vec<u32>) {
         out.clear();
@@ -84,11 +86,11 @@ impl Words {
                 let of = hashes.of(column);
                 let cell = |i: usize| if array.is_null(i) { Cell::Null } else { Cell::of_text(array.value(i)) };
                 // All first looks, then all comparisons: neither waits for the one before.
-                out.extend(of.iter().map(|hash| self.index.first(*hash).unwrap_or(UNKNOWN)));
+                out.extend(of.iter().map(|hash| self.index.likely(*hash)));
                 for ((i, word), hash) in out.iter_mut().enumerate().zip(of.iter()) {
                     let cell = cell(i);
                     let id = cell.id(*hash);
-                    if *word == UNKNOWN || !self.is(*word, cell, id) {
+                    if *word == NONE || !self.is(*word, cell, id) {
                         *word = self.intern(cell, id, *hash);
                     }
                 }
@@ -120,11 +122,11 @@ impl Words {
             Some((id, known)) if id == dictionary.id() => known,
             _ => Vec::new(),
         };
-        known.resize(dictionary.len(), UNKNOWN);
+        known.resize(dictionary.len(), NONE);
         let of = hashes.of_words(dictionary);
         out.extend(numbers.iter().map(|number| {
             let word = &mut known[*number as usize];
-            if *word == UNKNOWN {
+            if *word == NONE {
                 *word = self.intern_value(dictionary.get(*number), of[*number as usize]);
             }
             *word

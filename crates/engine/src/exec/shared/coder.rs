@@ -3,7 +3,7 @@
 
 use crate::exec::ctl::Ctl;
 use crate::exec::hashes::Hashes;
-use crate::exec::index::{Id, Index};
+use crate::exec::index::{Id, Index, NONE};
 use crate::exec::memory::Share;
 use crate::value::column::{Column, Kinds};
 use crate::value::dictionary::Dictionary;
@@ -33,9 +33,6 @@ const TRIAL: u64 = 8 * 1024;
 /// Words and bytes of a dictionary; beyond, another is begun, or none if texts hardly repeat.
 const MOST_WORDS: usize = 1 << 18;
 const MOST_TEXT: usize = 32 << 20;
-
-/// A word not found at the first look.
-const UNKNOWN: u32 = u32::MAX;
 
 impl Coder {
     pub fn new(ctl: &Ctl) -> Coder {
@@ -78,12 +75,12 @@ impl Coder {
             Column::Text(array, kinds) => self.numbers(array, kinds, hashes),
             Column::Const(Value::Null, n) => vec![Dictionary::NULL; *n],
             Column::Const(Value::Text(kind, text), n) => {
-                let word = self.intern(*kind, text, hashes.of_text(text), UNKNOWN);
+                let word = self.intern(*kind, text, hashes.of_text(text), NONE);
                 vec![word; *n]
             }
             Column::Dict(words, dictionary) => {
                 let word = |word: &u32| match dictionary.get(*word) {
-                    ValueRef::Text(kind, text) => self.intern(kind, text, hashes.of_text(text), UNKNOWN),
+                    ValueRef::Text(kind, text) => self.intern(kind, text, hashes.of_text(text), NONE),
                     _ => Dictionary::NULL,
                 };
                 words.iter().map(word).collect()
@@ -116,7 +113,7 @@ impl Coder {
         of.extend((0..rows).map(|i| if array.is_null(i) { 0 } else { hashes.of_text(array.value(i)) }));
         let mut numbers: Vec<u32> = Vec::with_capacity(rows);
         // All first looks, then all comparisons: neither waits for the one before.
-        numbers.extend(of.iter().map(|hash| self.index.first(*hash).unwrap_or(UNKNOWN)));
+        numbers.extend(of.iter().map(|hash| self.index.likely(*hash)));
         for (i, number) in numbers.iter_mut().enumerate() {
             *number = match array.is_null(i) {
                 true => Dictionary::NULL,
@@ -134,7 +131,7 @@ impl Coder {
         let id = Id::of_text(text, hash, kind as u32);
         let is_it =
             |word: u32| self.ids[word as usize] == id && (Id::is_whole(text) || self.words.text(word).1 == text);
-        if likely != UNKNOWN && is_it(likely) {
+        if likely != NONE && is_it(likely) {
             return likely;
         }
         if let Some(word) = self.index.find(hash, is_it) {

@@ -5,6 +5,7 @@ use super::coder::Coder;
 use crate::exec::ctl::Ctl;
 use crate::exec::group::tuples::Tuples;
 use crate::exec::hashes::Hashes;
+use crate::exec::index::NONE;
 use crate::plan::Slot;
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
 use crate::value::dictionary::Dictionary;
@@ -33,9 +34,6 @@ enum Results {
     /// Numbers, times, booleans.
     Typed(ColumnBuilder),
 }
-
-/// A word that was not met yet.
-const UNKNOWN: u32 = u32::MAX;
 
 /// Values kept; beyond, all are forgotten, or it is given up if they hardly repeat.
 const MOST: usize = 1 << 17;
@@ -98,11 +96,11 @@ impl Derived {
             }
             false => {
                 let (_, words, dictionary) = coded.parts[0];
-                self.by_word.resize(dictionary.len(), UNKNOWN);
+                self.by_word.resize(dictionary.len(), NONE);
                 let mut new = Vec::new();
                 numbers.extend(words.iter().map(|word| {
                     let number = &mut self.by_word[*word as usize];
-                    if *number == UNKNOWN {
+                    if *number == NONE {
                         *number = (self.values + new.len()) as u32;
                         new.push(*word);
                     }
@@ -127,9 +125,7 @@ impl Derived {
         }
         self.results.iter().map(|results| results.take(&numbers)).collect()
     }
-}
 
-impl Derived {
     /// Bytes of memory held.
     pub fn bytes(&self) -> usize {
         let results = self.results.iter().map(|results| match results {

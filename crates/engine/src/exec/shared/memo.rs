@@ -77,6 +77,7 @@ impl Memo {
     /// Forgets all values.
     pub fn forget(&mut self) {
         (self.words, self.known) = (Known::default(), Known::default());
+        self.pairs = Tuples::new(0);
         self.looked = false;
     }
 
