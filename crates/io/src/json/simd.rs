@@ -87,6 +87,7 @@ pub trait Simd: Copy {
     fn borders(self, block: &[u8; 64]) -> Borders;
 
     /// The brackets of a block.
+    #[inline(always)]
     fn brackets(self, block: &[u8; 64]) -> Brackets {
         Brackets {
             quotes: self.equal(block, 0, b'"'),

@@ -43,6 +43,25 @@ fn equal(x: __m256i, byte: u8) -> __m256i {
     unsafe { _mm256_cmpeq_epi8(x, _mm256_set1_epi8(byte as i8)) }
 }
 
+#[inline(always)]
+fn or(a: __m256i, b: __m256i) -> __m256i {
+    // SAFETY: callers have AVX2.
+    unsafe { _mm256_or_si256(a, b) }
+}
+
+/// [`equal`], once the bits of `fold` are set.
+#[inline(always)]
+fn equal_folded(x: __m256i, fold: u8, byte: u8) -> __m256i {
+    // SAFETY: callers have AVX2.
+    equal(or(x, unsafe { _mm256_set1_epi8(fold as i8) }), byte)
+}
+
+#[inline(always)]
+fn operators(x: __m256i) -> __m256i {
+    let braces = or(equal_folded(x, 0x20, b'{'), equal_folded(x, 0x20, b'}'));
+    or(braces, or(equal(x, b':'), equal(x, b',')))
+}
+
 /// At most `byte`, unsigned.
 #[inline(always)]
 fn at_most(x: __m256i, byte: u8) -> __m256i {
@@ -88,14 +107,6 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn structure(self, block: &[u8; 64]) -> Structure {
         let x = halves(block);
-        // SAFETY: `self` is proof of AVX2.
-        let or = |a, b| unsafe { _mm256_or_si256(a, b) };
-        // SAFETY: as above.
-        let lower = |x| or(x, unsafe { _mm256_set1_epi8(0x20) });
-        let operators = |x| {
-            let braces = or(equal(lower(x), b'{'), equal(lower(x), b'}'));
-            or(braces, or(equal(x, b':'), equal(x, b',')))
-        };
         let feeds = both(x, |x| equal(x, b'\n'));
         Structure {
             quotes: both(x, |x| equal(x, b'"')),
@@ -122,8 +133,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn equal(self, block: &[u8; 64], fold: u8, byte: u8) -> u64 {
-        // SAFETY: `self` is proof of AVX2.
-        both(halves(block), |x| unsafe { equal(_mm256_or_si256(x, _mm256_set1_epi8(fold as i8)), byte) })
+        both(halves(block), |x| equal_folded(x, fold, byte))
     }
 
     #[inline(always)]
