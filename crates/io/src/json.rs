@@ -7,6 +7,7 @@
 mod bet;
 mod elements;
 pub(crate) mod events;
+mod follow;
 pub(crate) mod frame;
 mod index;
 mod layout;
@@ -23,6 +24,7 @@ mod tests;
 mod traced;
 mod walk;
 mod wanted;
+mod ways;
 
 use crate::formats::{Chunk, Pass, Records, Splitter};
 use crate::head::{Framing, Head};
@@ -40,6 +42,7 @@ use skim::Needles;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use wanted::{Leaf, RESERVED, Tree, Want};
+use ways::Ways;
 
 pub use traced::Traced;
 
@@ -110,6 +113,8 @@ pub struct Plan {
     needles: Needles,
     /// Layouts of lines seen so far, for whoever reads the next chunk.
     layouts: Mutex<Layouts>,
+    /// Ways through records seen so far, of readers that are done.
+    ways: Mutex<Vec<Ways>>,
 }
 
 /// Some of the slots.
@@ -151,6 +156,7 @@ impl Plan {
             late: fields(&|slot, want| !first(slot, want)),
             needles: Needles::new(&pass.scan.needles),
             layouts: Mutex::default(),
+            ways: Mutex::default(),
             tree,
             slots,
             times,

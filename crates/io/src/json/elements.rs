@@ -136,6 +136,7 @@ impl Elements<'_> {
                 }
                 (None, Element::Fields) if is_record => reader.fields(line),
                 (None, _) if is_record && reader.count_record(start) => {}
+                (None, Element::Record) if is_record && reader.pass_over(data, line) => {}
                 (None, _) => reader.record(data, line, &Around::default()),
             }
             if reader.hand_out_records(out, false)? == Flow::Enough {

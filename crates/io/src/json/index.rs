@@ -69,7 +69,7 @@ impl Loop for Indexing<'_> {
             let structure = simd.structure(block);
             // The bits before the first line feed.
             let inside = (structure.feeds & structure.feeds.wrapping_neg()).wrapping_sub(1);
-            let (tokens, in_string) = carry.tokens(&structure);
+            let (tokens, in_string) = carry.tokens(simd, &structure);
             unsound |= structure.control & in_string & inside;
             high |= structure.high & inside;
             slashes |= structure.slashes & inside;
@@ -109,9 +109,9 @@ impl Loop for Indexing<'_> {
 impl Carry {
     /// The tokens of a block, and what lies in strings: from each opening quote to the byte before the closing one.
     #[inline(always)]
-    fn tokens(&mut self, s: &Structure) -> (u64, u64) {
+    fn tokens<S: Simd>(&mut self, simd: S, s: &Structure) -> (u64, u64) {
         let quotes = s.quotes & !self.escapes.next(s.slashes);
-        let in_string = running_parity(quotes) ^ self.in_string;
+        let in_string = simd.running_parity(quotes) ^ self.in_string;
         self.in_string = ((in_string as i64) >> 63) as u64;
         let scalar = !(s.operators | s.space | quotes | in_string);
         let starts = scalar & !(scalar << 1 | u64::from(self.scalar));
@@ -150,13 +150,4 @@ impl Escapes {
         self.first = series & slashes & (1 << 63) != 0;
         series ^ (slashes | first)
     }
-}
-
-/// Bit `i` is the parity of the bits up to `i`.
-#[inline(always)]
-fn running_parity(mut bits: u64) -> u64 {
-    for shift in [1, 2, 4, 8, 16, 32] {
-        bits ^= bits << shift;
-    }
-    bits
 }

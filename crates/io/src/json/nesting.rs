@@ -4,6 +4,7 @@
 //! (a prefix sum modulo two); brackets outside are counted. As long as a block closes fewer brackets than are open,
 //! the end cannot be in it, and counting is all there is to do (after Langdale and Lemire, "Parsing gigabytes of JSON per second", 2019).
 
+use super::index::Escapes;
 use super::simd::{Brackets, Level, Loop, Simd, dispatch};
 
 /// Where a list or map that starts at the first byte of a text ends.
@@ -32,8 +33,7 @@ struct State {
     depth: u32,
     /// All ones inside a string.
     inside: u64,
-    /// 1 if the first byte of the block is escaped.
-    escaped: u64,
+    escapes: Escapes,
 }
 
 impl Loop for Walk<'_> {
@@ -44,22 +44,22 @@ impl Loop for Walk<'_> {
         let mut state = State::default();
         let (blocks, rest) = self.text.as_chunks::<64>();
         for (i, block) in blocks.iter().enumerate() {
-            if let Some(found) = state.block(simd.brackets(block), i * 64) {
+            if let Some(found) = state.block(simd, simd.brackets(block), i * 64) {
                 return found;
             }
         }
         let mut last = [b' '; 64];
         last[..rest.len()].copy_from_slice(rest);
         // The blanks behind the text change nothing: they are no brackets and no line feeds.
-        state.block(simd.brackets(&last), blocks.len() * 64).unwrap_or(Ending::Open)
+        state.block(simd, simd.brackets(&last), blocks.len() * 64).unwrap_or(Ending::Open)
     }
 }
 
 impl State {
     #[inline(always)]
-    fn block(&mut self, found: Brackets, at: usize) -> Option<Ending> {
-        let quotes = found.quotes & !self.escaped(found.slashes);
-        let inside = prefix_xor(quotes) ^ self.inside;
+    fn block<S: Simd>(&mut self, simd: S, found: Brackets, at: usize) -> Option<Ending> {
+        let quotes = found.quotes & !self.escapes.next(found.slashes);
+        let inside = simd.running_parity(quotes) ^ self.inside;
         self.inside = ((inside as i64) >> 63) as u64;
         let (opens, mut closes) = (found.opens & !inside, found.closes & !inside);
         let broken = found.feeds & inside;
@@ -87,29 +87,6 @@ impl State {
         self.depth = self.depth + opens.count_ones() - closed;
         None
     }
-
-    /// The bytes a backslash before them escapes (Keiser and Lemire, "simdjson", `json_escape_scanner`).
-    #[inline(always)]
-    fn escaped(&mut self, slashes: u64) -> u64 {
-        const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
-        if slashes == 0 {
-            return std::mem::take(&mut self.escaped);
-        }
-        let starts = slashes & !self.escaped;
-        let ends = ((starts << 1) | ODD).wrapping_sub(starts) ^ ODD;
-        let escaped = ends ^ (slashes | self.escaped);
-        self.escaped = (ends & slashes) >> 63;
-        escaped
-    }
-}
-
-/// Bit `i` is the sum, modulo two, of the bits up to `i`.
-#[inline(always)]
-fn prefix_xor(mut bits: u64) -> u64 {
-    for shift in [1, 2, 4, 8, 16, 32] {
-        bits ^= bits << shift;
-    }
-    bits
 }
 
 #[cfg(test)]

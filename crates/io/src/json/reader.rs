@@ -1,34 +1,32 @@
 //! Reads a chunk of records: lines, and what others found to be one.
 //!
-//! What is known of neighbouring lines is used first ([`super::bet`]); other lines are read by their tokens. Where the
-//! query has filters, lines without a literal they want are passed over ([`super::skim`]), and of the others the fields
+//! What is known of neighbouring lines is used first ([`super::bet`]), then what is known of parts of others
+//! ([`super::follow`]); what is left is read by its tokens. Where the query has filters, lines without a literal they want are passed over ([`super::skim`]), and of the others the fields
 //! the filters look at are read first, the rest only for lines that pass.
 
 mod fill;
+mod open;
 
+use super::Plan;
 use super::bet::{Bet, Take, Values, room};
-use super::index::{Index, Indexing};
+use super::index::Index;
 use super::layout::Pick;
 use super::layouts::Layouts;
-use super::odd::{Escaped, Keys, escaped, repeats};
+use super::odd::Keys;
 use super::rows::{Count, ENDS, MARKS, Rows, SLASHED, Times, UNKNOWN};
 use super::simd::{Level, dispatch};
-use super::skim::Skim;
+use super::skim::{Pays, Skim};
 use super::traced::{Trace, Traced};
-use super::wanted::{Hit, Hits, Leaf, MESSAGE, RESERVED};
-use super::{Plan, walk};
+use super::wanted::{Hits, Leaf, RESERVED};
+use super::ways::Ways;
 use crate::formats::{Chunk, Pass};
 use crate::partitions;
 use crate::text::{Span, VariantPlan};
 use backsight_engine::error::Error;
 use backsight_engine::source::{BATCH_ROWS, Filter, Flow};
 use backsight_engine::value::column::{Batch, Positions, selected};
-use backsight_engine::value::json::{self, Shape};
+use open::Read;
 use std::sync::Arc;
-
-/// Lines after which it is judged whether passing over lines pays: less than so many of them, as a fraction, are read.
-const SKIM_TRIAL: u64 = 256;
-const SKIM_PAYS: u64 = 4;
 
 /// Reading some fields later pays if fewer than so many of the rows, as a fraction, need them.
 const LATE_PAYS: usize = 4;
@@ -54,11 +52,16 @@ pub(super) struct Reader<'r> {
     layouts: Layouts,
     /// Slots that a layout fills.
     slots: Vec<usize>,
+    ways: Ways,
+    /// The record at hand should be learned from.
+    learns: bool,
+    quotes: Vec<u16>,
     keys: Keys,
     /// The filter, as long as it pays to read what it looks at first.
     filter: Option<Filter<'r>>,
-    /// Lines without a needle need not be read.
+    /// Lines without a needle need not be read, as long as that pays.
     skims: bool,
+    pays: Pays,
     /// Is told where values lie. There is no filter then.
     trace: Option<Trace<'r>>,
 }
@@ -104,16 +107,6 @@ impl Around<'_> {
     }
 }
 
-/// What a line turned out to be.
-enum Read {
-    /// Nothing is in it.
-    Blank,
-    /// No JSON object.
-    Text,
-    /// A record; what is wanted is in the hits, and whether some is in those of its `@message`.
-    Record { message: Option<Hit>, has_inner: bool },
-}
-
 impl<'r> Reader<'r> {
     pub(super) fn new(pass: &'r Pass<'r>, plan: &'r Plan, chunk: Chunk) -> Reader<'r> {
         let complete = !partitions::fills(pass);
@@ -132,10 +125,14 @@ impl<'r> Reader<'r> {
             count: Count::default(),
             layouts: Layouts::of(plan, pass.options.strict),
             slots: Vec::new(),
+            ways: Ways::of(&plan.ways),
+            learns: false,
+            quotes: Vec::new(),
             keys: Keys::default(),
             filter,
             // The plan may have been made for a pass that asks for more.
-            skims: complete && !pass.options.strict && !pass.scan.needles.is_empty(),
+            skims: complete && !pass.options.strict && !pass.scan.needles.is_empty() && !plan.needles.is_empty(),
+            pays: Pays::default(),
             trace: None,
             plan,
         }
@@ -160,6 +157,7 @@ impl<'r> Reader<'r> {
     pub(super) fn finish(self, flow: Result<Flow, Error>) -> Result<Flow, Error> {
         self.count.add_to(&self.pass.counters);
         self.layouts.give_back(self.plan);
+        self.ways.give_back(&self.plan.ways);
         flow
     }
 
@@ -172,20 +170,18 @@ impl<'r> Reader<'r> {
         let data = self.chunk.data.clone();
         let data = data.as_slice();
         let needles = if self.skims { self.plan.needles.get(data) } else { &[] };
-        let (mut skims, mut passed, mut read) = (!needles.is_empty(), 0, 0);
         let mut at = self.begin(data);
         while at < data.len() {
-            if skims {
-                let before = passed;
+            if self.skims {
+                let mut passed = 0;
                 at = dispatch(self.level, Skim { data, at, needles, passed: &mut passed });
-                self.count.records += passed - before;
+                self.count.records += passed;
                 if at >= data.len() {
                     break;
                 }
-                read += 1;
-                skims = passed + read < SKIM_TRIAL || read * SKIM_PAYS < passed;
+                self.skims = self.pays.after(passed, 1);
             }
-            let enough = if skims { self.rows.offsets.len() + 1 } else { BATCH_ROWS };
+            let enough = if self.skims { self.rows.offsets.len() + 1 } else { BATCH_ROWS };
             if self.layouts.worth_trying() {
                 at = self.bet(data, at, enough);
             }
@@ -297,25 +293,20 @@ impl<'r> Reader<'r> {
 
     /// Reads the line at `at`, whatever is in it. Gives where the next one begins.
     fn any_line(&mut self, data: &[u8], at: usize) -> usize {
-        let (line, feed, indexed) = self.bounds(data, at);
-        let read = self.open(data, line, indexed);
+        let (line, feed, read, looks) = self.open_line(data, at);
         if let Read::Blank = read {
             self.count.blank += 1;
             return feed + 1;
         }
         self.count.records += 1;
         let text = &data[line.start..line.end];
-        let high = if indexed { self.index.high } else { !text.is_ascii() };
-        if high && simdutf8::basic::from_utf8(text).is_err() {
-            self.count.not_utf8 += 1;
-        }
         self.rows.offsets.push(line.start as u32);
         let take = self.take();
         if take.keep {
             self.rows.origins.push(UNKNOWN);
         }
         self.count.not_json += u64::from(matches!(read, Read::Text));
-        self.count_odd(text, &read, indexed);
+        self.count_odd(text, &read, looks);
         self.fill(data, line, &read, take, &ALONE);
         if matches!(read, Read::Record { .. }) && self.layouts.wants_another() {
             self.layouts.learn(text, line.end < feed, self.plan);
@@ -339,34 +330,11 @@ impl<'r> Reader<'r> {
         let text = &data[line.start..line.end];
         self.count.records += 1;
         self.rows.offsets.push(around.at.unwrap_or(line.start) as u32);
-        let indexed = dispatch(self.level, Indexing { data: text, at: 0, index: &mut self.index });
-        let indexed = indexed && self.index.len == text.len();
-        let read = self.open(data, line, indexed);
-        let high = if indexed { self.index.high } else { !text.is_ascii() };
-        if high && simdutf8::basic::from_utf8(text).is_err() {
-            self.count.not_utf8 += 1;
-        }
+        let (read, looks) = self.open_record(data, line);
         let is_record = matches!(read, Read::Record { .. });
         self.count.not_json += u64::from(!is_record && around.lines.is_empty());
-        self.count_odd(text, &read, indexed);
+        self.count_odd(text, &read, looks);
         self.fill(data, line, &read, self.take(), around);
-    }
-
-    /// Counts what is odd in a record that was opened.
-    fn count_odd(&mut self, text: &[u8], read: &Read, indexed: bool) {
-        let escaped = match read {
-            Read::Record { .. } if indexed && !self.index.slashed => Escaped::default(),
-            Read::Record { .. } => escaped(text),
-            _ => Escaped { zero: memchr::memchr(0, text).is_some(), half: false },
-        };
-        let repeats = match read {
-            Read::Record { .. } if indexed => self.keys.may_repeat && repeats(text),
-            Read::Record { .. } => repeats(text),
-            _ => false,
-        };
-        self.count.half_surrogates += u64::from(escaped.half);
-        self.count.zeros += u64::from(escaped.zero);
-        self.count.repeated_keys += u64::from(repeats);
     }
 
     /// Takes a record for one without looking at it, where nothing of it is wanted. False if something is.
@@ -378,43 +346,6 @@ impl<'r> Reader<'r> {
             self.rows.offsets.push(at as u32);
         }
         nothing
-    }
-
-    /// The line at `at`, where the line feed behind it is, and whether its tokens are in the index.
-    fn bounds(&mut self, data: &[u8], at: usize) -> (Line, usize, bool) {
-        let indexed = dispatch(self.level, Indexing { data, at, index: &mut self.index });
-        let feed = match indexed {
-            true => at + self.index.len,
-            false => memchr::memchr(b'\n', &data[at..]).map_or(data.len(), |n| at + n),
-        };
-        let carriage_return = feed > at && data[feed - 1] == b'\r';
-        (Line { start: at, end: feed - usize::from(carriage_return) }, feed, indexed)
-    }
-
-    /// Finds what is wanted in a line.
-    fn open(&mut self, data: &[u8], line: Line, indexed: bool) -> Read {
-        let text = &data[line.start..line.end];
-        let found = match indexed {
-            true => walk::find(&self.plan.tree, text, &self.index, &mut self.hits, &mut self.keys),
-            false => self.plan.tree.find(text, true, &mut self.hits),
-        };
-        if found.is_err() {
-            return if text.trim_ascii().is_empty() { Read::Blank } else { Read::Text };
-        }
-        let message = if self.plan.reserved { self.hits.get(MESSAGE) } else { None };
-        let has_inner = message.is_some_and(|hit| self.open_message(text, hit));
-        Read::Record { message, has_inner }
-    }
-
-    /// Looks into the text of a record's `@message`: true if it is a JSON object, whose fields are then in `inner_hits`.
-    fn open_message(&mut self, text: &[u8], message: Hit) -> bool {
-        self.inner.clear();
-        let whole = &text[message.start..message.end];
-        match message.shape {
-            Shape::String { .. } => drop(json::decode(&whole[1..whole.len() - 1], &mut self.inner)),
-            _ => self.inner.extend_from_slice(whole),
-        }
-        self.plan.tree.find(&self.inner, false, &mut self.inner_hits).is_ok()
     }
 
     /// Hands out a batch of records that are not lines, if it is full or there are no more.
@@ -471,8 +402,7 @@ impl<'r> Reader<'r> {
             self.rows.offsets.push(*offset);
             match origins[*row as usize] {
                 UNKNOWN => {
-                    let (line, _, indexed) = self.bounds(data, at);
-                    let read = self.open(data, line, indexed);
+                    let (line, _, read, _) = self.open_line(data, at);
                     self.fill(data, line, &read, take, &ALONE);
                 }
                 origin => {

@@ -102,6 +102,15 @@ pub trait Simd: Copy {
     /// The bytes of a block that are `byte` once the bits of `fold` are set in them.
     fn equal(self, block: &[u8; 64], fold: u8, byte: u8) -> u64;
 
+    /// Bit `i` is the parity of the bits up to `i`: from quotes, what lies between them.
+    #[inline(always)]
+    fn running_parity(self, mut bits: u64) -> u64 {
+        for shift in [1, 2, 4, 8, 16, 32] {
+            bits ^= bits << shift;
+        }
+        bits
+    }
+
     /// The bits of `places` whose number, counted among the set bits of `places`, is a set bit of `numbers`.
     fn deposit(self, numbers: u64, places: u64) -> u64;
 

@@ -93,6 +93,26 @@ impl Needle {
     }
 }
 
+/// Records after which it is judged whether passing over records pays: less than so many of them, as a fraction, are read.
+const TRIAL: u64 = 256;
+const PAYS: u64 = 4;
+
+/// Whether passing over records pays.
+#[derive(Debug, Default)]
+pub(super) struct Pays {
+    passed: u64,
+    read: u64,
+}
+
+impl Pays {
+    /// So many more were passed over and had to be read.
+    pub(super) fn after(&mut self, passed: u64, read: u64) -> bool {
+        self.passed += passed;
+        self.read += read;
+        self.passed + self.read < TRIAL || self.read * PAYS < self.passed
+    }
+}
+
 /// Letters beyond ASCII that are the same as `s` and `k` where case does not count.
 const EXOTIC: [&[u8]; 2] = ["ſ".as_bytes(), "\u{212a}".as_bytes()];
 
@@ -183,5 +203,47 @@ impl Skim<'_> {
             }
             _ => self.needles.iter().any(|needle| needle.is_at(data, place)),
         }
+    }
+}
+
+/// Finds out whether a record that is not a line is to be read: it holds a needle, or something that can hide one.
+pub(super) struct Sought<'b> {
+    pub data: &'b [u8],
+    pub start: usize,
+    pub end: usize,
+    pub needles: &'b [Needle],
+}
+
+impl Loop for Sought<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> bool {
+        let Sought { data, start, end, needles } = self;
+        let mut at = start;
+        while at < end {
+            let Some(block) = data.get(at..).and_then(|rest| rest.first_chunk()) else { return true };
+            let marks = simd.marks(block);
+            let mut found = marks.slashes | marks.high;
+            for needle in needles {
+                let Some(mut places) = needle.candidates(simd, data, at) else { return true };
+                while places != 0 {
+                    let place = places.trailing_zeros();
+                    if needle.is_at(data, at + place as usize) {
+                        found |= 1 << place;
+                        break;
+                    }
+                    places &= places - 1;
+                }
+            }
+            if end - at < 64 {
+                found &= (1 << (end - at)) - 1;
+            }
+            if found != 0 {
+                return true;
+            }
+            at += 64;
+        }
+        false
     }
 }

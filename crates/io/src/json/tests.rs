@@ -1,11 +1,13 @@
 //! The fast ways of reading against the plain ones, over lines made at random.
 
+use super::follow::Follow;
 use super::index::{Index, Indexing};
 use super::odd::{Keys, repeats};
 use super::simd::{Level, dispatch};
-use super::skim::{Needles, Skim};
+use super::skim::{Needles, Skim, Sought};
 use super::walk;
-use super::wanted::Tree;
+use super::wanted::{Hits, Tree};
+use super::ways::Ways;
 use backsight_lang::ast::Segment;
 
 /// A sequence of numbers without pattern (Vigna, "splitmix64").
@@ -131,14 +133,73 @@ fn rounds() -> usize {
     std::env::var("BACKSIGHT_RANDOM").ok().and_then(|n| n.parse().ok()).unwrap_or(4000)
 }
 
-#[test]
-fn walking_by_tokens_finds_what_the_cursor_finds() {
+/// A tree of some paths; with or without one that leads to an element of a list.
+fn tree(indexed: bool) -> Tree {
     let name = |text: &str| Segment::Name { text: text.into(), quoted: false };
     let mut tree = Tree::new(super::USUAL);
-    for path in [vec![name("a")], vec![name("b"), name("bc")], vec![name("bc")], vec![name("a"), Segment::Index(0)]] {
-        tree.add(&path);
+    let paths = [vec![name("a")], vec![name("b"), name("bc")], vec![name("bc")], vec![name("a"), Segment::Index(0)]];
+    paths.iter().take(if indexed { 4 } else { 3 }).for_each(|path| drop(tree.add(path)));
+    tree
+}
+
+fn all(tree: &Tree, hits: &Hits) -> Vec<Option<super::wanted::Hit>> {
+    (0..tree.size().0 as u32).map(|leaf| hits.get(leaf)).collect()
+}
+
+#[test]
+fn following_finds_what_the_cursor_finds() {
+    let mut random = Random(23);
+    let mut earlier: Vec<Vec<u8>> = Vec::new();
+    let trees = [tree(true), tree(false)];
+    let mut ways = [Ways::default(), Ways::default()];
+    let mut followed = 0;
+    for round in 0..rounds() {
+        // Most records are like one before, or have something of it changed.
+        let mut text = match earlier.len() {
+            0 => line(&mut random),
+            _ if random.next(4) == 0 => line(&mut random),
+            n => earlier[random.next(n)].clone(),
+        };
+        if random.next(3) == 0 && !text.is_empty() {
+            let at = random.next(text.len());
+            text[at] = b"\"\\{}[]:,019e-.ax \x01\xff"[random.next(19)];
+        }
+        if earlier.len() < 40 {
+            earlier.push(text.clone());
+        } else {
+            earlier[round % 40].clone_from(&text);
+        }
+        let before = random.next(3);
+        let mut data = vec![b'"'; before];
+        data.extend_from_slice(&text);
+        if random.next(4) > 0 {
+            data.extend_from_slice(b",\"\\{");
+            data.resize(data.len() + random.next(140), b'"');
+        }
+        let shown = String::from_utf8_lossy(&text);
+        for (tree, ways) in trees.iter().zip(&mut ways) {
+            let (mut expected, mut found, mut quotes) = (tree.hits(), tree.hits(), Vec::new());
+            let plain = tree.find(&text, true, &mut expected);
+            for level in Level::all() {
+                let (hits, end) = (&mut found, before + text.len());
+                let follow = Follow { data: &data, start: before, end, ways, hits, quotes: &mut quotes };
+                let Some(seen) = dispatch(level, follow) else { continue };
+                followed += 1;
+                assert!(plain.is_ok() && !repeats(&text), "{level:?}, round {round}: {shown}");
+                assert_eq!((seen.high, seen.slashed), (!text.is_ascii(), text.contains(&b'\\')));
+                assert_eq!(all(tree, &found), all(tree, &expected), "{level:?}, round {round}: {shown}");
+            }
+            if plain.is_ok() {
+                ways.learn(&text, tree);
+            }
+        }
     }
-    let leaves = tree.size().0 as u32;
+    assert!(followed > rounds() / 8, "{followed} were followed");
+}
+
+#[test]
+fn walking_by_tokens_finds_what_the_cursor_finds() {
+    let tree = tree(true);
     let mut random = Random(7);
     let (mut expected, mut found, mut index) = (tree.hits(), tree.hits(), Index::default());
     let mut keys = Keys::default();
@@ -161,8 +222,7 @@ fn walking_by_tokens_finds_what_the_cursor_finds() {
             assert_eq!(fast.is_ok(), plain.is_ok(), "{level:?}, round {round}: {shown}");
             if plain.is_ok() {
                 assert!(keys.may_repeat || !repeats(&text), "{level:?}, round {round}: {shown}");
-                let all = |hits: &super::wanted::Hits| (0..leaves).map(|leaf| hits.get(leaf)).collect::<Vec<_>>();
-                assert_eq!(all(&found), all(&expected), "{level:?}, round {round}: {shown}");
+                assert_eq!(all(&tree, &found), all(&tree, &expected), "{level:?}, round {round}: {shown}");
             }
         }
     }
@@ -215,4 +275,27 @@ fn skimming_leaves_nothing_out() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_sought_is_not_passed_over() {
+    let mut random = Random(31);
+    let conditions = [vec![b"needle".to_vec(), b"Status".to_vec()]];
+    let mut passed = 0;
+    for round in 0..rounds() {
+        let (before, text) = (line(&mut random), line(&mut random));
+        let data = [&before[..], &text, &line(&mut random)].concat();
+        let needles = Needles::new(&conditions);
+        let needles = needles.get(&data);
+        let (start, end) = (before.len(), before.len() + text.len());
+        let lower = text.to_ascii_lowercase();
+        let holds = |needle: &[u8]| memchr::memmem::find(&lower, needle).is_some();
+        let hides = !text.is_ascii() || text.contains(&b'\\');
+        for level in Level::all() {
+            let is_sought = dispatch(level, Sought { data: &data, start, end, needles });
+            assert!(is_sought || !hides && !holds(b"needle") && !holds(b"status"), "{level:?}, round {round}");
+            passed += usize::from(!is_sought);
+        }
+    }
+    assert!(passed > rounds() / 4, "{passed} were passed over");
 }

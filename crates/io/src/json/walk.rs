@@ -317,7 +317,7 @@ fn trimmed(mut text: &[u8]) -> &[u8] {
 
 /// A scalar that is not just digits.
 #[inline(never)]
-fn other_scalar(text: &[u8]) -> Result<Shape, Malformed> {
+pub(super) fn other_scalar(text: &[u8]) -> Result<Shape, Malformed> {
     let mut cursor = Cursor::new(text);
     match cursor.value()?.shape {
         shape @ (Shape::Number | Shape::Bool | Shape::Null) if cursor.at() == text.len() => Ok(shape),

@@ -2,7 +2,8 @@
 
 use super::super::bet::Take;
 use super::super::wanted::{Hit, Leaf, Want};
-use super::{Around, Line, Read, Reader};
+use super::open::Read;
+use super::{Around, Line, Reader};
 use crate::rows::{Cells, Side, view};
 use crate::text;
 use backsight_engine::value::Kind;
