@@ -10,6 +10,7 @@ mod feed;
 mod gzip;
 mod lz4;
 mod utf16;
+mod whole;
 mod xz;
 mod zstd;
 

@@ -253,6 +253,19 @@ pub struct Chunk {
     pub offset: u64,
     /// What its reader must know of what came before: see [`Splitter::context`].
     pub context: u64,
+    /// Where records lie in it, if that is known: see [`Splitter::places`].
+    pub places: Vec<Place>,
+}
+
+/// Where a record lies in a [`Chunk`].
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its first byte.
+    pub start: usize,
+    /// Behind its last byte.
+    pub end: usize,
+    /// False for something that stands where a record should.
+    pub is_record: bool,
 }
 
 /// A format of records, opened on one file for one pass. Read by several workers at once.
@@ -316,6 +329,11 @@ pub trait Splitter: Send {
     /// What the reader of the bytes that were cut last must know of what came before them. A number of the format's own.
     fn context(&self) -> u64 {
         0
+    }
+
+    /// Where records lie in the bytes that were cut last, if finding their end has shown it.
+    fn places(&mut self) -> Vec<Place> {
+        Vec::new()
     }
 
     /// True if whole records follow what was cut last, which its reader must not see.

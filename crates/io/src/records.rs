@@ -181,7 +181,8 @@ impl<'a> Queue<'a> for Plain<'a> {
                     Some(_) => self.stored.passing(range.clone()).into(),
                     None => self.buffer.slice_with_length(range.start, range.len()),
                 };
-                let chunk = Chunk { data, offset: range.start as u64, context: self.context };
+                let (offset, places) = (range.start as u64, self.splitter.places());
+                let chunk = Chunk { data, offset, context: self.context, places };
                 let mapped = Some((Arc::clone(&self.stored), range.end));
                 let (pass, records) = (self.pass.clone(), Arc::clone(&self.records));
                 Box::new(Piece { pass, records, chunk, stored_bytes: range.len() as u64, mapped })
@@ -353,12 +354,12 @@ impl<'a> Stream<'a> {
                 State::Gap | State::Break => self.state = State::More,
                 State::End => {}
             }
-            let context = self.splitter.context();
+            let (context, places) = (self.splitter.context(), self.splitter.places());
             if ended == State::Gap && !stops {
                 self.splitter.restart();
             }
             if cut > 0 {
-                let chunk = Chunk { data: self.pool.share(buffer, cut), offset, context };
+                let chunk = Chunk { data: self.pool.share(buffer, cut), offset, context, places };
                 return Ok(Some((chunk, self.newly_taken())));
             }
             self.pool.give(buffer);

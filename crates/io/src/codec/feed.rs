@@ -86,6 +86,13 @@ impl Feed {
         }
     }
 
+    /// All bytes of the file, if it is stored, not cut short, and has at most so many.
+    pub fn all(&mut self, most: usize) -> Option<&[u8]> {
+        let Kind::Stored { stored, .. } = &self.0 else { return None };
+        let length = stored.bytes().len();
+        (length <= most && stored.check(length) == length).then(|| &stored.bytes()[..])
+    }
+
     /// Bytes of the file on the disk that were taken when those up to `at` were.
     pub fn taken(&self, at: usize) -> u64 {
         match &self.0 {

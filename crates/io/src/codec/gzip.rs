@@ -3,6 +3,7 @@
 //! A file is a chain of members. Each is inflated up to its end or the first fault; behind a fault the next member is
 //! searched for, since logs are often written as many members and the rest of them is intact.
 
+use super::whole::{self, Content};
 use super::{Decoder, Feed, Finding, State};
 use backsight_engine::error::Error;
 use backsight_engine::source::Weight;
@@ -15,22 +16,29 @@ pub fn sniff(head: &[u8]) -> bool {
 
 /// Starts decompressing.
 pub fn open(feed: Feed) -> Box<dyn Decoder> {
-    Box::new(Gzip { feed, at: 0, member: None, members: 0, rescan: None, again: 0 })
+    Box::new(Gzip { feed, at: 0, whole: None, in_one_go: true, member: None, rescan: None, again: 0 })
+}
+
+/// [`open`], with nothing inflated in one go.
+#[cfg(test)]
+pub(super) fn open_streaming(feed: Feed) -> Box<dyn Decoder> {
+    Box::new(Gzip { feed, at: 0, whole: None, in_one_go: false, member: None, rescan: None, again: 0 })
 }
 
 /// The magic number and the only method there is, deflate.
-const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
+pub(super) const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 
 /// Bytes of the checksum and the size behind the deflate stream.
-const TRAILER: usize = 8;
+pub(super) const TRAILER: usize = 8;
 
 struct Gzip {
     feed: Feed,
     /// Where in the file we are: compressed bytes taken.
     at: usize,
+    /// What is in the file, if it was inflated in one go; else that may still be tried.
+    whole: Option<Content>,
+    in_one_go: bool,
     member: Option<Member>,
-    /// Members begun so far.
-    members: u64,
     /// Set behind a fault: from where to search for the next member.
     rescan: Option<usize>,
     /// Bytes gone back after faults.
@@ -145,7 +153,13 @@ impl Gzip {
         let start = self.at;
         match header(&mut self.feed, start) {
             Header::Body(body) => {
-                self.begin(start, body);
+                if std::mem::take(&mut self.in_one_go) && start == 0 {
+                    self.whole = self.feed.all(whole::MOST).and_then(|file| Content::of(file, body));
+                }
+                match self.whole {
+                    Some(_) => self.at = self.feed.len(),
+                    None => self.begin(start, body),
+                }
                 None
             }
             Header::CutShort => {
@@ -169,7 +183,6 @@ impl Gzip {
 
     fn begin(&mut self, start: usize, body: usize) {
         self.member = Some(Member::new(start));
-        self.members += 1;
         self.at = body;
     }
 
@@ -265,6 +278,13 @@ impl Gzip {
     fn turn(&mut self, out: &mut [u8], findings: &mut Vec<Finding>) -> (usize, State) {
         let mut filled = 0;
         loop {
+            if let Some(content) = &mut self.whole {
+                filled += content.give(&mut out[filled..]);
+                if !content.is_over() {
+                    return (filled, State::More);
+                }
+                self.whole = None;
+            }
             let Some(member) = &mut self.member else {
                 match self.between(findings) {
                     None => continue,

@@ -4,7 +4,7 @@ use super::frame::{Framer, Piece, State};
 use super::nesting::{Ending, ending};
 use super::reader::{Around, Line, Out, Reader};
 use super::{Element, Plan};
-use crate::formats::{Chunk, Pass, Records, Splitter};
+use crate::formats::{Chunk, Pass, Place, Records, Splitter};
 use backsight_engine::error::Error;
 use backsight_engine::source::{Flow, Weight};
 use backsight_engine::value::json::{Cursor, Malformed, Quoted, decode, whole, write_bytes};
@@ -25,11 +25,16 @@ impl Records for Elements<'_> {
         Box::new(Frames::default())
     }
 
-    fn read(&self, chunk: Chunk, out: Out<'_>) -> Result<Flow, Error> {
-        let mut framer = Framer { state: State::numbered(chunk.context) };
+    fn read(&self, mut chunk: Chunk, out: Out<'_>) -> Result<Flow, Error> {
+        let framer = Framer { state: State::numbered(chunk.context) };
         let data = chunk.data.clone();
+        let known = std::mem::take(&mut chunk.places);
         let mut reader = Reader::new(&self.pass, &self.plan, chunk);
-        let flow = self.pieces(&mut reader, &mut framer, data.as_slice(), out);
+        let flow = if known.last().is_some_and(|last| last.end == data.len()) {
+            self.pieces(&mut reader, known.into_iter(), data.as_slice(), out)
+        } else {
+            self.pieces(&mut reader, framer.places(data.as_slice()), data.as_slice(), out)
+        };
         reader.finish(flow)
     }
 
@@ -54,24 +59,28 @@ impl Records for Elements<'_> {
 struct Frames {
     /// Where the next piece begins.
     framer: Framer,
-    /// Where the last piece that was cut off began.
+    /// Where the last piece that was cut off began, and what is in it.
     before: State,
+    places: Vec<Place>,
 }
 
 impl Splitter for Frames {
     fn cut(&mut self, window: &[u8]) -> usize {
         self.before = self.framer.state;
         let mut framer = self.framer;
-        let mut end = 0;
+        let mut behind = 0;
+        self.places.clear();
         loop {
-            match framer.next(window, end) {
-                Piece::Record(_, behind) | Piece::Text(_, behind) => {
-                    end = behind;
-                    self.framer = framer;
-                }
-                Piece::Cut(_) | Piece::End => return end,
-            }
+            let piece = framer.next(window, behind);
+            let (Piece::Record(start, end) | Piece::Text(start, end)) = piece else { return behind };
+            self.places.push(Place { start, end, is_record: matches!(piece, Piece::Record(..)) });
+            behind = end;
+            self.framer = framer;
         }
+    }
+
+    fn places(&mut self) -> Vec<Place> {
+        std::mem::take(&mut self.places)
     }
 
     fn skip(&mut self, window: &[u8]) -> Option<usize> {
@@ -114,15 +123,14 @@ impl State {
 }
 
 impl Elements<'_> {
-    fn pieces(&self, reader: &mut Reader<'_>, framer: &mut Framer, data: &[u8], out: Out<'_>) -> Result<Flow, Error> {
-        let mut at = 0;
-        loop {
-            let (start, end, is_record) = match framer.next(data, at) {
-                Piece::Record(start, end) => (start, end, true),
-                Piece::Text(start, end) => (start, end, false),
-                Piece::Cut(start) => (start, data.len(), false),
-                Piece::End => return reader.hand_out_records(out, true),
-            };
+    fn pieces(
+        &self,
+        reader: &mut Reader<'_>,
+        places: impl Iterator<Item = Place>,
+        data: &[u8],
+        out: Out<'_>,
+    ) -> Result<Flow, Error> {
+        for Place { start, end, is_record } in places {
             let line = Line { start, end: start + data[start..end].trim_ascii_end().len() };
             let events = match self.plan.element {
                 Element::Events if is_record => events(&data[start..end]),
@@ -142,8 +150,8 @@ impl Elements<'_> {
             if reader.hand_out_records(out, false)? == Flow::Enough {
                 return Ok(Flow::Enough);
             }
-            at = end;
         }
+        reader.hand_out_records(out, true)
     }
 
     /// Reads the elements at these places; events of a delivery, each by itself.

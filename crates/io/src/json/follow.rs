@@ -89,13 +89,18 @@ impl Loop for Follow<'_> {
                 };
                 break (i, step, from, end);
             };
+            let mut meets = |key: u32, object: u32| {
+                let met = met.get_mut(key as usize)?;
+                (std::mem::replace(met, object) != object).then_some(())
+            };
+            if let Some(key) = step.key {
+                meets(key, if step.is_listed { element } else { record })?;
+            }
             for mark in &step.marks {
                 match *mark {
                     Mark::Key(key) => {
-                        let object = if places.get(key as usize)?.is_listed() { element } else { record };
-                        if std::mem::replace(met.get_mut(key as usize)?, object) == object {
-                            return None;
-                        }
+                        let is_listed = places.get(key as usize)?.is_listed();
+                        meets(key, if is_listed { element } else { record })?;
                     }
                     Mark::Element => {
                         *serial = serial.wrapping_add(1);

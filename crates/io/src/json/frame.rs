@@ -6,6 +6,7 @@
 //! between any two records and the pieces read by different workers.
 
 use super::nesting::{Ending, ending};
+use crate::formats::Place;
 use backsight_engine::value::json::Cursor;
 
 /// An object whose records are the elements of one of its lists.
@@ -205,6 +206,21 @@ impl Framer {
                 _ => return self.text(data, at),
             }
         }
+    }
+
+    /// All pieces of `data`, in which what is cut off is no record.
+    pub fn places(mut self, data: &[u8]) -> impl Iterator<Item = Place> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let (start, end, is_record) = match self.next(data, at) {
+                Piece::Record(start, end) => (start, end, true),
+                Piece::Text(start, end) => (start, end, false),
+                Piece::Cut(start) => (start, data.len(), false),
+                Piece::End => return None,
+            };
+            at = end;
+            Some(Place { start, end, is_record })
+        })
     }
 
     fn value(self, data: &[u8], at: usize) -> Piece {

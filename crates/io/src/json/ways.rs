@@ -29,9 +29,13 @@ pub(super) struct Step {
     pub to: Target,
     /// The place of that.
     pub place: u32,
+    /// The place whose key is in the literal, if that is all that happens within it, and whether it is in an object that
+    /// is an element of a list.
+    pub key: Option<u32>,
+    pub is_listed: bool,
     /// The path of the value is wanted.
     pub leaf: Option<Leaf>,
-    /// What else happens within the literal, in order.
+    /// What happens within the literal otherwise, in order.
     pub marks: Box<[Mark]>,
 }
 
@@ -295,6 +299,14 @@ impl Lesson<'_> {
         let known = literal.len().min(FIRST);
         let mut first = [0; FIRST];
         first[..known].copy_from_slice(&literal[..known]);
+        let mut marks = std::mem::take(&mut self.marks);
+        let key = match marks[..] {
+            [Mark::Key(key)] => Some(key),
+            _ => None,
+        };
+        if key.is_some() {
+            marks.clear();
+        }
         let step = Step {
             first,
             known: known as u8,
@@ -302,8 +314,10 @@ impl Lesson<'_> {
             quotes: literal.iter().filter(|byte| **byte == b'"').count() as u16,
             to,
             place,
+            key,
+            is_listed: key.is_some_and(|key| self.ways.places[key as usize].is_listed()),
             leaf,
-            marks: std::mem::take(&mut self.marks).into(),
+            marks: marks.into(),
         };
         let steps = &mut self.ways.places[self.from as usize].steps;
         let same = |known: &Step| {

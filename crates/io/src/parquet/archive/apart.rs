@@ -123,7 +123,7 @@ impl Rows<'_, '_> {
         let reader = open(&pass, &Head::new(home.preamble));
         let mut found = Vec::new();
         let data = Buffer::from(records.text[start..end].to_vec());
-        let chunk = Chunk { data, offset: records.offsets[rows.start], context: 0 };
+        let chunk = Chunk { data, offset: records.offsets[rows.start], context: 0, places: Vec::new() };
         let places: Vec<Range<usize>> = places.iter().map(|place| place.start - start..place.end - start).collect();
         let mut keep = |batch| {
             found.push(batch);
