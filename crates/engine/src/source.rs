@@ -80,6 +80,10 @@ pub struct Scan<'f> {
     pub range: (Option<i64>, Option<i64>),
     /// The query's first filters, for sources that can read some fields before others.
     pub filter: Option<Filter<'f>>,
+    /// Texts that are numbers of words in the source may come as such ([`Column::Dict`]).
+    ///
+    /// [`Column::Dict`]: crate::value::column::Column::Dict
+    pub words: bool,
 }
 
 /// A test of rows by some of the fields. Rows that do not pass may be left out; the run filters again.

@@ -3,9 +3,9 @@
 //! The common pairs (text against literals) are tight loops; everything else goes cell by cell through the one
 //! definition of the language in [`compare`].
 
-use super::Cx;
 use super::repeats::Repeats;
-use crate::func::{Args, Eval};
+use super::{Cx, told};
+use crate::func::{Args, Eval, Function};
 use crate::plan::{Call, CompareOp, Expr, Matcher};
 use crate::value::column::{Batch, Column, Kinds};
 use crate::value::number::Number;
@@ -18,6 +18,17 @@ use std::cmp::Ordering;
 
 /// The value of an expression in every row.
 pub(crate) fn eval(e: &Expr, batch: &Batch, cx: &Cx<'_>) -> Column {
+    match e {
+        Expr::Call(Call { function: Function { eval: Eval::Values(_), .. }, .. })
+        | Expr::Member(..)
+        | Expr::Arithmetic(..)
+        | Expr::Negate(_) => told::eval(e, batch, cx).unwrap_or_else(|| eval_rows(e, batch, cx)),
+        _ => eval_rows(e, batch, cx),
+    }
+}
+
+/// The same, of every row by itself.
+pub(super) fn eval_rows(e: &Expr, batch: &Batch, cx: &Cx<'_>) -> Column {
     match e {
         Expr::Slot(slot) => super::column(batch, *slot),
         Expr::Literal(value) => Column::Const(value.clone(), batch.rows),
@@ -51,6 +62,14 @@ fn with_args<T>(call: &Call, batch: &Batch, cx: &Cx<'_>, f: fn(&Args<'_>) -> T) 
 
 /// The rows in which an expression is true.
 pub(crate) fn mask(e: &Expr, batch: &Batch, cx: &Cx<'_>) -> BooleanBuffer {
+    match e {
+        Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::Literal(_) => mask_rows(e, batch, cx),
+        _ => told::mask(e, batch, cx).unwrap_or_else(|| mask_rows(e, batch, cx)),
+    }
+}
+
+/// The same, of every row by itself.
+pub(super) fn mask_rows(e: &Expr, batch: &Batch, cx: &Cx<'_>) -> BooleanBuffer {
     let rows = batch.rows;
     match e {
         Expr::And(all) => {

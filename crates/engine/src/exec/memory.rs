@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use crate::value::column::{Batch, Column};
+use crate::value::dictionary::Dictionary;
 use arrow::array::Array;
 use std::io::{self, Read, Seek, Write};
 use std::sync::Arc;
@@ -182,6 +183,18 @@ fn weight(batch: &Batch) -> Weight {
                         seen.push(buffer.as_ptr());
                         weight.blocks += buffer.len();
                     }
+                }
+            }
+            // What others have filled is kept for this; all other dictionaries are somebody's who counts them.
+            Column::Dict(words, dictionary) => {
+                weight.fixed += words.len() * 4;
+                if let Some(given) = dictionary.given()
+                    && !seen.contains(&given.views().as_ptr().cast())
+                {
+                    seen.push(given.views().as_ptr().cast());
+                    weight.blocks += dictionary.given_bytes();
+                    let here = words.iter().filter(|word| **word != Dictionary::NULL);
+                    weight.text += here.map(|word| dictionary.text(*word).1.len()).sum::<usize>();
                 }
             }
             other => weight.fixed += other.len() * 8,

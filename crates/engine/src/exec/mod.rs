@@ -22,6 +22,7 @@ mod sort;
 mod spill;
 mod steps;
 mod tables;
+mod told;
 
 pub use absent::absent;
 pub use many::run_all;
@@ -46,6 +47,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tables::Index;
+use told::Told;
 
 /// What expressions see beside their batch.
 pub(crate) struct Cx<'a> {
@@ -63,6 +65,8 @@ pub(crate) struct Cx<'a> {
     pub edges: Seen,
     /// Which fields of the source the events have had.
     pub sightings: Sightings,
+    /// What is known of words.
+    pub told: Told,
 }
 
 /// How a run ended.
@@ -109,7 +113,16 @@ pub fn run(
 /// What the expressions of a plan see: the answers of its sub-queries, its look-up tables.
 fn context<'a>(plan: &'a Plan, catalog: &'a dyn Catalog, clock: &'a Clock, ctl: &'a Ctl) -> Result<Cx<'a>, Error> {
     let sightings = Sightings::new(plan.scan.fields.len());
-    let mut cx = Cx { clock, sets: Vec::new(), ctl, catalog, lookups: Vec::new(), edges: Seen::default(), sightings };
+    let mut cx = Cx {
+        clock,
+        sets: Vec::new(),
+        ctl,
+        catalog,
+        lookups: Vec::new(),
+        edges: Seen::default(),
+        sightings,
+        told: Told::default(),
+    };
     for source in &plan.sets {
         cx.sets.push(Arc::new(match source {
             SetSource::Query(inner) => {
@@ -255,7 +268,7 @@ fn scan<'a>(plan: &'a Plan, catalog: &dyn Catalog, cx: &'a Cx<'a>) -> Result<(Ro
     };
     let filter = (!looked_at.is_empty()).then_some(Filter { fields: &looked_at, keep: &passing });
     let (needles, equals) = (plan.scan.needles.clone(), plan.scan.equals.clone());
-    let scan = Scan { want, needles, equals, range, filter };
+    let scan = Scan { want, needles, equals, range, filter, words: plan.scan.words };
     let morsels = source.open(&scan, &cx.ctl.counters)?;
     let shared = Shared::default();
     let worker = || -> Result<Sink<'a>, Error> {

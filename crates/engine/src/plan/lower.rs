@@ -259,6 +259,7 @@ impl<'a> Lowering<'a> {
             plan.scan.needles = needles::of(&plan);
             plan.scan.first = needles::first(&plan);
             plan.scan.equals = needles::equals(&plan);
+            plan.scan.words = true;
         }
         plan
     }

@@ -100,6 +100,8 @@ pub struct ScanPlan {
     pub first: Vec<usize>,
     /// See [`crate::source::Scan::equals`].
     pub equals: Vec<(Field, Vec<Vec<u8>>)>,
+    /// See [`crate::source::Scan::words`].
+    pub words: bool,
     /// The sources named by `source` commands, in order; empty for the default source.
     pub sources: Vec<SourceRef>,
     /// Where the query names each of them.

@@ -207,6 +207,12 @@ impl Column {
     pub fn owned(&self) -> Column {
         match self {
             Column::Text(a, kinds) => Column::Text(a.gc(), kinds.clone()),
+            // A dictionary is kept for many rows, not for a few.
+            Column::Dict(words, dictionary) if dictionary.given().is_some() && dictionary.len() > words.len() => {
+                let mut out = TextBuilder::default();
+                self.iter().for_each(|cell| out.push(cell));
+                out.finish()
+            }
             other => other.clone(),
         }
     }

@@ -1,15 +1,19 @@
 //! The different cells of a column, each with a number: what a dictionary-encoded column points into.
 //!
 //! A dictionary only grows, and what is in it stays where it is: columns that point into it may be kept while its owner
-//! adds to it. Word 0 is null.
+//! adds to it. Word 0 is null. The first words may lie in a buffer that somebody else has filled, a page of a file, so that
+//! such a dictionary is made without touching them.
 
 use super::{Kind, ValueRef};
+use arrow::array::{Array, BinaryViewArray};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Texts of some kinds, numbered from 1; number 0 is null.
 #[derive(Debug)]
 pub struct Dictionary {
     id: u64,
+    /// The first words: strings.
+    given: Option<BinaryViewArray>,
     words: boxcar::Vec<(Kind, Box<[u8]>)>,
     /// A bit for each kind that words have.
     kinds: AtomicU64,
@@ -21,9 +25,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 impl Default for Dictionary {
     fn default() -> Dictionary {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let words = boxcar::Vec::new();
-        words.push((Kind::String, Box::default()));
-        Dictionary { id, words, kinds: AtomicU64::new(0), text: AtomicUsize::new(0) }
+        Dictionary { id, given: None, words: boxcar::Vec::new(), kinds: AtomicU64::new(0), text: AtomicUsize::new(0) }
     }
 }
 
@@ -31,11 +33,17 @@ impl Dictionary {
     /// The number of null.
     pub const NULL: u32 = 0;
 
-    /// Adds a word, which must be new, and returns its number.
+    /// A dictionary of these strings, numbered from 1 in their order. The same text may be there more than once.
+    pub fn of_strings(texts: BinaryViewArray) -> Dictionary {
+        let kinds = if texts.is_empty() { 0 } else { 1 << Kind::String as u8 };
+        Dictionary { given: Some(texts), kinds: AtomicU64::new(kinds), ..Dictionary::default() }
+    }
+
+    /// Adds a word and returns its number.
     pub fn push(&self, kind: Kind, text: &[u8]) -> u32 {
         self.kinds.fetch_or(1 << kind as u8, Ordering::Relaxed);
         self.text.fetch_add(text.len(), Ordering::Relaxed);
-        self.words.push((kind, text.into())) as u32
+        (1 + self.given_words() + self.words.push((kind, text.into()))) as u32
     }
 
     /// Different for every dictionary.
@@ -46,7 +54,16 @@ impl Dictionary {
     /// Number of words, null among them.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
-        self.words.count()
+        1 + self.given_words() + self.words.count()
+    }
+
+    fn given_words(&self) -> usize {
+        self.given.as_ref().map_or(0, BinaryViewArray::len)
+    }
+
+    /// The strings it was made of, the first of which has the number 1.
+    pub fn given(&self) -> Option<&BinaryViewArray> {
+        self.given.as_ref()
     }
 
     /// The cell of a number below [`Dictionary::len`].
@@ -64,7 +81,14 @@ impl Dictionary {
     /// Kind and text of a word that is not null.
     #[inline]
     pub fn text(&self, word: u32) -> (Kind, &[u8]) {
-        let (kind, text) = &self.words[word as usize];
+        let mut at = word as usize - 1;
+        if let Some(given) = &self.given {
+            if at < given.len() {
+                return (Kind::String, given.value(at));
+            }
+            at -= given.len();
+        }
+        let (kind, text) = &self.words[at];
         (*kind, text)
     }
 
@@ -78,7 +102,14 @@ impl Dictionary {
     pub fn bytes(&self) -> usize {
         /// Kind, place and length of the text, and what the allocator adds.
         const EACH: usize = 48;
-        self.text.load(Ordering::Relaxed) + self.len() * EACH
+        self.text.load(Ordering::Relaxed) + self.words.count() * EACH + self.given_bytes()
+    }
+
+    /// Those of the strings it was made of.
+    pub fn given_bytes(&self) -> usize {
+        self.given.as_ref().map_or(0, |texts| {
+            texts.len() * size_of::<u128>() + texts.data_buffers().iter().map(|b| b.len()).sum::<usize>()
+        })
     }
 }
 
@@ -99,5 +130,19 @@ mod tests {
         assert!(words.get(Dictionary::NULL).is_null());
         assert_eq!((words.text(1), words.text(3000)), ((Kind::String, &b"1"[..]), (Kind::Number, &b"1"[..])));
         assert_ne!(words.id(), Dictionary::default().id());
+    }
+
+    #[test]
+    fn words_that_were_given_come_first() {
+        let words = Dictionary::of_strings(
+            ["a", "a text longer than twelve bytes", "a"].map(str::as_bytes).into_iter().map(Some).collect(),
+        );
+        assert_eq!((words.len(), words.kind()), (4, Some(Kind::String)));
+        assert_eq!(words.text(2), (Kind::String, &b"a text longer than twelve bytes"[..]));
+        assert!(words.get(Dictionary::NULL).is_null());
+        assert_eq!(words.push(Kind::Number, b"7"), 4);
+        assert_eq!((words.text(3), words.text(4)), ((Kind::String, &b"a"[..]), (Kind::Number, &b"7"[..])));
+        assert_eq!((words.len(), words.kind()), (5, None));
+        assert_eq!(Dictionary::of_strings(BinaryViewArray::from_iter_values([b""; 0])).kind(), None);
     }
 }

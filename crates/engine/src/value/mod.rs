@@ -9,6 +9,7 @@ pub mod order;
 pub mod set;
 pub(crate) mod short;
 pub mod time;
+pub mod views;
 
 use std::borrow::Cow;
 use std::sync::Arc;

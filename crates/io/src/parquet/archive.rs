@@ -270,7 +270,7 @@ impl ParquetFile {
     ) -> Result<ParquetRecordBatchReader, Damage> {
         let group = self.metadata.metadata().row_group(stretch.group);
         let chunks = group.columns().iter().zip(leaves).filter(|(_, read)| **read).map(|(chunk, _)| chunk);
-        let pages = Pages::check(&self.data, chunks)?;
+        let (pages, _) = Pages::check(&self.data, chunks)?;
         let wanted = leaves.iter().enumerate().filter(|(_, read)| **read).map(|(leaf, _)| leaf);
         let mask = ProjectionMask::leaves(self.metadata.parquet_schema(), wanted);
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(pages, self.metadata.clone())

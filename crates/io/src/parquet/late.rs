@@ -1,10 +1,10 @@
 //! Reading the fields of a filter first, and the others only for the rows that pass.
 
+use super::columns::Reader;
 use super::plan::Plan;
-use super::read::{open, share_of_bytes};
+use super::read::share_of_bytes;
 use super::{Damage, ParquetFile, Stretch, guarded};
-use ::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
-use backsight_engine::source::{Filter, Scan};
+use backsight_engine::source::{BATCH_ROWS, Field, Filter, Scan};
 use backsight_engine::value::column::{Batch, Column, OFFSET_BITS, Positions};
 use backsight_lang::ast::Segment;
 
@@ -14,9 +14,13 @@ const PAYS: usize = 3;
 /// A filter and how what it looks at is read.
 pub(super) struct First<'f> {
     filter: Filter<'f>,
+    /// Of the fields the filter looks at.
     plan: Plan<'f>,
-    /// Fields of the scan.
-    width: usize,
+    /// Of the others, which are these.
+    others: Plan<'f>,
+    other_slots: Vec<usize>,
+    /// Fields of the scan; which of them are the time of an event.
+    times: Vec<bool>,
 }
 
 /// What the filter leaves of a stretch.
@@ -29,6 +33,14 @@ pub(super) enum Left {
     Some(Vec<Batch>, usize),
 }
 
+/// Rows that pass.
+struct Kept {
+    /// Their numbers in the row group.
+    rows: Vec<u32>,
+    /// Pieces of them: how many rows, and the columns of the filter.
+    pieces: Vec<(usize, Vec<Column>)>,
+}
+
 impl<'f> First<'f> {
     /// `None` where nothing is read later.
     pub(super) fn new(
@@ -38,13 +50,17 @@ impl<'f> First<'f> {
         times: &[Vec<Segment>],
     ) -> Option<First<'f>> {
         let filter = scan.filter?;
-        let want = filter.fields.iter().map(|slot| scan.want.get(*slot).cloned()).collect::<Option<Vec<_>>>()?;
-        let first = Plan::new(file, &Scan { want, ..Scan::default() }, times);
-        (first.leaves.contains(&true) && first.leaves != plan.leaves).then_some(First {
-            filter,
-            plan: first,
-            width: scan.want.len(),
-        })
+        let of = |slots: &[usize]| {
+            let want = slots.iter().map(|slot| scan.want.get(*slot).cloned()).collect::<Option<Vec<_>>>()?;
+            Some(Plan::new(file, &Scan { want, words: scan.words, ..Scan::default() }, times))
+        };
+        let first = of(filter.fields)?;
+        if !first.leaves.contains(&true) || first.leaves == plan.leaves {
+            return None;
+        }
+        let other_slots: Vec<usize> = (0..scan.want.len()).filter(|slot| !filter.fields.contains(slot)).collect();
+        let times = scan.want.iter().map(|field| *field == Field::Timestamp).collect();
+        Some(First { filter, plan: first, others: of(&other_slots)?, other_slots, times })
     }
 
     /// Bytes of the columns the filter looks at.
@@ -53,73 +69,77 @@ impl<'f> First<'f> {
     }
 
     /// Reads what the filter leaves of a stretch. Where there is damage, nothing is decided: all of it is to be read.
-    pub(super) fn read(&self, file: &ParquetFile, plan: &Plan<'_>, stretch: &Stretch) -> Left {
+    pub(super) fn read(&self, file: &ParquetFile, stretch: &Stretch) -> Left {
         let Ok(Some(kept)) = guarded(|| self.kept(file, stretch)) else { return Left::All };
-        if kept.is_empty() {
+        if kept.rows.is_empty() {
             return Left::Nothing;
         }
-        match guarded(|| rest(file, plan, stretch, &kept)) {
+        match guarded(|| self.rest(file, stretch, kept)) {
             Ok((batches, without_time)) => Left::Some(batches, without_time),
             Err(_) => Left::All,
         }
     }
 
-    /// The rows that pass, by their number in the stretch; `None` if they are too many to be worth it.
-    fn kept(&self, file: &ParquetFile, stretch: &Stretch) -> Result<Option<Vec<u32>>, Damage> {
-        let mut kept = Vec::new();
+    /// The rows that pass; `None` if they are too many to be worth it.
+    fn kept(&self, file: &ParquetFile, stretch: &Stretch) -> Result<Option<Kept>, Damage> {
+        if u32::try_from(stretch.skip + stretch.rows).is_err() {
+            return Ok(None);
+        }
+        let mut kept = Kept { rows: Vec::new(), pieces: Vec::new() };
         let mut done = 0u64;
-        for decoded in open(file, &self.plan, stretch, None)? {
-            let decoded = decoded?;
-            let rows = decoded.num_rows();
+        let mut reader = Reader::open(file, &self.plan, stretch, None)?;
+        while let Some((cells, rows)) = reader.next(BATCH_ROWS)? {
             let positions = positions(file, stretch, (done as u32..).take(rows).collect());
-            let (first, _) = self.plan.columns(Some(&decoded), &positions);
-            let mut columns = vec![Column::null(rows); self.width];
-            for (slot, column) in self.filter.fields.iter().zip(first) {
-                columns[*slot] = column;
+            let (first, _) = self.plan.columns(&cells, &positions);
+            let mut columns = vec![Column::null(rows); self.times.len()];
+            for (slot, column) in self.filter.fields.iter().zip(&first) {
+                columns[*slot] = column.clone();
             }
             let batch = Batch { columns, rows, positions };
-            kept.extend((self.filter.keep)(&batch).set_indices().map(|row| done as u32 + row as u32));
+            let passing: Vec<u32> = (self.filter.keep)(&batch).set_indices().map(|row| row as u32).collect();
+            if !passing.is_empty() {
+                let columns = first.iter().map(|column| column.take(&passing)).collect();
+                kept.pieces.push((passing.len(), columns));
+                kept.rows.extend(passing.iter().map(|row| (stretch.skip + done) as u32 + row));
+            }
             done += rows as u64;
-            if kept.len() * PAYS > stretch.rows as usize {
+            if kept.rows.len() * PAYS > stretch.rows as usize {
                 return Ok(None);
             }
         }
         if done == stretch.rows { Ok(Some(kept)) } else { Err(Damage::new("the columns end too early")) }
     }
+
+    /// Reads the other columns of the rows that pass.
+    fn rest(&self, file: &ParquetFile, stretch: &Stretch, kept: Kept) -> Result<(Vec<Batch>, usize), Damage> {
+        let (mut batches, mut without_time, mut at) = (Vec::new(), 0, 0);
+        let mut reader = Reader::open(file, &self.others, stretch, Some(&kept.rows))?;
+        for (count, first) in kept.pieces {
+            let mut done = 0;
+            while done < count {
+                let Some((cells, rows)) = reader.next(count - done)? else {
+                    return Err(Damage::new("the columns end too early"));
+                };
+                let numbers = kept.rows[at..at + rows].iter().map(|row| row - stretch.skip as u32);
+                let positions = positions(file, stretch, numbers.collect());
+                let (others, missing) = self.others.columns(&cells, &positions);
+                without_time += missing;
+                let mut columns = vec![Column::null(rows); self.times.len()];
+                self.other_slots.iter().zip(others).for_each(|(slot, column)| columns[*slot] = column);
+                for (slot, column) in self.filter.fields.iter().zip(&first) {
+                    let column = column.slice(done, rows);
+                    without_time += if self.times[*slot] { column.null_count() } else { 0 };
+                    columns[*slot] = column;
+                }
+                batches.push(Batch { columns, rows, positions });
+                (at, done) = (at + rows, done + rows);
+            }
+        }
+        Ok((batches, without_time))
+    }
 }
 
 /// Positions of some rows of a stretch.
-pub(super) fn positions(file: &ParquetFile, stretch: &Stretch, rows: Vec<u32>) -> Positions {
+fn positions(file: &ParquetFile, stretch: &Stretch, rows: Vec<u32>) -> Positions {
     Positions { base: (file.origin.number << OFFSET_BITS) + stretch.first, offsets: rows.into() }
-}
-
-/// Reads some rows of a stretch.
-fn rest(file: &ParquetFile, plan: &Plan<'_>, stretch: &Stretch, kept: &[u32]) -> Result<(Vec<Batch>, usize), Damage> {
-    let (mut batches, mut without_time, mut done) = (Vec::new(), 0, 0);
-    for decoded in open(file, plan, stretch, Some(selection(stretch, kept)))? {
-        let decoded = decoded?;
-        let rows = decoded.num_rows();
-        let Some(kept) = kept.get(done..done + rows) else { return Err(Damage::new("more rows than were chosen")) };
-        let positions = positions(file, stretch, kept.to_vec());
-        let (columns, missing) = plan.columns(Some(&decoded), &positions);
-        without_time += missing;
-        done += rows;
-        batches.push(Batch { columns, rows, positions });
-    }
-    if done == kept.len() { Ok((batches, without_time)) } else { Err(Damage::new("the columns end too early")) }
-}
-
-/// Rows of a stretch as the decoder wants them named: counted from the start of the row group.
-fn selection(stretch: &Stretch, kept: &[u32]) -> RowSelection {
-    let mut selectors = Vec::new();
-    let mut at = 0;
-    for row in kept {
-        let row = (stretch.skip + u64::from(*row)) as usize;
-        if row > at {
-            selectors.push(RowSelector::skip(row - at));
-        }
-        selectors.push(RowSelector::select(1));
-        at = row + 1;
-    }
-    RowSelection::from(selectors)
 }

@@ -6,7 +6,9 @@
 //! (`pages`, `thrift`), since a file may be damaged, or made to do damage.
 
 pub(crate) mod archive;
+mod columns;
 mod footer;
+mod hybrid;
 mod late;
 mod pages;
 mod paths;
@@ -15,6 +17,7 @@ mod prune;
 mod read;
 mod schema;
 mod text;
+mod texts;
 mod thrift;
 mod times;
 mod unsupported;

@@ -75,7 +75,31 @@ struct Header {
     /// Values of a dictionary page.
     entries: i64,
     encoding: i64,
+    /// How the levels of a data page of the first version are encoded, and the entries of a dictionary page.
+    levels: i64,
+    order: i64,
     data_page: bool,
+}
+
+/// Numbers of encodings.
+mod encoding {
+    pub(super) const PLAIN: i64 = 0;
+    pub(super) const PLAIN_DICTIONARY: i64 = 2;
+    pub(super) const RLE: i64 = 3;
+    pub(super) const RLE_DICTIONARY: i64 = 8;
+}
+
+impl Header {
+    /// Its values are as they are, or indices into a dictionary.
+    fn is_simple(&self) -> bool {
+        match self.data_page {
+            true => {
+                self.levels == encoding::RLE
+                    && matches!(self.encoding, encoding::PLAIN | encoding::PLAIN_DICTIONARY | encoding::RLE_DICTIONARY)
+            }
+            false => matches!(self.order, encoding::PLAIN | encoding::PLAIN_DICTIONARY),
+        }
+    }
 }
 
 /// Reads a page header and its length in bytes.
@@ -89,11 +113,13 @@ fn header(bytes: &[u8]) -> Option<(Header, usize)> {
             (4, wire::I32) => out.crc = Some(t.integer()? as u32),
             (5 | 8, wire::STRUCT) => {
                 out.data_page = true;
-                let encoding = if number == 5 { 2 } else { 4 };
+                let values = if number == 5 { 2 } else { 4 };
+                out.levels = encoding::RLE;
                 t.fields(|t, inner, kind| {
                     let target = match (inner, kind) {
                         (1, wire::I32) => &mut out.values,
-                        (n, wire::I32) if n == encoding => &mut out.encoding,
+                        (n, wire::I32) if n == values => &mut out.encoding,
+                        (3, wire::I32) if number == 5 => &mut out.levels,
                         _ => return Some(false),
                     };
                     *target = t.integer()?;
@@ -101,10 +127,12 @@ fn header(bytes: &[u8]) -> Option<(Header, usize)> {
                 })?;
             }
             (7, wire::STRUCT) => t.fields(|t, inner, kind| {
-                if (inner, kind) != (1, wire::I32) {
-                    return Some(false);
-                }
-                out.entries = t.integer()?;
+                let target = match (inner, kind) {
+                    (1, wire::I32) => &mut out.entries,
+                    (2, wire::I32) => &mut out.order,
+                    _ => return Some(false),
+                };
+                *target = t.integer()?;
                 Some(true)
             })?,
             _ => return Some(false),
@@ -126,29 +154,37 @@ fn range(chunk: &ColumnChunkMetaData, size: usize) -> Result<Range<usize>, Damag
 }
 
 impl Pages {
-    /// Looks over the named chunks of a row group.
+    /// Looks over the named chunks of a row group. Second: which of them are simple, their pages all plain or of indices
+    /// into a dictionary.
     pub(super) fn check<'a>(
         data: &Bytes,
         chunks: impl Iterator<Item = &'a ColumnChunkMetaData>,
-    ) -> Result<Pages, Damage> {
-        let mut sums = HashMap::new();
+    ) -> Result<(Pages, Vec<bool>), Damage> {
+        let (mut sums, mut simple) = (HashMap::new(), Vec::new());
         for chunk in chunks {
-            walk(data, chunk, &mut sums)?;
+            simple.push(walk(data, chunk, &mut sums)?.simple);
         }
-        Ok(Pages { data: data.clone(), sums: Arc::new(sums) })
+        Ok((Pages { data: data.clone(), sums: Arc::new(sums) }, simple))
     }
+}
+
+/// What the pages of a chunk hold.
+struct Chunk {
+    /// Values in its data pages.
+    values: u64,
+    simple: bool,
 }
 
 /// The number of values in the data pages of a chunk, by their headers; for a column that is not nested, its rows.
 pub(super) fn count_values(data: &Bytes, chunk: &ColumnChunkMetaData) -> Result<u64, Damage> {
-    walk(data, chunk, &mut HashMap::new())
+    Ok(walk(data, chunk, &mut HashMap::new())?.values)
 }
 
-fn walk(data: &Bytes, chunk: &ColumnChunkMetaData, sums: &mut HashMap<u64, u32>) -> Result<u64, Damage> {
+fn walk(data: &Bytes, chunk: &ColumnChunkMetaData, sums: &mut HashMap<u64, u32>) -> Result<Chunk, Damage> {
     let range = range(chunk, data.len())?;
     let mut at = range.start;
     let mut values = 0u64;
-    let mut delta = false;
+    let (mut delta, mut simple) = (false, true);
     while at < range.end {
         let damaged = |why: String| Damage { offset: Some(at as u64), why };
         let (header, length) = header(&data[at..range.end]).ok_or_else(|| damaged("damaged page header".into()))?;
@@ -164,6 +200,7 @@ fn walk(data: &Bytes, chunk: &ColumnChunkMetaData, sums: &mut HashMap<u64, u32>)
         if header.entries < 0 || header.entries as u64 > uncompressed || header.values < 0 {
             return Err(damaged("a page claims more values than it can hold".into()));
         }
+        simple &= header.is_simple();
         if header.data_page {
             values += header.values as u64;
             delta |= matches!(header.encoding, 6 | 7);
@@ -176,7 +213,7 @@ fn walk(data: &Bytes, chunk: &ColumnChunkMetaData, sums: &mut HashMap<u64, u32>)
     if delta {
         check_lengths(data, chunk)?;
     }
-    Ok(values)
+    Ok(Chunk { values, simple })
 }
 
 /// The delta encodings of text begin with a count of lengths that the decoder reserves memory for; it stands in the
@@ -274,6 +311,8 @@ mod tests {
             values: 12,
             entries: 0,
             encoding: 8,
+            levels: 3,
+            order: 0,
             data_page: true,
         };
         assert_eq!(header, expected);

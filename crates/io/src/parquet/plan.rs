@@ -3,7 +3,7 @@
 use super::paths::{self, Access};
 use super::schema::{Meaning, Node, Shape};
 use super::{Origin, ParquetFile, text, times, values};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_array};
+use arrow::array::{Array, ArrayRef, AsArray, make_array};
 use arrow::buffer::NullBuffer;
 use backsight_engine::source::{Field, Scan};
 use backsight_engine::value::column::{Column, ColumnBuilder, OFFSET_BITS, Positions, TextBuilder};
@@ -23,6 +23,16 @@ pub(super) struct Plan<'f> {
     /// Which columns make up the row as a whole.
     row: Vec<bool>,
     slots: Vec<Slot>,
+    /// Columns of texts are read by [`super::texts`].
+    pub(super) words: bool,
+}
+
+/// A column of the outermost level, as it was read.
+#[derive(Clone)]
+pub(super) enum Cells {
+    Array(ArrayRef),
+    /// Texts.
+    Column(Column),
 }
 
 /// A column of batches: of the columns of the file the first that is not null, else what is usual.
@@ -82,6 +92,7 @@ impl<'f> Plan<'f> {
         };
         let row: Vec<bool> = columns.iter().map(|column| met(&column.leaves).is_empty()).collect();
         let mut unsupported = Vec::new();
+        let mut words = scan.words;
         for Slot { ways, usual } in &mut slots {
             ways.retain(|way| {
                 let met = met(&way.leaves);
@@ -95,6 +106,8 @@ impl<'f> Plan<'f> {
             if let Usual::Row = usual
                 && last.is_none()
             {
+                // Rows are made of arrays.
+                words = false;
                 for (column, is_whole) in columns.iter().zip(&row) {
                     match is_whole {
                         true => leaves[column.leaves.clone()].fill(true),
@@ -106,12 +119,18 @@ impl<'f> Plan<'f> {
         for way in slots.iter_mut().flat_map(|slot| &mut slot.ways) {
             way.steps = settled(columns, &way.steps, &leaves);
         }
-        Plan { columns, origin: &file.origin, leaves, unsupported, row, slots }
+        Plan { columns, origin: &file.origin, leaves, unsupported, row, slots, words }
     }
 
-    /// The columns of a batch: one a slot. `decoded` holds the leaves of the plan; `None` if there are none. Second: rows
+    /// The columns of the outermost level that are read, wholly or in part, by their numbers.
+    pub(super) fn read(&self) -> impl Iterator<Item = (usize, &'f Node)> {
+        let nodes = self.columns.iter().enumerate();
+        nodes.filter(|(_, node)| self.leaves[node.leaves.clone()].contains(&true))
+    }
+
+    /// The columns of a batch: one a slot. `decoded` holds the columns that are [`read`](Plan::read). Second: rows
     /// without a time, where one was wanted.
-    pub(super) fn columns(&self, decoded: Option<&RecordBatch>, positions: &Positions) -> (Vec<Column>, usize) {
+    pub(super) fn columns(&self, decoded: &[Cells], positions: &Positions) -> (Vec<Column>, usize) {
         let rows = positions.offsets.len();
         let mut without_time = 0;
         let columns = self.slots.iter().map(|Slot { ways, usual }| {
@@ -129,11 +148,10 @@ impl<'f> Plan<'f> {
                 Usual::Const(value) => Column::Const(value.clone(), rows),
                 Usual::Pointer => self.pointers(positions),
                 Usual::Row => {
-                    let arrays = decoded.map(|d| d.columns()).unwrap_or_default();
-                    let read = self.columns.iter().zip(&self.row);
-                    let read = read.filter(|(node, _)| self.leaves[node.leaves.clone()].contains(&true));
-                    let whole = read.zip(arrays).filter(|((_, is_whole), _)| **is_whole);
-                    let parts = whole.map(|((node, _), array)| (node.name.as_str(), array, &node.shape));
+                    let parts = self.read().zip(decoded).filter_map(|((at, node), cells)| match cells {
+                        Cells::Array(array) if self.row[at] => Some((node.name.as_str(), array, &node.shape)),
+                        _ => None,
+                    });
                     text::rows(parts, rows)
                 }
             };
@@ -142,8 +160,7 @@ impl<'f> Plan<'f> {
         (columns.collect(), without_time)
     }
 
-    fn first_of(&self, ways: &[Access], decoded: Option<&RecordBatch>, rows: usize) -> Column {
-        let Some(decoded) = decoded else { return Column::null(rows) };
+    fn first_of(&self, ways: &[Access], decoded: &[Cells], rows: usize) -> Column {
         let mut found = Column::null(rows);
         for way in ways {
             found = merge(&found, &self.fetch(way, decoded));
@@ -154,16 +171,22 @@ impl<'f> Plan<'f> {
         found
     }
 
-    fn fetch(&self, way: &Access, decoded: &RecordBatch) -> Column {
-        let (mut array, mut nodes) = (decoded.column(way.steps[0]).clone(), self.columns);
+    fn fetch(&self, way: &Access, decoded: &[Cells]) -> Column {
+        let mut nodes = self.columns;
         let mut included = included(nodes, &self.leaves, way.steps[0]);
-        for step in &way.steps[1..] {
-            let Shape::Struct(members) = &included.shape else { return Column::null(decoded.num_rows()) };
-            nodes = members;
-            included = self::included(nodes, &self.leaves, *step);
-            array = member(&array, *step);
-        }
-        let column = values::column(&array, &included.shape);
+        let column = match &decoded[way.steps[0]] {
+            Cells::Column(column) => column.clone(),
+            Cells::Array(array) => {
+                let mut array = array.clone();
+                for step in &way.steps[1..] {
+                    let Shape::Struct(members) = &included.shape else { return Column::null(array.len()) };
+                    nodes = members;
+                    included = self::included(nodes, &self.leaves, *step);
+                    array = member(&array, *step);
+                }
+                values::column(&array, &included.shape)
+            }
+        };
         match &way.rest {
             None => column,
             Some(route) => {

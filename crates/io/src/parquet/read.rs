@@ -1,13 +1,11 @@
 //! Reading a stretch of rows.
 
+use super::columns::Reader;
 use super::late::{First, Left};
-use super::pages::{Pages, count_values};
+use super::pages::count_values;
 use super::plan::Plan;
 use super::{Damage, ParquetFile, Stretch, guarded};
-use ::parquet::arrow::ProjectionMask;
-use ::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
 use ::parquet::file::metadata::RowGroupMetaData;
-use arrow::array::RecordBatch;
 use backsight_engine::error::Error;
 use backsight_engine::source::{BATCH_ROWS, Counters, Flow};
 use backsight_engine::value::column::{Batch, Column, OFFSET_BITS, Positions};
@@ -28,7 +26,7 @@ pub(super) fn stretch(
     let group = file.metadata.metadata().row_group(stretch.group);
     let bytes = share_of_bytes(file, plan, stretch);
     if let Some(first) = first {
-        let left = first.read(file, plan, stretch);
+        let left = first.read(file, stretch);
         match &left {
             Left::Nothing => Counters::add(&counters.bytes, first.bytes(file, stretch)),
             Left::Some(..) => Counters::add(&counters.bytes, bytes),
@@ -99,25 +97,27 @@ impl<'a> Rows<'a> {
     }
 
     fn decode(&mut self, out: &mut Out<'_>) -> Result<Flow, Stop> {
-        let mut reader = guarded(|| open(self.file, self.plan, self.stretch, None))?;
+        let mut reader = guarded(|| Reader::open(self.file, self.plan, self.stretch, None))?;
         loop {
             let (plan, left) = (self.plan, self.stretch.rows - self.done);
             let decoded = guarded(|| {
-                let Some(batch) = reader.next() else { return Ok(None) };
-                let batch: RecordBatch = batch?;
-                let batch = if batch.num_rows() as u64 > left { batch.slice(0, left as usize) } else { batch };
-                let positions = self.positions(batch.num_rows());
-                Ok(Some((plan.columns(Some(&batch), &positions), positions)))
+                let Some((cells, rows)) = reader.next(BATCH_ROWS.min(left as usize).max(1))? else { return Ok(None) };
+                let positions = self.positions(rows);
+                Ok(Some((plan.columns(&cells, &positions), positions)))
             })?;
             match decoded {
-                Some((columns, positions)) if !positions.offsets.is_empty() => {
+                _ if left == 0 => {
+                    return match decoded {
+                        None => Ok(Flow::More),
+                        Some(_) => Err(Damage::new("there are more than the footer says").into()),
+                    };
+                }
+                Some((columns, positions)) => {
                     if self.give(columns, positions, out)? == Flow::Enough {
                         return Ok(Flow::Enough);
                     }
                 }
-                _ if left > 0 => return Err(Damage::new("the columns end too early").into()),
-                None => return Ok(Flow::More),
-                Some(_) => return Err(Damage::new("there are more than the footer says").into()),
+                None => return Err(Damage::new("the columns end too early").into()),
             }
         }
     }
@@ -142,7 +142,7 @@ impl<'a> Rows<'a> {
         while self.done < self.stretch.rows {
             let rows = (self.stretch.rows - self.done).min(BATCH_ROWS as u64) as usize;
             let positions = self.positions(rows);
-            let columns = self.plan.columns(None, &positions);
+            let columns = self.plan.columns(&[], &positions);
             if self.give(columns, positions, out)? == Flow::Enough {
                 return Ok(Flow::Enough);
             }
@@ -157,33 +157,6 @@ impl<'a> Rows<'a> {
         self.done += rows as u64;
         out(Batch { columns, rows, positions }).map_err(Stop::Receiver)
     }
-}
-
-/// Opens the columns of a plan; of the rows of the stretch those that are selected.
-pub(super) fn open(
-    file: &ParquetFile,
-    plan: &Plan<'_>,
-    stretch: &Stretch,
-    selection: Option<RowSelection>,
-) -> Result<ParquetRecordBatchReader, Damage> {
-    let metadata = &file.metadata;
-    let group = metadata.metadata().row_group(stretch.group);
-    let chunks = group.columns().iter().zip(&plan.leaves).filter(|(_, read)| **read).map(|(chunk, _)| chunk);
-    let pages = Pages::check(&file.data, chunks)?;
-    let wanted = plan.leaves.iter().enumerate().filter(|(_, read)| **read).map(|(leaf, _)| leaf);
-    let mask = ProjectionMask::leaves(metadata.parquet_schema(), wanted);
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(pages, metadata.clone())
-        .with_row_groups(vec![stretch.group])
-        .with_projection(mask)
-        .with_batch_size(BATCH_ROWS);
-    let builder = match selection {
-        Some(selection) => builder.with_row_selection(selection),
-        None if stretch.rows < group.num_rows() as u64 => {
-            builder.with_offset(stretch.skip as usize).with_limit(stretch.rows as usize)
-        }
-        None => builder,
-    };
-    Ok(builder.build()?)
 }
 
 /// The stretch's share of the bytes of the columns that are read.

@@ -2,12 +2,18 @@
 
 use arrow::array::Array;
 use backsight_engine::value::column::{Column, Kinds};
+use backsight_engine::value::dictionary::Dictionary;
 use backsight_engine::value::{Kind, ValueRef, time};
+use foldhash::fast::FixedState;
+use std::collections::HashMap;
 
 /// Reads a column as times (language reference, "Events and system fields"); null where that cannot be.
 pub(super) fn read(column: Column) -> Column {
     if let Column::Time(_) = column {
         return column;
+    }
+    if let Column::Dict(words, dictionary) = &column {
+        return of_words(words, dictionary);
     }
     // Neighbouring events mostly share their second, and text is dear to read. Where both are one entry of a dictionary
     // even their views are the same.
@@ -32,6 +38,22 @@ pub(super) fn read(column: Column) -> Column {
             last.1
         }
         ValueRef::Null | ValueRef::Bool(_) | ValueRef::Text(..) => None,
+    });
+    Column::Time(times.collect::<Vec<Option<i64>>>().into())
+}
+
+/// Each word is read once, if it is in the column at all.
+fn of_words(words: &[u32], dictionary: &Dictionary) -> Column {
+    let (mut last, mut known) = ((Dictionary::NULL, None), HashMap::with_hasher(FixedState::default()));
+    let times = words.iter().map(|word| {
+        if *word != last.0 {
+            let read = || match dictionary.get(*word) {
+                ValueRef::Text(Kind::String | Kind::Number | Kind::Time, text) => time::parse(text),
+                _ => None,
+            };
+            last = (*word, *known.entry(*word).or_insert_with(read));
+        }
+        last.1
     });
     Column::Time(times.collect::<Vec<Option<i64>>>().into())
 }
