@@ -80,6 +80,9 @@ pub struct Scan<'f> {
     pub range: (Option<i64>, Option<i64>),
     /// The query's first filters, for sources that can read some fields before others.
     pub filter: Option<Filter<'f>>,
+    /// A further test, of rows that are sorted: those that come too late do not pass. What has come before is asked for
+    /// again and again, so this is for sources where other fields are dear to read.
+    pub top: Option<Filter<'f>>,
     /// Texts that are numbers of words in the source may come as such ([`Column::Dict`]).
     ///
     /// [`Column::Dict`]: crate::value::column::Column::Dict

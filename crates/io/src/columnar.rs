@@ -122,7 +122,7 @@ impl Morsel for Piece<'_> {
         }
         let pass = &self.pass;
         if partitions::fills(pass) {
-            let scan = Scan { equals: Vec::new(), filter: None, ..pass.scan.clone() };
+            let scan = Scan { equals: Vec::new(), filter: None, top: None, ..pass.scan.clone() };
             return self.file.read(&self.stretch, &scan, &self.times, &pass.counters, out);
         }
         self.file.read(&self.stretch, pass.scan, &self.times, &pass.counters, out)

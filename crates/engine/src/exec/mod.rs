@@ -36,12 +36,14 @@ use crate::value::Value;
 use crate::value::column::{Batch, Column, Positions};
 use crate::value::set::Set;
 use absent::Sightings;
+use arrow::buffer::BooleanBuffer;
 use backsight_lang::diag::Diagnostic;
 use ctl::Ctl;
 use group::GroupTable;
 use hashes::Hashes;
 use past::Seen;
 use rows::Rows;
+use sort::bound::Bound;
 use sort::{Gather, Top};
 use std::path::Path;
 use std::sync::Arc;
@@ -224,6 +226,8 @@ impl<'a> Sink<'a> {
 struct Shared {
     /// Rows found so far, for `limit any`.
     found: AtomicU64,
+    /// What rows of an order are too late.
+    bound: Bound,
 }
 
 /// The source of a plan. One that the query names and that is not there is the query's error (E052).
@@ -268,9 +272,20 @@ fn scan<'a>(plan: &'a Plan, catalog: &dyn Catalog, cx: &'a Cx<'a>) -> Result<(Ro
     };
     let filter = (!looked_at.is_empty()).then_some(Filter { fields: &looked_at, keep: &passing });
     let (needles, equals) = (plan.scan.needles.clone(), plan.scan.equals.clone());
-    let scan = Scan { want, needles, equals, range, filter, words: plan.scan.words };
-    let morsels = source.open(&scan, &cx.ctl.counters)?;
     let shared = Shared::default();
+    let key = match sink {
+        Some(Op::Sort { keys, limit: Some(_) }) if plan.scan.top => keys.first(),
+        _ => None,
+    };
+    let key = key.and_then(|key| Some((*key, plan.scan.fields.iter().position(|(_, slot)| *slot == key.slot)?)));
+    let key_field = key.map(|(_, field)| [field]);
+    let early = |batch: &Batch| match key {
+        Some((key, field)) => shared.bound.early(&column(batch, field), &key),
+        None => BooleanBuffer::new_set(batch.rows),
+    };
+    let top = key_field.as_ref().map(|fields| Filter { fields, keep: &early });
+    let scan = Scan { want, needles, equals, range, filter, top, words: plan.scan.words };
+    let morsels = source.open(&scan, &cx.ctl.counters)?;
     let worker = || -> Result<Sink<'a>, Error> {
         let mut mine = Sink::for_op(sink, cx.ctl);
         let mut hashes = Hashes::new(cx.ctl.seed());
@@ -289,6 +304,9 @@ fn scan<'a>(plan: &'a Plan, catalog: &dyn Catalog, cx: &'a Cx<'a>) -> Result<(Ro
                     match any {
                         Some(n) if before >= n => return Ok(Flow::Enough),
                         _ => mine.push(batch, &mut hashes)?,
+                    }
+                    if let Sink::Top(top) = &mine {
+                        top.tell(&shared.bound);
                     }
                 }
                 match any {

@@ -2,6 +2,8 @@
 //!
 //! A row's key ends in its source position, so the order does not depend on who read what.
 
+pub(super) mod bound;
+
 use super::ctl::Ctl;
 use super::memory::{Share, keep};
 use super::rows::{Rows, Stream, sorted};
@@ -10,11 +12,10 @@ use super::spill::rows::push_row;
 use crate::error::Error;
 use crate::plan::SortKey;
 use crate::source::BATCH_ROWS;
-use crate::value::column::{Batch, Column, ColumnBuilder, Kinds, Positions};
+use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
 use crate::value::number::Number;
-use crate::value::short::short_integer;
-use crate::value::{Kind, ValueRef, order};
-use arrow::array::Array;
+use crate::value::{ValueRef, order};
+use bound::Bound;
 use rayon::prelude::*;
 use std::cmp::Ordering;
 
@@ -365,21 +366,14 @@ impl<'a> Top<'a> {
     /// The rows that the first key does not rule out, where that is a matter of comparing integers.
     fn possible(&self, first: Option<&(Column, SortKey)>, rows: usize) -> Option<Vec<u32>> {
         let ((column, key), bound) = (first?, self.bound_int?);
-        let is_out = |n: i64| if key.descending { n < bound } else { n > bound };
-        let numbered = 0..rows as u32;
-        match column {
-            Column::Int(array) if array.null_count() == 0 => {
-                let values = array.values();
-                Some(numbered.filter(|i| !is_out(values[*i as usize])).collect())
-            }
-            Column::Text(array, Kinds::All(Kind::String | Kind::Number)) => {
-                let views = array.views();
-                let stays = |i: &u32| {
-                    array.is_null(*i as usize) || short_integer(views[*i as usize]).is_none_or(|n| !is_out(n))
-                };
-                Some(numbered.filter(stays).collect())
-            }
-            _ => None,
+        let stays = bound::integers(column, key, bound)?;
+        Some((0..rows as u32).filter(|row| stays(*row as usize)).collect())
+    }
+
+    /// Tells all workers what is too late.
+    pub fn tell(&self, bound: &Bound) {
+        if let Some(key) = &self.bound {
+            bound.lower(key, self.bound_int);
         }
     }
 

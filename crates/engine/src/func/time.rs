@@ -14,6 +14,7 @@ use arrow::array::{Array, Int64Array};
 use grid::Grid;
 use jiff::tz::{Offset, TimeZone};
 use pattern::Pattern;
+use std::cell::Cell;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function {
@@ -130,7 +131,16 @@ fn snap(args: &Args<'_>, to: fn(&Grid, i64) -> Option<i64>) -> Column {
     let Some(grid) = Grid::new(*period) else { return Column::null(args.rows) };
     let to_boundary = |t| to(&grid, t).and_then(in_range);
     match args.columns.first() {
-        Some(Column::Time(times)) => Column::Time(times.unary_opt(to_boundary)),
+        Some(Column::Time(times)) => {
+            // Neighbours mostly share their time.
+            let last = Cell::new((0, to_boundary(0)));
+            Column::Time(times.unary_opt(|t| {
+                if last.get().0 != t {
+                    last.set((t, to_boundary(t)));
+                }
+                last.get().1
+            }))
+        }
         Some(Column::Text(texts, kinds)) => {
             // Records follow each other in time, so the same second is often read many times in a row.
             let mut memo = Memo::new();

@@ -260,6 +260,7 @@ impl<'a> Lowering<'a> {
             plan.scan.first = needles::first(&plan);
             plan.scan.equals = needles::equals(&plan);
             plan.scan.words = true;
+            plan.scan.top = needles::top(&plan);
         }
         plan
     }

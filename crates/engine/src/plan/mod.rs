@@ -60,9 +60,9 @@ impl Plan {
 
     /// True if the run is given every event of its source, so that a field it never meets is in none.
     pub fn reads_all(&self) -> bool {
-        let ScanPlan { needles, first, equals, range, .. } = &self.scan;
+        let ScanPlan { needles, first, equals, range, top, .. } = &self.scan;
         let stops = |op: &Op| matches!(op, Op::Limit { any: true, .. });
-        let spared = !(needles.is_empty() && first.is_empty() && equals.is_empty() && *range == (None, None));
+        let spared = !(needles.is_empty() && first.is_empty() && equals.is_empty() && *range == (None, None) && !top);
         !spared && !self.estimate && !self.ops.iter().any(stops)
     }
 
@@ -102,6 +102,8 @@ pub struct ScanPlan {
     pub equals: Vec<(Field, Vec<Vec<u8>>)>,
     /// See [`crate::source::Scan::words`].
     pub words: bool,
+    /// Advice: of the rows, which are sorted, only the first by a field of the scan are kept.
+    pub top: bool,
     /// The sources named by `source` commands, in order; empty for the default source.
     pub sources: Vec<SourceRef>,
     /// Where the query names each of them.

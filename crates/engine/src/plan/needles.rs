@@ -59,6 +59,24 @@ pub(super) fn first(plan: &Plan) -> Vec<usize> {
     out
 }
 
+/// True if the scan's rows are sorted and only the first are kept, and the first key is a field of the scan as it is read:
+/// rows that come too late by it need not be read wholly.
+pub(super) fn top(plan: &Plan) -> bool {
+    let mut fields: BTreeSet<Slot> = plan.scan.fields.iter().map(|(_, slot)| *slot).collect();
+    for op in &plan.ops {
+        match op {
+            Op::Extend(columns) => fields.retain(|slot| columns.iter().all(|(written, _)| written != slot)),
+            Op::Filter(_) | Op::Drop(_) => {}
+            // Rows without a time are told of where the query needs it.
+            Op::Sort { keys, limit: Some(_) } => {
+                return plan.scan.timed.is_none() && keys.first().is_some_and(|key| fields.contains(&key.slot));
+            }
+            _ => return false,
+        }
+    }
+    false
+}
+
 /// Fields that must have one of some texts.
 pub(super) fn equals(plan: &Plan) -> Vec<(Field, Vec<Vec<u8>>)> {
     let fields: BTreeMap<Slot, &Field> =

@@ -45,6 +45,25 @@ impl Hybrid {
         Some(())
     }
 
+    /// Adds some of the next `count` numbers to `out`: those at the places `picked`, which rise, and passes over the others.
+    pub(super) fn pick(&mut self, mut count: usize, picked: &[u32], out: &mut Vec<u32>) -> Option<()> {
+        let (mut first, mut rest) = (0, picked);
+        while count > 0 {
+            let n = self.begin()?.min(count);
+            let (now, later) = rest.split_at(rest.partition_point(|place| (*place as usize) < first + n));
+            match self.run {
+                Run::Same { value, .. } => out.resize(out.len() + now.len(), value),
+                Run::Packed { bit, .. } => {
+                    let place = |place: &u32| bit + (*place as usize - first) * self.width as usize;
+                    out.extend(now.iter().map(|at| one(&self.data, place(at), self.width)));
+                }
+            }
+            self.pass(n);
+            (first, rest, count) = (first + n, later, count - n);
+        }
+        Some(())
+    }
+
     /// Passes over `count` numbers. `None` if there are not so many.
     pub(super) fn skip(&mut self, mut count: usize) -> Option<()> {
         while count > 0 {
@@ -118,13 +137,34 @@ impl Hybrid {
     }
 }
 
+/// The number of `width` bits that begins at `bit`.
+#[inline]
+fn one(data: &[u8], bit: usize, width: u32) -> u32 {
+    (word(data, bit / 8) >> (bit % 8) & ((1u64 << width) - 1)) as u32
+}
+
 /// Numbers of `width` bits, the first of which begins at `bit`; all of them are there.
 fn unpack(data: &[u8], bit: usize, width: u32, count: usize, out: &mut Vec<u32>) {
-    let mask = (1u64 << width) - 1;
-    out.extend((0..count).map(|i| {
-        let bit = bit + i * width as usize;
-        (word(data, bit / 8) >> (bit % 8) & mask) as u32
-    }));
+    let bits = width as usize;
+    // Eight numbers are as many bytes as one has bits, so they begin at a byte if the first does.
+    let before = (0..8).find(|n| (bit + n * bits).is_multiple_of(8)).map_or(count, |n| n.min(count));
+    out.extend((0..before).map(|i| one(data, bit + i * bits, width)));
+    let (start, eights) = ((bit + before * bits) / 8, (count - before) / 8);
+    // Four numbers are taken from a word of eight bytes, of which the second does not always begin at a byte.
+    let (half, shift, mask) = (bits / 2, bits % 2 * 4, ((1u64 << width) - 1) as u32);
+    let whole = match bits {
+        1..=16 => data.len().saturating_sub(start + half + 8) / bits,
+        _ => 0,
+    };
+    let eights = eights.min(whole);
+    for i in 0..eights {
+        let at = start + i * bits;
+        let (low, high) = (word(data, at), word(data, at + half) >> shift);
+        let four = |word: u64| [0, 1, 2, 3].map(|k| (word >> (k * width)) as u32 & mask);
+        let ([a, b, c, d], [e, f, g, h]) = (four(low), four(high));
+        out.extend_from_slice(&[a, b, c, d, e, f, g, h]);
+    }
+    out.extend((before + eights * 8..count).map(|i| one(data, bit + i * bits, width)));
 }
 
 /// Eight bytes from a place on; behind the end they are zero.
@@ -170,6 +210,27 @@ mod tests {
         assert_eq!(all(&data, 32, &[8]).as_deref(), Some(&numbers[..]));
         assert_eq!(all(&[3], 0, &[8]), Some(vec![0; 8]));
         assert!(Hybrid::new(Bytes::new(), 33).is_none());
+    }
+
+    /// As numbers of every width are written, bit by bit.
+    #[test]
+    fn every_width() {
+        for width in 0..=32u32 {
+            let number = |i: u32| i.wrapping_mul(0x9e37_79b9).checked_shr(32 - width).unwrap_or(0);
+            let (groups, mut data) = (5, vec![11]);
+            let mut bits: Vec<u8> = Vec::new();
+            (0..groups * 8).for_each(|i| bits.extend((0..width).map(|bit| (number(i) >> bit & 1) as u8)));
+            data.extend(bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |all, bit| all << 1 | bit)));
+            let expected: Vec<u32> = (0..groups * 8).map(number).collect();
+            for counts in [&[40][..], &[1, 2, 3, 34], &[8, 32], &[13, 27]] {
+                assert_eq!(all(&data, width as u8, counts).as_ref(), Some(&expected), "{width}");
+            }
+            let (mut some, mut numbers) = (Vec::new(), Hybrid::new(data.into(), width as u8).expect("not too wide"));
+            assert!(numbers.skip(3).is_some() && numbers.pick(30, &[0, 7, 29], &mut some).is_some());
+            assert!(numbers.read(7, &mut some).is_some());
+            let expected: Vec<u32> = [3, 10, 32].into_iter().chain(33..40).map(number).collect();
+            assert_eq!(some, expected, "{width}");
+        }
     }
 
     #[test]

@@ -11,14 +11,15 @@ use backsight_lang::ast::Segment;
 /// Reading the rest later pays if fewer than so many of the rows, as a fraction, need it.
 const PAYS: usize = 3;
 
-/// A filter and how what it looks at is read.
+/// Filters and how what they look at is read.
 pub(super) struct First<'f> {
-    filter: Filter<'f>,
-    /// Of the fields the filter looks at.
+    filters: Vec<Filter<'f>>,
+    /// The fields the filters look at.
+    slots: Vec<usize>,
     plan: Plan<'f>,
-    /// Of the others, which are these.
-    others: Plan<'f>,
+    /// The others.
     other_slots: Vec<usize>,
+    others: Plan<'f>,
     /// Fields of the scan; which of them are the time of an event.
     times: Vec<bool>,
 }
@@ -49,18 +50,19 @@ impl<'f> First<'f> {
         scan: &Scan<'f>,
         times: &[Vec<Segment>],
     ) -> Option<First<'f>> {
-        let filter = scan.filter?;
+        let filters: Vec<Filter<'f>> = scan.filter.into_iter().chain(scan.top).collect();
+        let (slots, other_slots): (Vec<usize>, Vec<usize>) =
+            (0..scan.want.len()).partition(|slot| filters.iter().any(|filter| filter.fields.contains(slot)));
         let of = |slots: &[usize]| {
             let want = slots.iter().map(|slot| scan.want.get(*slot).cloned()).collect::<Option<Vec<_>>>()?;
             Some(Plan::new(file, &Scan { want, words: scan.words, ..Scan::default() }, times))
         };
-        let first = of(filter.fields)?;
+        let first = of(&slots)?;
         if !first.leaves.contains(&true) || first.leaves == plan.leaves {
             return None;
         }
-        let other_slots: Vec<usize> = (0..scan.want.len()).filter(|slot| !filter.fields.contains(slot)).collect();
         let times = scan.want.iter().map(|field| *field == Field::Timestamp).collect();
-        Some(First { filter, plan: first, others: of(&other_slots)?, other_slots, times })
+        Some(First { filters, slots, plan: first, others: of(&other_slots)?, other_slots, times })
     }
 
     /// Bytes of the columns the filter looks at.
@@ -92,11 +94,12 @@ impl<'f> First<'f> {
             let positions = positions(file, stretch, (done as u32..).take(rows).collect());
             let (first, _) = self.plan.columns(&cells, &positions);
             let mut columns = vec![Column::null(rows); self.times.len()];
-            for (slot, column) in self.filter.fields.iter().zip(&first) {
+            for (slot, column) in self.slots.iter().zip(&first) {
                 columns[*slot] = column.clone();
             }
             let batch = Batch { columns, rows, positions };
-            let passing: Vec<u32> = (self.filter.keep)(&batch).set_indices().map(|row| row as u32).collect();
+            let passing = self.filters.iter().map(|filter| (filter.keep)(&batch)).reduce(|a, b| &a & &b);
+            let passing: Vec<u32> = passing.iter().flat_map(|rows| rows.set_indices()).map(|row| row as u32).collect();
             if !passing.is_empty() {
                 let columns = first.iter().map(|column| column.take(&passing)).collect();
                 kept.pieces.push((passing.len(), columns));
@@ -126,7 +129,7 @@ impl<'f> First<'f> {
                 without_time += missing;
                 let mut columns = vec![Column::null(rows); self.times.len()];
                 self.other_slots.iter().zip(others).for_each(|(slot, column)| columns[*slot] = column);
-                for (slot, column) in self.filter.fields.iter().zip(&first) {
+                for (slot, column) in self.slots.iter().zip(&first) {
                     let column = column.slice(done, rows);
                     without_time += if self.times[*slot] { column.null_count() } else { 0 };
                     columns[*slot] = column;

@@ -20,6 +20,7 @@ mod text;
 mod texts;
 mod thrift;
 mod times;
+mod unpack;
 mod unsupported;
 mod values;
 

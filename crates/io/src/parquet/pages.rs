@@ -66,19 +66,32 @@ fn slice(data: &Bytes, start: u64, length: u64) -> Result<Bytes, ParquetError> {
 
 /// What the header of a page says.
 #[derive(Debug, Default, PartialEq)]
-struct Header {
-    uncompressed: i64,
-    compressed: i64,
+pub(super) struct Header {
+    pub(super) uncompressed: i64,
+    pub(super) compressed: i64,
     crc: Option<u32>,
     /// Values of a data page, nulls included.
-    values: i64,
+    pub(super) values: i64,
     /// Values of a dictionary page.
-    entries: i64,
-    encoding: i64,
+    pub(super) entries: i64,
+    pub(super) encoding: i64,
+    /// Of a data page of the second version: bytes of its levels, which are not compressed, and whether the rest is.
+    pub(super) second: Option<Second>,
     /// How the levels of a data page of the first version are encoded, and the entries of a dictionary page.
     levels: i64,
     order: i64,
-    data_page: bool,
+    pub(super) data_page: bool,
+    pub(super) dictionary_page: bool,
+}
+
+/// What only the header of a data page of the second version says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Second {
+    /// Bytes of its levels, which are never compressed.
+    pub(super) definition: i64,
+    pub(super) repetition: i64,
+    /// Whether the rest is compressed.
+    pub(super) compressed: bool,
 }
 
 /// Numbers of encodings.
@@ -97,13 +110,14 @@ impl Header {
                 self.levels == encoding::RLE
                     && matches!(self.encoding, encoding::PLAIN | encoding::PLAIN_DICTIONARY | encoding::RLE_DICTIONARY)
             }
-            false => matches!(self.order, encoding::PLAIN | encoding::PLAIN_DICTIONARY),
+            // Pages of other sorts are passed over.
+            false => !self.dictionary_page || matches!(self.order, encoding::PLAIN | encoding::PLAIN_DICTIONARY),
         }
     }
 }
 
 /// Reads a page header and its length in bytes.
-fn header(bytes: &[u8]) -> Option<(Header, usize)> {
+pub(super) fn header(bytes: &[u8]) -> Option<(Header, usize)> {
     let mut out = Header::default();
     let mut thrift = Thrift::new(bytes);
     thrift.fields(|t, number, kind| {
@@ -115,26 +129,37 @@ fn header(bytes: &[u8]) -> Option<(Header, usize)> {
                 out.data_page = true;
                 let values = if number == 5 { 2 } else { 4 };
                 out.levels = encoding::RLE;
+                let mut second = Second { definition: 0, repetition: 0, compressed: true };
                 t.fields(|t, inner, kind| {
                     let target = match (inner, kind) {
                         (1, wire::I32) => &mut out.values,
                         (n, wire::I32) if n == values => &mut out.encoding,
                         (3, wire::I32) if number == 5 => &mut out.levels,
+                        (5, wire::I32) => &mut second.definition,
+                        (6, wire::I32) => &mut second.repetition,
+                        (7, wire::FALSE) => {
+                            second.compressed = false;
+                            return Some(true);
+                        }
                         _ => return Some(false),
                     };
                     *target = t.integer()?;
                     Some(true)
                 })?;
+                out.second = (number == 8).then_some(second);
             }
-            (7, wire::STRUCT) => t.fields(|t, inner, kind| {
-                let target = match (inner, kind) {
-                    (1, wire::I32) => &mut out.entries,
-                    (2, wire::I32) => &mut out.order,
-                    _ => return Some(false),
-                };
-                *target = t.integer()?;
-                Some(true)
-            })?,
+            (7, wire::STRUCT) => {
+                out.dictionary_page = true;
+                t.fields(|t, inner, kind| {
+                    let target = match (inner, kind) {
+                        (1, wire::I32) => &mut out.entries,
+                        (2, wire::I32) => &mut out.order,
+                        _ => return Some(false),
+                    };
+                    *target = t.integer()?;
+                    Some(true)
+                })?
+            }
             _ => return Some(false),
         }
         Some(true)
@@ -143,7 +168,7 @@ fn header(bytes: &[u8]) -> Option<(Header, usize)> {
 }
 
 /// Where a chunk lies in a file of `size` bytes.
-fn range(chunk: &ColumnChunkMetaData, size: usize) -> Result<Range<usize>, Damage> {
+pub(super) fn range(chunk: &ColumnChunkMetaData, size: usize) -> Result<Range<usize>, Damage> {
     let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
     let bounds = || {
         let start = usize::try_from(start).ok()?;
@@ -311,9 +336,11 @@ mod tests {
             values: 12,
             entries: 0,
             encoding: 8,
+            second: None,
             levels: 3,
             order: 0,
             data_page: true,
+            dictionary_page: false,
         };
         assert_eq!(header, expected);
     }

@@ -7,10 +7,10 @@
 use super::Damage;
 use super::hybrid::Hybrid;
 use super::pages::Pages;
+use super::unpack::opened;
 use ::parquet::basic::Encoding;
 use ::parquet::column::page::{Page, PageReader};
 use ::parquet::file::metadata::ColumnChunkMetaData;
-use ::parquet::file::serialized_reader::SerializedPageReader;
 use arrow::array::{Array, BinaryViewArray};
 use arrow::buffer::Buffer;
 use backsight_engine::value::Kind;
@@ -25,7 +25,7 @@ const AT_ONCE: usize = 1 << 13;
 
 /// The pages of a column of texts.
 pub(super) struct Texts {
-    pages: SerializedPageReader<Pages>,
+    pages: Box<dyn PageReader>,
     name: String,
     nullable: bool,
     entries: Option<Entries>,
@@ -78,7 +78,7 @@ impl Texts {
     ) -> Result<Texts, Damage> {
         let column = chunk.column_descr();
         let mut texts = Texts {
-            pages: SerializedPageReader::new(Arc::new(pages), chunk, 0, None)?,
+            pages: opened(pages, chunk)?,
             name: column.path().string(),
             nullable: column.max_def_level() > 0,
             entries: None,
@@ -275,13 +275,18 @@ impl Texts {
             }
             Values::Indices(indices) => {
                 self.indices.clear();
-                let read = indices.read(present, &mut self.indices);
+                // Where all rows have a value, only those wanted are unpacked.
+                let some = picked.filter(|_| self.levels.is_empty());
+                let read = match some {
+                    Some(picked) => indices.pick(present, picked, &mut self.indices),
+                    None => indices.read(present, &mut self.indices),
+                };
                 if read.is_none() {
                     return Err(self.damaged("a page has fewer values than it claims"));
                 }
                 let Some(entries) = &self.entries else { return Err(Damage::new("a dictionary is missing")) };
                 let most = self.indices.iter().fold(0, |most, index| most.max(*index));
-                if present > 0 && most as usize >= entries.texts.len() {
+                if !self.indices.is_empty() && most as usize >= entries.texts.len() {
                     let why = format!("entry {most} of a dictionary of {} is asked for", entries.texts.len());
                     return Err(self.damaged(&why));
                 }
@@ -289,7 +294,7 @@ impl Texts {
                 if !self.levels.is_empty() {
                     spread(&mut self.indices, &self.levels);
                 }
-                entries.give(&self.indices, picked, expected, out);
+                entries.give(&self.indices, picked.filter(|_| some.is_none()), expected, out);
                 read
             }
         };

@@ -22,6 +22,9 @@ pub(super) struct Words {
     known: Option<(u64, Vec<u32>)>,
 }
 
+/// A word that is about to get a number.
+const MET: u32 = NONE - 1;
+
 /// Bytes between two places: with 32 bits they reach 32 GiB.
 const UNIT: usize = 8;
 
@@ -124,13 +127,26 @@ impl Words {
         };
         known.resize(dictionary.len(), NONE);
         let of = hashes.of_words(dictionary);
-        out.extend(numbers.iter().map(|number| {
+        let mut new: Vec<(u32, u32)> = Vec::new();
+        for number in numbers {
             let word = &mut known[*number as usize];
             if *word == NONE {
-                *word = self.intern_value(dictionary.get(*number), of[*number as usize]);
+                *word = MET;
+                new.push((*number, self.index.likely(of[*number as usize])));
             }
-            *word
-        }));
+        }
+        // All first looks are done; neither these comparisons wait for one another.
+        for (number, likely) in new {
+            let hash = of[number as usize];
+            let cell = match dictionary.get(number) {
+                ValueRef::Text(_, text) => Cell::of_text(text),
+                _ => Cell::Null,
+            };
+            let id = cell.id(hash);
+            let is_it = likely != NONE && self.is(likely, cell, id);
+            known[number as usize] = if is_it { likely } else { self.intern(cell, id, hash) };
+        }
+        out.extend(numbers.iter().map(|number| known[*number as usize]));
         self.known = Some((dictionary.id(), known));
     }
 
