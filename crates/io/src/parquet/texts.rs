@@ -20,6 +20,9 @@ use backsight_engine::value::views::Views;
 use bytes::Bytes;
 use std::sync::Arc;
 
+/// A dictionary of so few entries is kept however few rows there are.
+const FEW: usize = 64;
+
 /// Rows decoded at once where only some are wanted.
 const AT_ONCE: usize = 1 << 13;
 
@@ -77,19 +80,25 @@ impl Texts {
         (first, rows): (usize, usize),
     ) -> Result<Texts, Damage> {
         let column = chunk.column_descr();
-        let mut texts = Texts {
-            pages: opened(pages, chunk)?,
-            name: column.path().string(),
-            nullable: column.max_def_level() > 0,
+        let pages = opened(pages, chunk)?;
+        let mut texts = Texts::of(pages, column.path().string(), column.max_def_level() > 0, rows);
+        texts.skip_to(first)?;
+        Ok(texts)
+    }
+
+    /// A column of these pages, of which about `rows` rows are wanted.
+    fn of(pages: Box<dyn PageReader>, name: String, nullable: bool, rows: usize) -> Texts {
+        Texts {
+            pages,
+            name,
+            nullable,
             entries: None,
             page: None,
             at: 0,
-            most: rows / 2,
+            most: (rows / 2).max(FEW),
             levels: Vec::new(),
             indices: Vec::new(),
-        };
-        texts.skip_to(first)?;
-        Ok(texts)
+        }
     }
 
     /// The next rows.
@@ -435,3 +444,6 @@ pub(super) fn is_plain_text(chunk: &ColumnChunkMetaData) -> bool {
         && column.max_rep_level() == 0
         && column.max_def_level() <= 1
 }
+
+#[cfg(test)]
+mod tests;
