@@ -9,7 +9,7 @@ use crate::files::Input;
 use crate::head::Head;
 use crate::json::{self, Traced};
 use crate::tally::Tally;
-use crate::text::Variant;
+use crate::text::{Divider, Variant};
 use crate::{Options, layouts};
 use arrow::buffer::Buffer;
 use backsight_engine::error::Error;
@@ -290,6 +290,12 @@ pub trait Records: Send + Sync {
         out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
     ) -> Result<Flow, Error> {
         self.read(chunk, out)
+    }
+
+    /// How the lines of a chunk with that context are divided, where they are text and all their fields are tokens or in
+    /// such.
+    fn divider(&self, _context: u64) -> Option<Divider> {
+        None
     }
 
     /// What a file may start with so that its reader, opened on that, reads records taken out of this file like this one

@@ -7,9 +7,12 @@
 mod divide;
 pub(crate) mod find;
 mod reader;
+mod tokens;
 
 pub(crate) use divide::{Divide, Span, table_record};
 pub(crate) use reader::{First, Headers, Rows, divide, push, records};
+pub use tokens::Divider;
+pub(crate) use tokens::Holder;
 
 use crate::formats::Pass;
 use backsight_engine::source::{Field, Scan};
@@ -124,6 +127,16 @@ pub(crate) enum Found<'l> {
     Made(String),
 }
 
+impl Find {
+    /// The field in the text it is within.
+    pub(crate) fn get(self, text: &[u8]) -> Option<Found<'_>> {
+        match self {
+            Find::Stretch(find) => find(text).map(Found::There),
+            Find::Made(make) => make(text).map(Found::Made),
+        }
+    }
+}
+
 impl Pick {
     /// The field in a line with these tokens.
     fn get<'l>(self, line: &'l [u8], spans: &[Span]) -> Option<Found<'l>> {
@@ -131,11 +144,7 @@ impl Pick {
             Some(token) => spans.get(token)?.of(line),
             None => line,
         };
-        match self.find {
-            None => Some(Found::There(text)),
-            Some(Find::Stretch(find)) => find(text).map(Found::There),
-            Some(Find::Made(make)) => make(text).map(Found::Made),
-        }
+        self.find.map_or(Some(Found::There(text)), |find| find.get(text))
     }
 }
 

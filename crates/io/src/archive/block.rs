@@ -1,9 +1,10 @@
 //! A chunk of a file, taken apart into records, and those into layouts and values.
 
-use super::layout::{BEFORE, BYTES, END, Layout, TEXT, VALUE, markless};
+use super::layout::{BEFORE, BYTES, END, Layout, TEXT, TOKEN, VALUE, markless};
 use super::slot::Slot;
 use super::traces::Traces;
 use crate::json::{Traced, is_reserved};
+use crate::text::{Divider, Span};
 use arrow::buffer::Buffer;
 use backsight_engine::value::json::Cursor;
 use std::collections::HashMap;
@@ -125,6 +126,9 @@ pub(crate) struct Parser<'a> {
     by_text: HashMap<Box<[u8]>, u32>,
     /// What the reader found out about records; their values are the first ones of the block.
     traces: Traces,
+    /// How lines of text are divided, if they are.
+    divider: Option<Divider>,
+    spans: Vec<Span>,
     utf8: bool,
     template: Vec<u8>,
 }
@@ -157,9 +161,16 @@ impl<'a> Parser<'a> {
             recent: Vec::new(),
             by_text: HashMap::new(),
             traces: Traces::default(),
+            divider: None,
+            spans: Vec::new(),
             utf8: false,
             template: Vec::new(),
         }
+    }
+
+    /// Lines of text are divided so.
+    pub(crate) fn divide(&mut self, divider: Option<Divider>) {
+        self.divider = divider;
     }
 
     /// Takes down what the reader of the records knows of them.
@@ -252,7 +263,11 @@ impl<'a> Parser<'a> {
             self.template.push(BEFORE);
         }
         let prefix = self.template.len();
-        if self.object(text, body, message).is_none() {
+        let found = match self.divider {
+            Some(_) => self.line(text, body, message),
+            None => self.object(text, body, message),
+        };
+        if found.is_none() {
             self.block.slots.truncate(first);
             self.template.truncate(prefix);
             self.text(text, body, message)?;
@@ -290,7 +305,8 @@ impl<'a> Parser<'a> {
                 number
             }
         };
-        if !self.block.layouts[number as usize].is_text && !self.recent.contains(&number) {
+        let layout = &self.block.layouts[number as usize];
+        if !layout.is_text && !layout.is_line && !self.recent.contains(&number) {
             self.recent.truncate(RECENT - 1);
             self.recent.insert(0, number);
         }
@@ -338,6 +354,36 @@ impl<'a> Parser<'a> {
             }
             _ => self.template.extend_from_slice(trailer),
         }
+        Some(())
+    }
+
+    /// The layout of a line in tokens.
+    fn line(&mut self, text: &[u8], body: usize, message: Option<(usize, usize)>) -> Option<()> {
+        let (from, to) = message.filter(|(from, _)| *from == body && self.template.is_empty())?;
+        let divider = self.divider.as_ref()?;
+        let variant = divider.tokens(&text[from..to], &mut self.spans)?;
+        let mut literal = from;
+        for (token, span) in self.spans.iter().enumerate() {
+            let (start, end) = (from + span.start as usize, from + span.end as usize);
+            let (name, between) = (divider.name(variant, token), text.get(literal..start)?);
+            if !markless(between) || !markless(name.as_bytes()) {
+                return None;
+            }
+            self.template.extend_from_slice(between);
+            self.template.push(TOKEN);
+            self.template.extend_from_slice(name.as_bytes());
+            self.template.push(TOKEN);
+            let is_there = !(span.absent && start == end);
+            self.block.slots.push(Slot::token(is_there.then_some((start, end))));
+            literal = end;
+        }
+        let behind = &text[literal..];
+        if behind.len() > MAX_TRAILER || !markless(behind) {
+            return None;
+        }
+        self.template.extend_from_slice(&text[literal..to]);
+        self.template.push(END);
+        self.template.extend_from_slice(&text[to..]);
         Some(())
     }
 

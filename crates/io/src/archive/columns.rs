@@ -219,7 +219,8 @@ impl<'s> Rows<'s> {
             return self.bytes.push(number, &block.data[row.start as usize..row.end as usize]);
         };
         self.direct.append_value(layout.is_direct());
-        if !layout.is_direct() {
+        // Whoever asks for a token by another of its names must know how lines of the file are divided.
+        if !layout.is_direct() || layout.is_line {
             self.preambles.push(number, &block.preamble);
         }
         match before.is_some_and(|before| before.layout == row.layout) {
@@ -255,6 +256,9 @@ impl<'s> Rows<'s> {
             self.seqs.append_value((run.seq + number as u64) as i64);
         }
         let rows = self.rows..self.rows + count;
+        if before.layout.is_some_and(|layout| block.layouts[layout as usize].is_line) {
+            self.preambles.again(rows.clone());
+        }
         for words in [&mut self.logs, &mut self.streams, &mut self.layouts] {
             words.again(rows.clone());
         }
@@ -295,7 +299,11 @@ impl<'s> Rows<'s> {
                 self.more.push(if self.more.is_empty() { b'{' } else { b',' });
                 json::write_bytes(&stretch.block.layouts[layout].keys[*slot], &mut self.more);
                 self.more.push(b':');
-                self.more.extend_from_slice(stretch.slot(row, *slot).text(&stretch.block.data));
+                let value = stretch.slot(row, *slot);
+                match value.is_token {
+                    true => json::write_bytes(value.string(&stretch.block.data), &mut self.more),
+                    false => self.more.extend_from_slice(value.text(&stretch.block.data)),
+                }
             }
             self.more.push(b'}');
             self.extra.push(row, &self.more);
@@ -476,7 +484,7 @@ impl Builder {
                 }
                 _ => Fit::Not,
             },
-            Builder::Int(values) => match int(text).filter(|_| slot.shape == Shape::Number) {
+            Builder::Int(values) => match int(text).filter(|_| slot.shape == Shape::Number || slot.is_token) {
                 Some(n) => {
                     values.append_nulls(place.row - values.len());
                     values.append_value(n);
@@ -498,7 +506,7 @@ impl Builder {
                 Fit::Whole
             }
             Builder::Uuid(ids) if slot.shape == (Shape::String { escaped: false }) => {
-                match uuid(&text[1..text.len() - 1]) {
+                match uuid(slot.string(&place.block.data)) {
                     Some(id) => {
                         ids.push(place.row, id);
                         Fit::Whole
@@ -536,11 +544,11 @@ impl Builder {
 /// Adds a string.
 #[inline]
 fn string(texts: &mut Words, place: Place<'_>, slot: &Slot, escaped: bool, scratch: &mut Vec<u8>) -> Fit {
-    let text = slot.text(&place.block.data);
     if !escaped {
-        texts.push(place.row, &text[1..text.len() - 1]);
+        texts.push(place.row, slot.string(&place.block.data));
         return Fit::Whole;
     }
+    let text = slot.text(&place.block.data);
     scratch.clear();
     json::decode(&text[1..text.len() - 1], scratch);
     texts.push(place.row, scratch);

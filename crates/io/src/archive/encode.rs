@@ -1,5 +1,6 @@
 //! Columns to the bytes of a row group, and files of row groups.
 
+use super::block::Block;
 use super::chunk::{self, Encoded, Keep, LEVEL, Zstd};
 use super::columns::{self, Made, Run};
 use super::output::{Output, Written, io_error};
@@ -12,8 +13,9 @@ use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPro
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::ColumnPath;
 use backsight_engine::error::Error;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Rows of a group. Dictionaries serve many rows, and a group can still be passed over.
 pub(crate) const GROUP_ROWS: usize = 1 << 18;
@@ -41,8 +43,33 @@ pub(crate) struct Group {
     /// Number of its first record in the archive.
     pub first: u64,
     partitions: Partitions,
+    lines: Lines,
     /// Of each column of ids, its number and the filters of its pages.
     filters: Vec<(usize, Vec<u8>)>,
+}
+
+/// Lines whose tokens are columns.
+#[derive(Default)]
+struct Lines {
+    /// What files start with whose lines are divided like them.
+    preambles: BTreeSet<Arc<[u8]>>,
+    /// There are objects, too, whose keys are columns.
+    objects: bool,
+}
+
+impl Lines {
+    fn add(&mut self, block: &Block) {
+        let (lines, others): (Vec<_>, Vec<_>) = block.layouts.iter().partition(|layout| layout.is_line);
+        if !lines.is_empty() {
+            self.preambles.insert(Arc::clone(&block.preamble));
+        }
+        self.objects |= others.iter().any(|layout| !layout.is_text);
+    }
+
+    fn merge(&mut self, other: Lines) {
+        self.preambles.extend(other.preambles);
+        self.objects |= other.objects;
+    }
 }
 
 /// A column of it.
@@ -56,7 +83,7 @@ pub(crate) type Partitions = BTreeMap<u32, Vec<(String, String)>>;
 
 impl Encoder {
     pub(crate) fn new(schema: Schema, version: u32) -> Result<Encoder, ParquetError> {
-        let properties = std::sync::Arc::new(properties(&schema)?);
+        let properties = Arc::new(properties(&schema)?);
         let file = SerializedFileWriter::new(Vec::new(), schema.parquet.root_schema_ptr(), properties.clone())?;
         let factory = ArrowRowGroupWriterFactory::new(&file, schema.arrow.clone());
         let sizes = columns::Sizes::new(&schema);
@@ -94,8 +121,12 @@ impl Encoder {
                 }
             });
         }
+        let mut lines = Lines::default();
+        for run in runs {
+            lines.add(&run.block);
+        }
         let first = runs.first().map_or(0, |run| run.seq + run.rows.start as u64);
-        Ok(Group { chunks, rows: columns::rows(runs) as u64, first, partitions, filters })
+        Ok(Group { chunks, rows: columns::rows(runs) as u64, first, partitions, lines, filters })
     }
 
     /// What is kept of a column besides its values. Least and greatest are of no use where texts are whole records or
@@ -142,6 +173,7 @@ pub(crate) struct File {
     pub first: u64,
     /// Of the inputs it holds records of.
     pub partitions: Partitions,
+    lines: Lines,
     /// Row group, column, and offset of the filters of pages.
     pub filters: Vec<(usize, usize, u64)>,
     groups: usize,
@@ -151,7 +183,23 @@ impl File {
     pub(crate) fn new(output: Output, encoder: &Encoder, first: u64) -> Result<File, ParquetError> {
         let root = encoder.schema.parquet.root_schema_ptr();
         let writer = SerializedFileWriter::new(output, root, encoder.properties.clone())?;
-        Ok(File { writer, rows: 0, first, partitions: Partitions::new(), filters: Vec::new(), groups: 0 })
+        Ok(File {
+            writer,
+            rows: 0,
+            first,
+            partitions: Partitions::new(),
+            lines: Lines::default(),
+            filters: Vec::new(),
+            groups: 0,
+        })
+    }
+
+    /// Whether there are records whose columns are tokens of lines; and what a file starts with whose lines are divided
+    /// like all of its own.
+    pub(crate) fn lines(&self) -> (bool, Option<&str>) {
+        let mut all = self.lines.preambles.iter();
+        let only = all.next().filter(|_| all.next().is_none() && !self.lines.objects);
+        (!self.lines.preambles.is_empty(), only.and_then(|preamble| str::from_utf8(preamble).ok()))
     }
 
     /// Bytes so far.
@@ -162,6 +210,7 @@ impl File {
     pub(crate) fn append(&mut self, group: Group) -> Result<(), ParquetError> {
         self.rows += group.rows;
         self.partitions.extend(group.partitions);
+        self.lines.merge(group.lines);
         let mut writer = self.writer.next_row_group()?;
         for chunk in group.chunks {
             match chunk {

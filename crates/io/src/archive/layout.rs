@@ -12,6 +12,7 @@
 //! | `\x03` | what stands before `@message`: column `@before` |
 //! | `\x04` | the text of the record: column `@text` |
 //! | `\x05` | the record, which is not UTF-8: column `@bytes` |
+//! | `\x06`name`\x06` | a token of a line of text: its column |
 
 use super::slot::Slot;
 use super::words::same;
@@ -22,10 +23,11 @@ pub(crate) const END: u8 = 2;
 pub(crate) const BEFORE: u8 = 3;
 pub(crate) const TEXT: u8 = 4;
 pub(crate) const BYTES: u8 = 5;
+pub(crate) const TOKEN: u8 = 6;
 
 /// True for text that holds no mark.
 pub(crate) fn markless(text: &[u8]) -> bool {
-    !text.iter().any(|b| matches!(*b, VALUE..=BYTES))
+    !text.iter().any(|b| matches!(*b, VALUE..=TOKEN))
 }
 
 /// A layout, ready to match records and to write them.
@@ -43,6 +45,8 @@ pub(crate) struct Layout {
     pub is_text: bool,
     /// It is no text either.
     pub is_bytes: bool,
+    /// The record is a line of text in tokens, which are as they stand there.
+    pub is_line: bool,
     /// Bytes of the last literal that belong to the record.
     pub end: usize,
     /// Bytes of the last literal that belong to `@message`; `None` if the event is not simply the record.
@@ -59,6 +63,7 @@ impl Layout {
             before: false,
             is_text: false,
             is_bytes: false,
+            is_line: false,
             end: 0,
             message: None,
         };
@@ -70,18 +75,29 @@ impl Layout {
             (out.is_text, out.is_bytes, rest) = (true, *mark == BYTES, after);
         }
         let mut literal = Vec::new();
-        for byte in rest {
+        while let Some((byte, behind)) = rest.split_first() {
+            rest = behind;
             match *byte {
+                TOKEN if !out.is_text && out.message.is_none() => {
+                    let end = memchr::memchr(TOKEN, rest)?;
+                    out.is_line = true;
+                    out.keys.push(rest[..end].into());
+                    out.literals.push(std::mem::take(&mut literal).into());
+                    rest = &rest[end + 1..];
+                }
+                VALUE if out.is_line => return None,
                 VALUE if !out.is_text && out.message.is_none() => {
                     out.keys.push(key(&literal)?);
                     out.literals.push(std::mem::take(&mut literal).into());
                 }
                 END if out.message.is_none() => out.message = Some(literal.len()),
-                VALUE..=BYTES => return None,
+                VALUE..=TOKEN => return None,
                 other => literal.push(other),
             }
         }
-        if !out.is_text {
+        if out.is_line {
+            out.end = out.message?;
+        } else if !out.is_text {
             out.end = literal.iter().position(|b| *b == b'}')? + 1;
         }
         out.literals.push(literal.into());
@@ -129,7 +145,7 @@ impl Layout {
     /// another layout.
     pub(crate) fn find(&self, text: &[u8], at: usize, values: &mut Vec<Slot>) -> bool {
         let before = values.len();
-        let found = !self.is_text && self.try_find(text, at, values).is_some();
+        let found = !self.is_text && !self.is_line && self.try_find(text, at, values).is_some();
         if !found {
             values.truncate(before);
         }
@@ -202,6 +218,22 @@ mod tests {
         for text in
             [&b"{\"a\":\x02\x02"[..], b"\x01", b"{\"a\":\x03}", b"\x04\x01", b"a\x02\"k\":\x01", b"{\"a\":\x01\n"]
         {
+            assert!(Layout::parse(text).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lines_have_tokens() {
+        let layout = Layout::parse(b"\x06a\x06 [\x06b\x06]\x02\n").expect("a layout");
+        assert!(layout.is_line && layout.is_direct());
+        assert_eq!(layout.keys, [Box::from(*b"a"), Box::from(*b"b")]);
+        let mut out = Vec::new();
+        let message = layout.write(&mut out, b"", |slot, out| {
+            out.extend_from_slice([&b"1"[..], b""][slot]);
+            Some(())
+        });
+        assert_eq!((&out[..], message), (&b"1 []\n"[..], Some((Some((0, 4)), 4))));
+        for text in [&b"\x06a\x06 \x06b"[..], b"\x06a\x06\n", b"\x06a\x06 \x01\x02", b"{\x01\x06a\x06\x02"] {
             assert!(Layout::parse(text).is_none(), "{text:?}");
         }
     }

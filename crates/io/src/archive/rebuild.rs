@@ -106,12 +106,18 @@ impl Rebuilder {
         }
         let mut extra = text(batch, System::Extra as usize, row).and_then(Extra::new);
         let (message, end) = form.layout.write(out, before, |slot, out| {
+            let is_line = form.layout.is_line;
             if let Some(value) = extra.as_mut().and_then(|extra| extra.take(&form.layout.keys[slot])) {
-                out.extend_from_slice(value);
+                match is_line {
+                    true => drop(json::decode(value.strip_prefix(b"\"")?.strip_suffix(b"\"")?, out)),
+                    false => out.extend_from_slice(value),
+                }
                 return Some(());
             }
             let (column, kinds) = form.columns[slot];
             match column {
+                Some(column) if is_line => token(batch.column(column), row, out),
+                None if is_line => Some(()),
                 Some(column) => {
                     let json = self.columns.is_json(column);
                     spell(batch.column(column), json, kinds.map(|k| batch.column(k)), row, out)
@@ -154,6 +160,21 @@ pub(crate) fn integer(batch: &RecordBatch, column: usize, row: usize) -> Option<
     }
     let array = array.as_primitive_opt::<Int32Type>()?;
     array.is_valid(row).then(|| array.value(row).into())
+}
+
+/// Adds a token of a line; nothing if it is not there.
+fn token(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Option<()> {
+    if array.is_null(row) {
+        return Some(());
+    }
+    match array.data_type() {
+        DataType::BinaryView => out.extend_from_slice(array.as_binary_view().value(row)),
+        DataType::FixedSizeBinary(16) => {
+            out.extend_from_slice(&crate::parquet::uuid(array.as_fixed_size_binary().value(row)));
+        }
+        _ => return spell(array, false, None, row, out),
+    }
+    Some(())
 }
 
 /// Adds a value as it is spelled in the record.

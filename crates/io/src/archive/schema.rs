@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub(crate) enum Type {
     /// Strings.
     Text,
-    /// Integers, as an `i64` is printed.
+    /// Integers, as an `i64` is printed; also those that are tokens of lines, where they are text.
     Int,
     /// Floats, as an `f64` is printed.
     Float,
@@ -279,7 +279,7 @@ impl Keys {
                     place
                 }
             };
-            self.order[place].2.add(slot, slot.text(&block.data));
+            self.order[place].2.add(slot, &block.data);
         }
     }
 }
@@ -296,17 +296,20 @@ struct Seen {
     bools: usize,
     nested: usize,
     nulls: usize,
+    /// Tokens that say that there is no value.
+    dashes: usize,
     /// Hashes of strings.
     distinct: HashSet<u64>,
     bytes: usize,
 }
 
 impl Seen {
-    fn add(&mut self, slot: &Slot, text: &[u8]) {
+    fn add(&mut self, slot: &Slot, data: &[u8]) {
         self.count += 1;
         if self.count > SEEN {
             return;
         }
+        let text = slot.text(data);
         match slot.shape {
             Shape::Null => self.nulls += 1,
             Shape::Bool => self.bools += 1,
@@ -319,7 +322,9 @@ impl Seen {
             Shape::String { .. } => {
                 self.strings += 1;
                 self.bytes += text.len();
-                self.uuids += usize::from(uuid(&text[1..text.len() - 1]).is_some());
+                self.uuids += usize::from(uuid(slot.string(data)).is_some());
+                self.ints += usize::from(slot.is_token && int(text).is_some());
+                self.dashes += usize::from(slot.is_token && text == b"-");
                 self.distinct.insert(hash(text));
             }
         }
@@ -331,6 +336,7 @@ impl Seen {
             // Nothing but nulls so far.
             0 => Type::Text,
             n if self.uuids == n => Type::Uuid,
+            n if self.strings == n && self.ints > 0 && self.ints + self.dashes == n && !is_name(&key) => Type::Int,
             n if self.strings == n => Type::Text,
             n if self.ints == n => Type::Int,
             n if self.floats == n => Type::Float,
@@ -345,6 +351,12 @@ impl Seen {
         let id = bloom && self.distinct.len() * 10 > seen * 9;
         Some(Field { name: column_name(&key)?, key: str::from_utf8(&key).ok()?.into(), ty, bloom, id })
     }
+}
+
+/// True for keys of things that are called by digits, of which the first may be zeros.
+fn is_name(key: &[u8]) -> bool {
+    let key = key.to_ascii_lowercase();
+    key.ends_with(b"id") || memchr::memmem::find(&key, b"account").is_some()
 }
 
 fn hash(text: &[u8]) -> u64 {

@@ -3,6 +3,7 @@
 use super::block::{Block, Direct, Layouts, Origin, Parser, Said};
 use crate::files::Input;
 use crate::formats::{self, Chunk, Pass, Records, Splitter};
+use crate::text::Divider;
 use backsight_engine::error::Error;
 use backsight_engine::source::{Field, Flow};
 use backsight_engine::value::column::{Batch, Column};
@@ -71,6 +72,7 @@ impl Records for Tapped<'_> {
         let mut origins = Origins::default();
         let (base, data) = (self.pass.position(chunk.offset), chunk.data.clone());
         let context = chunk.context;
+        parser.divide(self.records.divider(context));
         let flow = self.records.read_traced(chunk, &mut |traced| parser.trace(traced), &mut |batch| {
             listen(&batch, base, &data, &mut said, &mut origins);
             Ok(Flow::More)
@@ -82,6 +84,10 @@ impl Records for Tapped<'_> {
             Flow::Enough => Ok(Flow::Enough),
             Flow::More => Ok(flow),
         }
+    }
+
+    fn divider(&self, context: u64) -> Option<Divider> {
+        self.records.divider(context)
     }
 
     fn preamble(&self, context: u64) -> Vec<u8> {

@@ -12,11 +12,14 @@ use super::pages::Pages;
 use super::paths::text_column;
 use super::{Damage, Origin, ParquetFile, Stretch, guarded};
 use crate::archive::{Columns, FACTS, System};
-use crate::formats::Pass;
+use crate::formats::{self, Pass, Reader};
+use crate::head::Head;
+use crate::text::Divider;
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
+use ::parquet::basic::Type as Physical;
 use ::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use ::parquet::file::statistics::Statistics;
 use arrow::array::RecordBatch;
@@ -24,6 +27,7 @@ use backsight_engine::error::Error;
 use backsight_engine::source::{BATCH_ROWS, Counters, Field, Flow, Note, Scan, Weight};
 use backsight_engine::value::column::Batch;
 use backsight_engine::value::json::Route;
+use backsight_lang::ast::Segment;
 use rows::{Rows, Stop};
 use serde::Deserialize;
 use slot::Slot;
@@ -41,6 +45,12 @@ struct Facts {
     /// Row group, column, and offset of the filters of its pages.
     #[serde(default)]
     filters: Vec<(usize, usize, u64)>,
+    /// There are records whose columns are tokens of lines.
+    #[serde(default)]
+    lines: bool,
+    /// What a file starts with whose lines are divided like all of its own.
+    #[serde(default)]
+    preamble: Option<String>,
 }
 
 /// What makes a file one of an archive.
@@ -50,6 +60,8 @@ pub(crate) struct Archive {
     facts: Facts,
     /// The metadata with the places of pages, once somebody needs it.
     pages: OnceLock<Option<ArrowReaderMetadata>>,
+    /// How its records are divided if they are lines of text, once it was read.
+    divider: OnceLock<Option<Divider>>,
 }
 
 impl std::fmt::Display for Damage {
@@ -65,12 +77,29 @@ impl Archive {
         let text = pairs.iter().find(|pair| pair.key == FACTS)?.value.as_ref()?;
         let facts = serde_json::from_str(text).ok()?;
         let names = file.columns.iter().map(|node| (node.name.as_str(), text_column(&node.shape)));
-        Some(Archive { columns: Columns::new(names)?, facts, pages: OnceLock::new() })
+        Some(Archive { columns: Columns::new(names)?, facts, pages: OnceLock::new(), divider: OnceLock::new() })
     }
 
     /// The format of its records.
     pub(crate) fn format(&self) -> &str {
         &self.facts.format
+    }
+
+    /// How its records are divided if they are lines of text: their tokens are columns.
+    fn divider(&self, pass: &Pass<'_>) -> Option<&Divider> {
+        let found = || match &formats::named(&self.facts.format)?.reader {
+            Reader::Records(open) => open(pass, &Head::new(self.facts.preamble.as_ref()?.as_bytes())).divider(0),
+            Reader::Whole(_) => None,
+        };
+        self.divider.get_or_init(found).as_ref()
+    }
+
+    /// The token that is the field of lines of text, if it is one: its name.
+    fn token(&self, path: &[Segment]) -> Option<String> {
+        match self.divider.get()?.as_ref()?.holders(path).as_deref() {
+            Some([(name, None)]) => Some(name.clone()),
+            _ => None,
+        }
     }
 
     /// Offset of the filters of pages of a column.
@@ -99,6 +128,7 @@ impl ParquetFile {
         pass: &Pass<'_>,
         out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
     ) -> Result<Flow, Error> {
+        let divider = archive.divider(pass);
         if self.pass_over(stretch, pass.scan, &pass.counters) {
             return Ok(Flow::More);
         }
@@ -117,9 +147,21 @@ impl ParquetFile {
             let numbered = Stretch { first: first.unsigned_abs(), ..stretch.clone() };
             return self.read(&numbered, pass.scan, &[], &pass.counters, out);
         }
-        let slots: Vec<Slot> =
-            pass.scan.want.iter().map(|field| Slot::new(archive, field, pass, self.has_extra(stretch))).collect();
-        let whole = !direct || slots.iter().any(|s| matches!(s, Slot::Message | Slot::Pointer));
+        // Of some fields only who divides a line can say where they are.
+        let is_token = |field: &Field| match field {
+            Field::Timestamp => pass.options.timestamp_field.is_none(),
+            Field::Path(path) => divider.is_some_and(|divider| divider.holders(path).is_some()),
+            _ => true,
+        };
+        let again = archive.facts.lines && !pass.scan.want.iter().all(is_token);
+        let divider = divider.filter(|_| !again);
+        let slots: Vec<Slot> = pass
+            .scan
+            .want
+            .iter()
+            .map(|field| Slot::new(self, archive, divider, field, pass, self.has_extra(stretch)))
+            .collect();
+        let whole = !direct || again || slots.iter().any(|s| matches!(s, Slot::Message | Slot::Pointer));
         let mut leaves = vec![whole; archive.columns.len()];
         for column in [System::Seq, System::Input] {
             leaves[column as usize] = true;
@@ -127,7 +169,8 @@ impl ParquetFile {
         slots.iter().flat_map(Slot::columns).for_each(|column| leaves[column] = true);
         let plain = Scan { want: pass.scan.want.clone(), ..Scan::default() };
         let memory = Arc::default();
-        let mut rows = Rows { file: self, archive, pass, plain, memory, slots, whole, leaves, selected, place: None };
+        let mut rows =
+            Rows { file: self, archive, pass, plain, memory, slots, again, whole, leaves, selected, place: None };
         let mut done = 0;
         match rows.read(stretch, &mut done, out) {
             Ok(flow) => Ok(flow),
@@ -148,6 +191,11 @@ impl ParquetFile {
             Statistics::Int64(s) => Some((*s.min_opt()?, *s.max_opt()?)).filter(|_| s.null_count_opt() == Some(0)),
             _ => None,
         }
+    }
+
+    /// True for a column that takes any text.
+    fn is_text(&self, column: usize) -> bool {
+        self.schema.column(column).physical_type() == Physical::BYTE_ARRAY
     }
 
     fn all_direct(&self, stretch: &Stretch) -> bool {
@@ -177,6 +225,14 @@ impl ParquetFile {
     pub(super) fn is_column(&self, archive: &Archive, stretch: &Stretch, field: &Field) -> bool {
         match field {
             _ if !self.all_direct(stretch) => false,
+            Field::Path(path) if archive.facts.lines => archive.token(path).is_some_and(|token| {
+                let column = archive.columns.of_key(token.as_bytes());
+                let is_whole = |column| match self.schema.column(column).physical_type() {
+                    Physical::INT64 => false,
+                    _ => self.is_text(column) || !self.has_extra(stretch),
+                };
+                matches!(&path[..], [Segment::Name { text, .. }] if *text == token) && column.is_some_and(is_whole)
+            }),
             Field::Path(path) => Route::new(path).readings().iter().all(|reading| {
                 let key = &reading[0].key;
                 let column = archive.columns.of_key(key);

@@ -1,7 +1,7 @@
 //! Reads chunks of lines.
 
 use super::divide::{Span, table_record};
-use super::{Divide, Found, Header, Layout, Names, Pick, VariantPlan};
+use super::{Divide, Divider, Found, Header, Layout, Names, Pick, VariantPlan};
 use crate::formats::{Chunk, Pass, Records, Splitter};
 use crate::json::{Count, Times};
 use crate::records::Lines;
@@ -135,6 +135,10 @@ impl Records for File<'_> {
     fn read(&self, chunk: Chunk, out: Out<'_>) -> Result<Flow, Error> {
         let plan = self.plan(chunk.context);
         Reader::new(self, plan, chunk).read(out)
+    }
+
+    fn divider(&self, context: u64) -> Option<Divider> {
+        Some(Divider::new(&self.layout.variants, &self.seen.get(context).0))
     }
 
     fn preamble(&self, context: u64) -> Vec<u8> {

@@ -5,7 +5,8 @@ use super::slot::{Slot, Way};
 use super::{Archive, next_rows, spread};
 use crate::archive::{Rebuilder, Rebuilt, System, integer, text};
 use crate::formats::{Memory, Pass};
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use crate::text::{Find, Found};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use backsight_engine::error::Error;
 use backsight_engine::source::{BATCH_ROWS, Counters, Field, Flow, Scan};
@@ -38,6 +39,8 @@ pub(super) struct Rows<'r, 'p> {
     /// What such readers work out once.
     pub memory: Arc<Memory>,
     pub slots: Vec<Slot>,
+    /// Lines of text are to be read again by the reader of their format.
+    pub again: bool,
     /// Whole records are needed.
     pub whole: bool,
     pub leaves: Vec<bool>,
@@ -136,14 +139,19 @@ impl Rows<'_, '_> {
             };
             columns.push(column);
         }
-        let direct: Option<&BooleanArray> = match self.whole {
-            true => batch.column(System::Direct as usize).as_boolean_opt(),
+        let mut direct = match self.whole {
+            true => batch.column(System::Direct as usize).as_boolean_opt().cloned(),
             false => None,
         };
+        if let Some(found) = direct.as_mut().filter(|_| self.again) {
+            // Lines have a preamble.
+            let preambles = batch.column(System::Preamble as usize);
+            *found = (0..found.len()).map(|row| Some(found.value(row) && preambles.is_null(row))).collect();
+        }
         if let Some(direct) = direct
             && direct.true_count() < batch.num_rows()
         {
-            columns = self.others(batch, records, direct, columns)?;
+            columns = self.others(batch, records, &direct, columns)?;
         }
         let without_time: u64 = self
             .pass
@@ -176,6 +184,7 @@ impl Rows<'_, '_> {
                     out.finish()
                 }
             };
+            let column = way.token.map_or_else(|| column.clone(), |find| token(&column, find));
             found = plan::merge(&found, &column);
         }
         found
@@ -268,4 +277,24 @@ impl Rows<'_, '_> {
         }
         Ok(out)
     }
+}
+
+/// Tokens of lines, which are text whatever they are stored as, or what is found in them.
+fn token(column: &Column, find: Option<Find>) -> Column {
+    if let (Column::Text(array, _), None) = (column, find) {
+        return Column::Text(array.clone(), Kinds::All(Kind::String));
+    }
+    let mut out = TextBuilder::default();
+    for cell in column.iter() {
+        match (cell.text(), find) {
+            (None, _) => out.push(ValueRef::Null),
+            (Some(text), None) => out.push_text(Kind::String, &text),
+            (Some(text), Some(find)) => match find.get(&text) {
+                None => out.push(ValueRef::Null),
+                Some(Found::There(text)) => out.push_text(Kind::String, text),
+                Some(Found::Made(text)) => out.push_text(Kind::Number, text.as_bytes()),
+            },
+        }
+    }
+    out.finish()
 }

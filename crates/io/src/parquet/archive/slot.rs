@@ -1,11 +1,13 @@
 //! Where the fields that are wanted lie in the columns of an archive.
 
+use super::super::ParquetFile;
 use super::super::paths::route;
 use super::Archive;
 use crate::archive::System;
 use crate::formats::Pass;
+use crate::text::{Divider, Find, Holder};
 use backsight_engine::source::Field;
-use backsight_engine::value::json::Route;
+use backsight_engine::value::json::{Route, Step};
 use backsight_lang::ast::Segment;
 
 /// Where the cells of a slot come from, for events that are their record.
@@ -26,21 +28,35 @@ pub(super) struct Way {
     pub column: usize,
     pub kinds: Option<usize>,
     pub rest: Option<Route>,
+    /// It is a token of a line, which is text; and the field may be within it.
+    pub token: Option<Option<Find>>,
 }
 
 impl Slot {
-    pub(super) fn new(archive: &Archive, field: &Field, pass: &Pass<'_>, extra: bool) -> Slot {
+    pub(super) fn new(
+        file: &ParquetFile,
+        archive: &Archive,
+        divider: Option<&Divider>,
+        field: &Field,
+        pass: &Pass<'_>,
+        extra: bool,
+    ) -> Slot {
         match field {
             Field::Timestamp => match &pass.options.timestamp_field {
                 Some(path) => Slot::Time(ways(archive, path, extra)),
-                None => Slot::Time(vec![Way { column: System::Timestamp as usize, kinds: None, rest: None }]),
+                None => {
+                    Slot::Time(vec![Way { column: System::Timestamp as usize, kinds: None, rest: None, token: None }])
+                }
             },
             Field::Message => Slot::Message,
             Field::Log => Slot::Log,
             Field::LogStream => Slot::LogStream,
             Field::Ptr => Slot::Pointer,
             Field::IngestionTime => Slot::Nothing,
-            Field::Path(path) => Slot::Ways(ways(archive, path, extra)),
+            Field::Path(path) => match divider.and_then(|divider| divider.holders(path)) {
+                Some(holders) => Slot::Ways(tokens(file, archive, holders, extra)),
+                None => Slot::Ways(ways(archive, path, extra)),
+            },
         }
     }
 
@@ -71,10 +87,34 @@ fn ways(archive: &Archive, path: &[Segment], extra: bool) -> Vec<Way> {
         }
         let rest = (reading.len() > 1).then(|| route(&reading[1..]));
         if let Some(column) = archive.columns.of_key(&reading[0].key) {
-            out.push(Way { column, kinds: archive.columns.kinds(&reading[0].key), rest });
+            out.push(Way { column, kinds: archive.columns.kinds(&reading[0].key), rest, token: None });
         }
         if extra {
-            out.push(Way { column: System::Extra as usize, kinds: None, rest: Some(Route::of(vec![reading])) });
+            out.push(Way {
+                column: System::Extra as usize,
+                kinds: None,
+                rest: Some(Route::of(vec![reading])),
+                token: None,
+            });
+        }
+    }
+    out
+}
+
+/// The columns of tokens.
+fn tokens(file: &ParquetFile, archive: &Archive, holders: Vec<Holder>, extra: bool) -> Vec<Way> {
+    let mut out = Vec::new();
+    for (name, find) in holders {
+        let token = Some(find);
+        let column = archive.columns.of_key(name.as_bytes());
+        if let Some(column) = column {
+            out.push(Way { column, kinds: None, rest: None, token });
+        }
+        // Every token fits into a column of text.
+        if extra && !column.is_some_and(|column| file.is_text(column)) {
+            let step = Step { key: name.into_bytes().into(), index: None };
+            let rest = Some(Route::of(vec![vec![step]]));
+            out.push(Way { column: System::Extra as usize, kinds: None, rest, token });
         }
     }
     out
