@@ -3,7 +3,7 @@
 use crate::value::column::{Column, Kinds};
 use crate::value::dictionary::Dictionary;
 use crate::value::number::Number;
-use crate::value::short::short_integer;
+use crate::value::short::{short_digits, short_integer};
 use crate::value::{Kind, ValueRef};
 use arrow::array::Array;
 
@@ -70,6 +70,17 @@ fn numbers<'a>(column: &'a Column, mut each: impl FnMut(usize, Number<'a>)) {
                 Some(n) => general(i, ValueRef::Int(n)),
                 None => general(i, ValueRef::Text(*kind, a.value(i))),
             });
+        }
+        Column::Dict(words, dictionary) => {
+            for (i, word) in words.iter().enumerate().filter(|(_, word)| **word != Dictionary::NULL) {
+                match dictionary.text(*word) {
+                    (kind @ (Kind::String | Kind::Number), text) => match short_digits(text) {
+                        Some(n) => general(i, ValueRef::Int(n)),
+                        None => general(i, ValueRef::Text(kind, text)),
+                    },
+                    (kind, text) => general(i, ValueRef::Text(kind, text)),
+                }
+            }
         }
         _ => present(column, general),
     }

@@ -1,13 +1,13 @@
 //! `count_distinct`.
 
 use super::cells::texts;
+use super::pairs::Pairs;
 use super::tally::Tally;
 use super::{Accumulator, Aggregate, Input, Put, Restore, Settings, Stop, same_type};
 use crate::error::Error;
 use crate::func::{Status, Type};
 use crate::value::Value;
 use crate::value::column::Column;
-use crate::value::dictionary::Dictionary;
 
 pub(super) const AGGREGATES: &[Aggregate] = &[
     Aggregate {
@@ -47,35 +47,23 @@ fn new(_: &Settings) -> Box<dyn Accumulator> {
 #[derive(Default)]
 struct Distinct {
     tally: Tally<()>,
-    met: Met,
+    /// Words of the dictionary at hand, not yet in the tally.
+    pairs: Pairs,
+    /// There is something in the tally.
+    tallied: bool,
 }
 
-/// Groups and words that have been met lately: a text need not be looked at to know that it is there already.
-#[derive(Default)]
-struct Met {
-    /// The dictionary the words are of.
-    id: Option<u64>,
-    /// Group and word, one a place; filled with what no row has.
-    pairs: Vec<u64>,
-}
-
-/// Pairs remembered.
-const PAIRS: usize = 1 << 12;
-
-impl Met {
-    /// Words of another dictionary come.
-    fn begin(&mut self, id: u64) {
-        if self.id != Some(id) {
-            *self = Met { id: Some(id), pairs: vec![u64::MAX; PAIRS] };
-        }
+impl Distinct {
+    /// Puts the words into the tally.
+    fn pour(&mut self) {
+        let pairs = std::mem::take(&mut self.pairs);
+        self.tallied |= !pairs.is_empty();
+        pairs.texts(|group, text| self.tally.add(group, None, text, ()));
     }
 
-    /// Whether a pair was met; from now on it was.
-    #[inline]
-    fn again(&mut self, group: u32, word: u32) -> bool {
-        let pair = u64::from(group) << 32 | u64::from(word);
-        let place = (pair ^ pair >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
-        std::mem::replace(&mut self.pairs[place as usize % PAIRS], pair) == pair
+    /// Whether all there is are words, and equal texts are one word.
+    fn is_words(&self) -> bool {
+        !self.tallied && self.pairs.are_texts()
     }
 }
 
@@ -83,27 +71,38 @@ impl Accumulator for Distinct {
     fn update(&mut self, input: &Input<'_>, groups: &[u32], n_groups: usize) {
         let Some(column) = input.args.first() else { return };
         if let Column::Dict(words, dictionary) = column {
-            self.met.begin(dictionary.id());
-            for (word, group) in words.iter().zip(groups).filter(|(word, _)| **word != Dictionary::NULL) {
-                if !self.met.again(*group, *word) {
-                    self.tally.add(*group, None, dictionary.text(*word).1, ());
-                }
+            if !self.pairs.takes(dictionary) {
+                self.pour();
             }
+            self.pairs.add(groups, words, dictionary, n_groups);
         } else {
+            self.tallied = true;
             texts(column, groups, n_groups, |_| true, |group, _, text, _| self.tally.add(group, None, text, ()));
         }
     }
 
-    fn merge(&mut self, others: Vec<(Box<dyn Accumulator>, Vec<u32>)>, _: usize) {
-        self.tally.merge(same_type::<Self>(others).map(|(other, map)| (other.tally, map)));
+    fn merge(&mut self, others: Vec<(Box<dyn Accumulator>, Vec<u32>)>, n_groups: usize) {
+        let mut others: Vec<(Self, Vec<u32>)> = same_type::<Self>(others).collect();
+        if self.is_words() && others.iter().all(|(other, _)| other.is_words()) {
+            let others = others.iter_mut().map(|(other, map)| (std::mem::take(&mut other.pairs), std::mem::take(map)));
+            return self.pairs.merge(others.collect(), n_groups);
+        }
+        self.pour();
+        others.iter_mut().for_each(|(other, _)| other.pour());
+        self.tallied = true;
+        self.tally.merge(others.into_iter().map(|(other, map)| (other.tally, map)));
     }
 
-    fn finish(self: Box<Self>, n_groups: usize) -> Column {
+    fn finish(mut self: Box<Self>, n_groups: usize) -> Column {
+        if self.is_words() {
+            return Column::Int(self.pairs.counts(n_groups).into());
+        }
+        self.pour();
         Column::Int(self.tally.counts(n_groups).into())
     }
 
     fn bytes(&self) -> usize {
-        self.tally.bytes()
+        self.tally.bytes() + self.pairs.bytes()
     }
 
     fn stop_with(&mut self, stop: &Stop) {
@@ -111,6 +110,7 @@ impl Accumulator for Distinct {
     }
 
     fn save(&mut self, put: &mut Put<'_>) -> Result<(), Error> {
+        self.pour();
         self.tally.save(put, |_, item, key, _| item.with_text(|t| key.extend_from_slice(t)))
     }
 

@@ -1,7 +1,8 @@
 //! Aggregates: one table row each, and the state they keep for all groups at once.
 //!
 //! There are two kinds. Those that need little of a group (`group`: counts, sums, extremes) keep one small state for
-//! each; those that need every different value (`tally`: distinct counts, percentiles, lists) keep one table for all.
+//! each; those that need every different value (`tally`: distinct counts, percentiles, lists) keep one table for all. Of words of
+//! dictionaries only the numbers are kept (`pairs`).
 
 mod cells;
 mod count;
@@ -14,6 +15,7 @@ mod histogram;
 mod list;
 mod moments;
 mod order;
+mod pairs;
 mod quantile;
 mod rate;
 mod sum;

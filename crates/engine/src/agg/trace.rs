@@ -7,8 +7,9 @@ use super::cells::present;
 use super::group::{PerGroup, State};
 use super::{Aggregate, Input};
 use crate::func::{Status, Type};
-use crate::value::column::Column;
+use crate::value::column::{Column, Positions};
 use crate::value::{Kind, Value};
+use arrow::array::Array;
 use serde::{Deserialize, Serialize};
 
 /// Events kept of each group.
@@ -48,7 +49,7 @@ impl Trace {
         group.take(cell);
         let time = |t: i64| (t != NEVER).then_some(t);
         Trace {
-            span: time(group.first.0).map(|first| (first, group.last())),
+            span: time(group.first.0).map(|first| (first, group.last)),
             events: group.events,
             first: group.kept().map(|(t, p)| (time(t), p)).collect(),
         }
@@ -89,19 +90,22 @@ impl Trace {
 /// The time of an event without one: after all others.
 const NEVER: i64 = i64::MAX;
 
+/// A group often has a single event, so that what more need lies elsewhere; and most events are neither the first of
+/// their group nor anything but the latest, so that this can be told from what lies here.
 #[derive(Serialize, Deserialize)]
-/// A group often has a single event, so that what more need lies elsewhere.
 struct Group {
     events: u64,
     /// Time and position of the first.
     first: (i64, u64),
+    /// The latest time; smaller than any if none is known.
+    last: i64,
+    /// No event after this time is kept.
+    full: i64,
     more: Option<Box<More>>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct More {
-    /// The latest time; smaller than any if none is known.
-    last: i64,
     /// The events behind the first, `n` of them.
     kept: [(i64, u64); KEPT - 1],
     n: u8,
@@ -109,7 +113,7 @@ struct More {
 
 impl Default for Group {
     fn default() -> Group {
-        Group { events: 0, first: LAST, more: None }
+        Group { events: 0, first: LAST, last: i64::MIN, full: NEVER, more: None }
     }
 }
 
@@ -125,21 +129,10 @@ impl Group {
     #[inline]
     fn event(&mut self, time: i64, position: u64) {
         self.events += 1;
-        if self.events == 1 {
-            self.first = (time, position);
-            return;
-        }
-        let more = self.more();
-        more.last = more.last.max(latest(time));
-        // Most events come after those kept.
-        if (time, position) < more.kept[KEPT - 2] {
+        self.last = self.last.max(latest(time));
+        if time <= self.full {
             self.keep((time, position));
         }
-    }
-
-    fn more(&mut self) -> &mut More {
-        let last = latest(self.first.0);
-        self.more.get_or_insert_with(|| Box::new(More { last, kept: [LAST; KEPT - 1], n: 0 }))
     }
 
     /// Keeps an event if it is one of the first. Rows made of one record share its position: it is kept once.
@@ -152,11 +145,9 @@ impl Group {
             return;
         }
         if event < self.first {
-            // What was the first so far may be the latest.
-            self.more();
             std::mem::swap(&mut event, &mut self.first);
         }
-        let more = self.more();
+        let more = self.more.get_or_insert_with(|| Box::new(More { kept: [LAST; KEPT - 1], n: 0 }));
         let n = more.n as usize;
         let at = more.kept[..n].partition_point(|e| *e < event);
         if at == KEPT - 1 || more.kept[at] == event {
@@ -165,6 +156,8 @@ impl Group {
         more.kept.copy_within(at..KEPT - 2, at + 1);
         more.kept[at] = event;
         more.n = (n + 1).min(KEPT - 1) as u8;
+        // Of as many as are kept the last is behind all others.
+        self.full = more.kept[KEPT - 2].0;
     }
 
     fn kept(&self) -> impl Iterator<Item = (i64, u64)> {
@@ -172,17 +165,11 @@ impl Group {
         (self.first != LAST).then_some(self.first).into_iter().chain(more)
     }
 
-    fn last(&self) -> i64 {
-        self.more.as_ref().map_or(latest(self.first.0), |m| m.last)
-    }
-
     /// Takes in the number of some events and their latest time; the first of them are kept one by one.
     fn add(&mut self, events: u64, last: i64, kept: impl IntoIterator<Item = (i64, u64)>) {
         kept.into_iter().for_each(|event| self.keep(event));
         self.events += events;
-        if last > self.last() {
-            self.more().last = last;
-        }
+        self.last = self.last.max(last);
     }
 
     fn take(&mut self, cell: &[u8]) {
@@ -206,6 +193,17 @@ impl State for Group {
                     states[of(i)].take(&cell);
                 }
             }),
+            (None, Some(Column::Time(times))) if times.null_count() == 0 => {
+                let Positions { base, offsets } = input.positions;
+                let events =
+                    times.values().iter().zip(offsets.iter()).map(|(time, offset)| (*time, base + u64::from(*offset)));
+                match states {
+                    [one] => events.for_each(|(time, position)| one.event(time, position)),
+                    many => events
+                        .zip(groups)
+                        .for_each(|((time, position), group)| many[*group as usize].event(time, position)),
+                }
+            }
             (None, Some(times)) => (0..groups.len()).for_each(|i| {
                 let time = times.get(i).timestamp().unwrap_or(NEVER);
                 states[of(i)].event(time, input.positions.get(i));
@@ -215,12 +213,12 @@ impl State for Group {
     }
 
     fn merge(&mut self, other: Group, (): &()) {
-        self.add(other.events, other.last(), other.kept());
+        self.add(other.events, other.last, other.kept());
     }
 
     fn finish(self, (): &()) -> Value {
         let mut cell = Vec::with_capacity(16 + 16 * KEPT);
-        cell.extend_from_slice(&self.last().to_le_bytes());
+        cell.extend_from_slice(&self.last.to_le_bytes());
         cell.extend_from_slice(&self.events.to_le_bytes());
         for (time, position) in self.kept() {
             cell.extend_from_slice(&time.to_le_bytes());
@@ -249,7 +247,7 @@ mod tests {
         for one in [cell(5, 2), cell(3, 1)] {
             both.take(&one.as_ref().text().expect("a cell"));
         }
-        assert_eq!((both.first.0, both.last()), (3, 5));
+        assert_eq!((both.first.0, both.last), (3, 5));
     }
 
     #[test]

@@ -63,6 +63,26 @@ pub(crate) fn short_integer(view: u128) -> Option<i64> {
     Some((hundreds.wrapping_mul(1 + (10_000 << 32)) >> 32) as u32 as i64)
 }
 
+/// The same of a text.
+#[inline]
+pub(crate) fn short_digits(text: &[u8]) -> Option<i64> {
+    let bytes = match text {
+        [] => return None,
+        [one] => u64::from(*one),
+        [one, two] => u64::from(*one) | u64::from(*two) << 8,
+        [one, two, three] => u64::from(*one) | u64::from(*two) << 8 | u64::from(*three) << 16,
+        // The two halves may overlap; where they do they are the same.
+        _ if text.len() <= 8 => match (text.first_chunk(), text.last_chunk()) {
+            (Some(first), Some(last)) => {
+                u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (text.len() - 4))
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    short_integer(u128::from(bytes) << 32 | text.len() as u128)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +92,7 @@ mod tests {
     fn short_integers() {
         for text in ["0", "7", "42", "007", "1234", "12345", "123456", "1234567", "12345678", "99999999", "00000000"] {
             assert_eq!(short_integer(make_view(text.as_bytes(), 0, 0)), text.parse().ok(), "{text}");
+            assert_eq!(short_digits(text.as_bytes()), text.parse().ok(), "{text}");
         }
         for text in [
             "",
