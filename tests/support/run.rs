@@ -33,6 +33,8 @@ pub struct Setup {
     among: bool,
     /// Groups that a worker keeps before it counts them first.
     groups: usize,
+    /// Rows are kept for those who want a second look at them; else the source is read again.
+    keep: bool,
 }
 
 /// How the input of a case lies on the disk.
@@ -59,6 +61,7 @@ const PLAIN: Setup = Setup {
     spill: false,
     among: false,
     groups: usize::MAX,
+    keep: true,
 };
 
 /// All ways to run a case. The first is what blessing writes down.
@@ -81,6 +84,7 @@ pub const SETUPS: &[Setup] = &[
         groups: 0,
         ..PLAIN
     },
+    Setup { name: "1 thread, among other queries, all read again", among: true, groups: 0, keep: false, ..PLAIN },
     Setup { name: "2 threads, Parquet", threads: 2, form: Form::Parquet, ..PLAIN },
     Setup { name: "2 threads, archive", threads: 2, form: Form::Archive, ..PLAIN },
 ];
@@ -111,6 +115,9 @@ pub fn in_process(case: &Case, setup: &Setup) -> Ended {
 fn answer(case: &Case, setup: &Setup, catalog: Paths) -> Result<Answer, Error> {
     let settings = CompileSettings { pushdown: setup.pushdown, ..CompileSettings::default() };
     let mut ctl = Ctl::new(setup.threads).expect("threads").with_groups_kept(setup.groups);
+    if !setup.keep {
+        ctl = ctl.without_rows_kept();
+    }
     if setup.spill {
         ctl = ctl.with_eager_spill(Box::new(backsight_io::TemporaryFiles));
     }

@@ -76,7 +76,9 @@ impl Pairs {
         }
         let Sets::Bits(stride, bits) = &mut self.sets else { return };
         let needed = words.div_ceil(64).next_power_of_two();
-        if words > FEW {
+        // Of a dictionary that came with the input there is soon another, with room for all groups anew.
+        let given = self.words.as_ref().is_some_and(|(words, _)| words.given().is_some());
+        if words > FEW || given {
             let mut table = Table::default();
             each_bit(*stride, bits, |group, word| {
                 table.insert(group, word);
@@ -112,7 +114,7 @@ impl Pairs {
 
     /// Whether equal texts are one word.
     pub(super) fn are_texts(&self) -> bool {
-        self.words.as_ref().is_none_or(|(dictionary, _)| dictionary.kind().is_some())
+        self.words.as_ref().is_none_or(|(words, _)| words.given().is_none() && words.kind().is_some())
     }
 
     /// Takes in others, whose group `g` is group `map[g]` here. Both must [be texts](Pairs::are_texts).

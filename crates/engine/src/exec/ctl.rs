@@ -18,6 +18,7 @@ pub struct Ctl {
     abort: Arc<AtomicBool>,
     memory: Arc<Memory>,
     groups_kept: usize,
+    keep_rows: bool,
     seed: u64,
     /// What was seen so far.
     pub counters: Counters,
@@ -33,7 +34,16 @@ impl Ctl {
         let memory = Arc::new(Memory::unlimited(pool.current_num_threads()));
         let (cancel, abort) = (AtomicBool::new(false), Arc::default());
         let seed = foldhash::fast::RandomState::default().hash_one(0);
-        Ok(Ctl { pool, cancel, abort, memory, groups_kept: MANY_GROUPS, seed, counters: Counters::default() })
+        Ok(Ctl {
+            pool,
+            cancel,
+            abort,
+            memory,
+            groups_kept: MANY_GROUPS,
+            keep_rows: true,
+            seed,
+            counters: Counters::default(),
+        })
     }
 
     /// The same with a limit in bytes for what the run keeps in memory; what goes beyond it is kept in files of
@@ -53,9 +63,16 @@ impl Ctl {
     }
 
     /// The same where in a pass for several plans a worker keeps so many groups before it only counts them, if most may
-    /// turn out too small to matter, and reads the source again for the others. It does not change the answer.
+    /// turn out too small to matter, and looks at the rows again for the others. It does not change the answer.
     pub fn with_groups_kept(mut self, groups: usize) -> Ctl {
         self.groups_kept = groups;
+        self
+    }
+
+    /// The same where a pass for several plans keeps no rows, however few, and always reads the source again for those
+    /// who want a second look. It does not change the answer.
+    pub fn without_rows_kept(mut self) -> Ctl {
+        self.keep_rows = false;
         self
     }
 
@@ -99,6 +116,11 @@ impl Ctl {
     /// See [`Ctl::with_groups_kept`].
     pub(crate) fn groups_kept(&self) -> usize {
         self.groups_kept
+    }
+
+    /// Bytes of rows that each worker may keep for a second look at them.
+    pub(crate) fn rows_kept(&self) -> usize {
+        if self.keep_rows { self.memory.rows_kept() } else { 0 }
     }
 
     /// What hashes start from, so that nobody can write logs in which all are the same.

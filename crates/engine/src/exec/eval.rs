@@ -34,11 +34,25 @@ pub(super) fn eval_rows(e: &Expr, batch: &Batch, cx: &Cx<'_>) -> Column {
         Expr::Literal(value) => Column::Const(value.clone(), batch.rows),
         Expr::Member(inner, segments) => member(&eval(inner, batch, cx), segments),
         Expr::Call(call) => match call.function.eval {
-            Eval::Values(f) => with_args(call, batch, cx, f),
+            Eval::Values(f) => with_args(call, batch, cx, |args| match args.columns {
+                // Of the same in every row it is the same in every row.
+                [_, ..] if args.rows > 1 && args.columns.iter().all(|c| matches!(c, Column::Const(..))) => {
+                    let columns: Vec<Column> = args.columns.iter().map(|c| c.slice(0, 1)).collect();
+                    Column::Const(f(&Args { columns: &columns, rows: 1, ..*args }).get(0).to_value(), args.rows)
+                }
+                _ => f(args),
+            }),
             Eval::Predicate(f) => Column::predicate(&with_args(call, batch, cx, f)),
         },
         Expr::Arithmetic(op, a, b) => {
-            let (a, b) = (eval(a, batch, cx), eval(b, batch, cx));
+            let a = eval(a, batch, cx);
+            if let Column::Const(Value::Null, _) = a {
+                return a;
+            }
+            let b = eval(b, batch, cx);
+            if let Column::Const(Value::Null, _) = b {
+                return b;
+            }
             (0..batch.rows).map(|i| arithmetic(*op, a.get(i), b.get(i))).collect()
         }
         Expr::Negate(inner) => {
@@ -55,7 +69,7 @@ pub(super) fn eval_rows(e: &Expr, batch: &Batch, cx: &Cx<'_>) -> Column {
     }
 }
 
-fn with_args<T>(call: &Call, batch: &Batch, cx: &Cx<'_>, f: fn(&Args<'_>) -> T) -> T {
+fn with_args<T>(call: &Call, batch: &Batch, cx: &Cx<'_>, f: impl FnOnce(&Args<'_>) -> T) -> T {
     let columns: Vec<Column> = call.args.iter().map(|e| eval(e, batch, cx)).collect();
     f(&Args { columns: &columns, prepared: &call.prepared, rows: batch.rows, clock: cx.clock })
 }

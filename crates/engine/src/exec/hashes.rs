@@ -11,12 +11,12 @@ use crate::value::{ValueRef, time};
 use arrow::array::Array;
 use foldhash::fast::FixedState;
 use std::hash::{BuildHasher, Hasher};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The hashes of the columns of a batch.
 pub(crate) struct Hashes {
     seed: u64,
-    known: Vec<(Column, Rc<[u64]>)>,
+    known: Vec<(Column, Arc<[u64]>)>,
     sums: Vec<u64>,
     /// Of the words of dictionaries, by their id.
     words: Vec<(u64, Vec<u64>)>,
@@ -79,12 +79,6 @@ impl Hashes {
         hashes
     }
 
-    /// The hash of a text.
-    #[inline]
-    pub fn of_text(&self, text: &[u8]) -> u64 {
-        text_hash(text, self.seed)
-    }
-
     /// The hash of a cell.
     pub fn of_cell(&self, cell: ValueRef<'_>) -> u64 {
         cell_hash(cell, self.seed)
@@ -96,12 +90,12 @@ impl Hashes {
     }
 
     /// The hash of each cell.
-    pub fn of(&mut self, column: &Column) -> Rc<[u64]> {
+    pub fn of(&mut self, column: &Column) -> Arc<[u64]> {
         if let Some((_, known)) = self.known.iter().find(|(other, _)| is_same(other, column)) {
-            return Rc::clone(known);
+            return Arc::clone(known);
         }
         let seed = self.seed;
-        let hashes: Rc<[u64]> = match column {
+        let hashes: Arc<[u64]> = match column {
             Column::Text(array, _) => {
                 let hash = |i: usize| if array.is_null(i) { NOTHING } else { text_hash(array.value(i), seed) };
                 (0..array.len()).map(hash).collect()
@@ -110,10 +104,13 @@ impl Hashes {
                 let of = self.of_words(dictionary);
                 numbers.iter().map(|number| of[*number as usize]).collect()
             }
+            Column::Time(times) if times.null_count() == 0 => {
+                times.values().iter().map(|ms| time_hash(*ms, seed)).collect()
+            }
             other => other.iter().map(|cell| cell_hash(cell, seed)).collect(),
         };
         // The column is kept so that no other can come to lie in its place.
-        self.known.push((column.clone(), Rc::clone(&hashes)));
+        self.known.push((column.clone(), Arc::clone(&hashes)));
         hashes
     }
 }
@@ -173,13 +170,14 @@ fn join(hash: u64, next: u64) -> u64 {
 }
 
 /// Both halves of a product, folded together.
-fn fold(a: u64, b: u64) -> u64 {
+#[inline]
+pub(in crate::exec) fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
 }
 
 /// Digits of pi.
-const ONE: u64 = 0x243f_6a88_85a3_08d3;
+pub(in crate::exec) const ONE: u64 = 0x243f_6a88_85a3_08d3;
 const NOTHING: u64 = 0x082e_fa98_ec4e_6c89;
 
 #[cfg(test)]

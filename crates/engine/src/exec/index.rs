@@ -24,6 +24,12 @@ impl Id {
         Id { low, high, length: text.len() as u32, mark }
     }
 
+    /// A text that stands in its view.
+    #[inline]
+    pub fn of_view(view: u128, mark: u32) -> Id {
+        Id { low: (view >> 32) as u64, high: (view >> 96) as u64, length: view as u32, mark }
+    }
+
     /// A number.
     pub fn of_number(number: u64, mark: u32) -> Id {
         Id { low: number, high: 0, length: 0, mark }

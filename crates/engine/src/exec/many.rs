@@ -2,13 +2,14 @@
 //! have in common are found out once a batch ([`shared`](super::shared)); each plan has sinks of its own.
 
 mod job;
+mod kept;
 
 use super::group::GroupTable;
 use super::group::sieve::Sieve;
+use super::rows::Rows;
 use super::shared::{Answers, Front};
 use super::{Cx, Sink, context, is_sink, merge, next, opened, steps};
 use crate::error::Error;
-use crate::exec::rows::Rows;
 use crate::exec::{Ctl, Outcome};
 use crate::func::Clock;
 use crate::plan::ordered::Ordered;
@@ -17,7 +18,9 @@ use crate::source::{Catalog, Counters, Field, Flow, Scan, Source};
 use crate::value::column::Batch;
 use crate::when::When;
 use job::Job;
+use kept::Kept;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 /// Runs several plans, those of one source in one pass over it, and gives their answers to `out`, one plan after another,
 /// each with its number, until that says [`Flow::Enough`] for the plan. A plan that fails once its rows are read, as for
@@ -47,12 +50,14 @@ pub fn run_all(
         };
         let (members, others): (Vec<usize>, Vec<usize>) = left.iter().partition(|i| of_this_pass(plans[**i]));
         let jobs: Vec<(&Plan, &Cx<'_>)> = members.iter().map(|i| (plans[*i], &contexts[*i])).collect();
-        let answers = match lead.estimate {
-            // Nothing is read for an estimate.
-            true => jobs.iter().map(|(plan, cx)| Ok((super::rows(plan, cx)?, plan.ops.len()))).collect(),
-            false => scan(&jobs, catalog)?,
-        };
-        for (i, answer) in members.iter().zip(answers) {
+        // Nothing is read for an estimate.
+        let mut gathered = if lead.estimate { Vec::new() } else { scan(&jobs, catalog)? }.into_iter();
+        for (i, (plan, cx)) in members.iter().zip(jobs) {
+            let answer = match gathered.next() {
+                Some(Gathered::Rows(rows)) => rows,
+                Some(Gathered::Sinks(sinks)) => merge(sinks, sink_at(plan), plan, cx),
+                None => super::rows(plan, cx).map(|rows| (rows, plan.ops.len())),
+            };
             let mut given = 0;
             let mut refused = None;
             let answered = answer.and_then(|(mut rows, done)| {
@@ -84,63 +89,71 @@ pub fn run_all(
     Ok(outcomes)
 }
 
-/// The source's rows through all jobs up to their sinks: rows and number of the next op of each.
+/// What came of a plan's look at the rows.
+enum Gathered<'a> {
+    /// One sink a worker.
+    Sinks(Vec<Sink<'a>>),
+    /// The rows made of them, and the number of the next op.
+    Rows(Result<(Rows<'a>, usize), Error>),
+}
+
+/// The source's rows through all jobs into their sinks.
 ///
-/// Groups that are many and mostly too small to be kept are only counted, and the source is read once more for those that
-/// may be kept; so it is for what is new after a time that is known at the end only.
-#[allow(clippy::type_complexity)]
-fn scan<'a>(
-    plans: &[(&'a Plan, &'a Cx<'a>)],
-    catalog: &dyn Catalog,
-) -> Result<Vec<Result<(Rows<'a>, usize), Error>>, Error> {
+/// Groups that are many and mostly too small to be kept are only counted, and the rows are looked at once more for those
+/// that may be kept; so it is for what is new after a time that is known at the end only. The rows were [`Kept`] if there
+/// was room for them, else the source is read again.
+fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<Vec<Gathered<'a>>, Error> {
     let Some((plan, cx)) = plans.first() else { return Ok(Vec::new()) };
     let (source, ctl) = (opened(&plan.scan, catalog)?, cx.ctl);
-    let first = |(plan, cx): &(&'a Plan, &'a Cx<'a>)| {
-        let part = if new_after(plan).is_some() { Part::Edges } else { Part::First };
-        Member { plan, cx, part }
-    };
-    let members: Vec<Member<'a, '_>> = plans.iter().map(first).collect();
-    let mut gathered = pass(&members, &*source, &ctl.counters)?;
+    let first = |(plan, _): &(&'a Plan, &'a Cx<'a>)| if new_after(plan).is_some() { Part::Edges } else { Part::First };
+    let parts: Vec<(usize, Part<'_>)> = plans.iter().map(first).enumerate().collect();
+    let pass = Pass::new(plans);
+    let (mut gathered, workers) = pass.read(&parts, &*source, &ctl.counters)?;
     let sieves: Vec<Option<Sieve>> = gathered.iter_mut().map(|sinks| sieve(sinks, ctl)).collect();
-    let again: Vec<usize> = (0..plans.len()).filter(|i| sieves[*i].is_some() || members[*i].is_wanted()).collect();
-    if !again.is_empty() && !ctl.cancelled() {
-        let mut share = ctl.memory().share();
-        share.set(sieves.iter().flatten().map(Sieve::bytes).sum());
-        let member = |i: &usize| Member { part: Part::Second(sieves[*i].as_ref()), ..members[*i] };
-        // What the source holds was counted the first time.
-        let second = pass(&again.iter().map(member).collect::<Vec<_>>(), &*source, &Counters::default())?;
-        again.iter().zip(second).for_each(|(i, sinks)| gathered[*i] = sinks);
+    let is_again = |i: &usize| sieves[*i].is_some() || matches!(parts[*i].1, Part::Edges) && is_new_wanted(plans[*i]);
+    let again: Vec<usize> = (0..plans.len()).filter(is_again).collect();
+    let mut gathered: Vec<Gathered<'a>> = gathered.into_iter().map(Gathered::Sinks).collect();
+    if again.is_empty() || ctl.cancelled() {
+        return Ok(gathered);
     }
-    let answer = |((plan, cx), sinks): (&(&'a Plan, &'a Cx<'a>), _)| merge(sinks, sink_at(plan), plan, cx);
-    Ok(plans.iter().zip(gathered).map(answer).collect())
+    // Groups that are whole are rows from now on, which take less memory than they do.
+    for (i, (plan, cx)) in plans.iter().enumerate().filter(|(i, _)| !again.contains(i)) {
+        if let Gathered::Sinks(sinks) = &mut gathered[i] {
+            gathered[i] = Gathered::Rows(merge(std::mem::take(sinks), sink_at(plan), plan, cx));
+        }
+    }
+    let mut share = ctl.memory().share();
+    share.set(sieves.iter().flatten().map(Sieve::bytes).sum());
+    let second = |i: &usize| Part::Second(sieves[*i].as_ref());
+    let sinks = if workers.iter().all(|(_, kept)| kept.is_whole()) {
+        pass.look_again(&again.iter().map(|i| (*i, second(i))).collect::<Vec<_>>(), workers)?
+    } else {
+        drop(workers);
+        let those: Vec<(&Plan, &Cx<'_>)> = again.iter().map(|i| plans[*i]).collect();
+        let parts: Vec<(usize, Part<'_>)> = again.iter().map(second).enumerate().collect();
+        // What the source holds was counted the first time.
+        Pass::new(&those).read(&parts, &*source, &Counters::default())?.0
+    };
+    again.iter().zip(sinks).for_each(|(i, sinks)| gathered[*i] = Gathered::Sinks(sinks));
+    Ok(gathered)
 }
 
-/// A plan that takes part in a pass.
-#[derive(Clone, Copy)]
-struct Member<'a, 's> {
-    plan: &'a Plan,
-    cx: &'a Cx<'a>,
-    part: Part<'s>,
-}
-
-/// What part a plan takes in a pass.
+/// What part a plan takes in a look at the rows.
 #[derive(Clone, Copy)]
 enum Part<'s> {
-    /// It sees all rows, and may find that only a second pass answers it.
+    /// It sees all rows, and may find that only a second look answers it.
     First,
     /// It wants to know the first and the last time, without which it cannot tell whether any row matters.
     Edges,
-    /// Its second pass; it sees the rows that the sieve lets pass.
+    /// Its second look; it sees the rows that the sieve lets pass.
     Second(Option<&'s Sieve>),
 }
 
-impl Member<'_, '_> {
-    /// Now that the first and last time are known: whether there can be something new so late.
-    fn is_wanted(&self) -> bool {
-        let (Part::Edges, Some(when)) = (self.part, new_after(self.plan)) else { return false };
-        let edges = self.cx.edges.edges();
-        when.resolve(self.cx.clock.now, edges).zip(edges).is_some_and(|(after, (_, last))| after <= last)
-    }
+/// Now that the first and last time are known: whether there can be something new so late.
+fn is_new_wanted((plan, cx): (&Plan, &Cx<'_>)) -> bool {
+    let Some(when) = new_after(plan) else { return false };
+    let edges = cx.edges.edges();
+    when.resolve(cx.clock.now, edges).zip(edges).is_some_and(|(after, (_, last))| after <= last)
 }
 
 /// The time from which on values count as new, where it depends on the first or last event: often all are before it.
@@ -170,81 +183,168 @@ fn sieve(sinks: &mut [Sink<'_>], ctl: &Ctl) -> Option<Sieve> {
     GroupTable::sieve(tables, ctl)
 }
 
-/// One pass over the source: the workers' sinks of each member.
-fn pass<'a>(members: &[Member<'a, '_>], source: &dyn Source, counters: &Counters) -> Result<Vec<Vec<Sink<'a>>>, Error> {
-    let Some(Member { plan, cx, part }) = members.first() else { return Ok(Vec::new()) };
-    let (ctl, again) = (cx.ctl, matches!(part, Part::Second(_)));
-    let mut want: Vec<Field> = Vec::new();
-    for (field, _) in members.iter().flat_map(|m| &m.plan.scan.fields) {
-        if !want.contains(field) {
-            want.push(field.clone());
+/// What a worker knows of values, and the rows it has seen.
+type Worker<'f> = (Answers<'f>, Kept);
+
+/// The workers' sinks of each plan.
+type Sinks<'a> = Vec<Vec<Sink<'a>>>;
+
+/// Plans that look at the rows of a source together.
+struct Pass<'p, 'a> {
+    plans: &'p [(&'a Plan, &'a Cx<'a>)],
+    ctl: &'a Ctl,
+    jobs: Vec<Job<'a>>,
+    front: Front,
+    want: Vec<Field>,
+    /// The time range, which all have in common.
+    in_range: Option<Op>,
+}
+
+impl<'p, 'a> Pass<'p, 'a> {
+    /// Of one plan at least.
+    fn new(plans: &'p [(&'a Plan, &'a Cx<'a>)]) -> Pass<'p, 'a> {
+        let mut want: Vec<Field> = Vec::new();
+        for (field, _) in plans.iter().flat_map(|(plan, _)| &plan.scan.fields) {
+            if !want.contains(field) {
+                want.push(field.clone());
+            }
         }
+        let mut front = Front::default();
+        let mut jobs: Vec<Job<'a>> = plans.iter().map(|(plan, cx)| Job::new(plan, cx, &want, &mut front)).collect();
+        front.settle();
+        jobs.iter_mut().for_each(|job| job.settle(&want, &front));
+        let in_range = plans.iter().flat_map(|(plan, _)| &plan.ops).find_map(|op| match op {
+            Op::Range { start, end, .. } => {
+                let time = want.iter().position(|f| *f == Field::Timestamp)?;
+                Some(Op::Range { time, start: *start, end: *end })
+            }
+            _ => None,
+        });
+        Pass { plans, ctl: plans[0].1.ctl, jobs, front, want, in_range }
     }
-    let range = plan.scan.range;
-    let mut front = Front::default();
-    let mut jobs: Vec<Job<'a, '_>> = members.iter().map(|member| Job::new(*member, &want, &mut front)).collect();
-    front.settle();
-    jobs.iter_mut().for_each(|job| job.settle(&want, &front));
-    let front = &front;
-    let in_range = members.iter().flat_map(|m| &m.plan.ops).find_map(|op| match op {
-        Op::Range { start, end, .. } => {
-            let time = want.iter().position(|f| *f == Field::Timestamp)?;
-            Some(Op::Range { time, start: *start, end: *end })
+
+    /// Reads the source for the jobs named.
+    fn read<'f>(
+        &'f self,
+        parts: &[(usize, Part<'_>)],
+        source: &dyn Source,
+        counters: &Counters,
+    ) -> Result<(Sinks<'a>, Vec<Worker<'f>>), Error> {
+        let Pass { ctl, jobs, .. } = self;
+        let (cx, range) = (self.plans[0].1, self.plans[0].0.scan.range);
+        let again = parts.iter().any(|(_, part)| matches!(part, Part::Second(_)));
+        let scan = Scan { needles: needles(self.plans), want: self.want.clone(), range, ..Scan::default() };
+        let morsels = source.open(&scan, counters)?;
+        let worker = || -> Result<(Vec<Sink<'a>>, Worker<'f>), Error> {
+            let mut sinks = self.sinks(parts);
+            let mut answers = Answers::new(&self.front, ctl);
+            let mut kept = Kept::new(self.wanted_again(parts), ctl);
+            let mut flow = Flow::More;
+            while flow == Flow::More && !jobs.iter().all(Job::has_enough) {
+                let Some(morsel) = next(&*morsels, ctl) else { break };
+                flow = morsel.read(&mut |batch| {
+                    if ctl.cancelled() {
+                        return Ok(Flow::Enough);
+                    }
+                    let batch = match &self.in_range {
+                        Some(range) if again => {
+                            let keep = steps::passing(std::iter::once(range), &batch, cx);
+                            batch.filter(&keep)
+                        }
+                        Some(range) => steps::map(range, None, batch, cx),
+                        None => batch,
+                    };
+                    let batch = answers.next(batch, ctl);
+                    kept.add(&batch);
+                    self.push(&batch, parts, &mut sinks, &mut answers)?;
+                    Ok(if jobs.iter().all(Job::has_enough) { Flow::Enough } else { Flow::More })
+                })?;
+            }
+            Ok((sinks, (answers, kept)))
+        };
+        let mut by_job: Sinks<'a> = parts.iter().map(|_| Vec::new()).collect();
+        let mut workers = Vec::new();
+        for ended in ctl.broadcast(worker) {
+            let (sinks, worker) = ended?;
+            by_job.iter_mut().zip(sinks).for_each(|(all, sink)| all.push(sink));
+            workers.push(worker);
         }
-        _ => None,
-    });
-    let scan = Scan { needles: needles(members), want, range, ..Scan::default() };
-    let morsels = source.open(&scan, counters)?;
-    let worker = || -> Result<Vec<Sink<'a>>, Error> {
-        let mut sinks: Vec<Sink<'a>> = jobs.iter().map(|job| job.sink(ctl)).collect();
-        let mut answers = Answers::new(front, ctl);
-        let mut flow = Flow::More;
-        while flow == Flow::More && !jobs.iter().all(Job::has_enough) {
-            let Some(morsel) = next(&*morsels, ctl) else { break };
-            flow = morsel.read(&mut |batch| {
-                if ctl.cancelled() {
-                    return Ok(Flow::Enough);
-                }
-                let batch = match &in_range {
-                    Some(range) if again => {
-                        let keep = steps::passing(std::iter::once(range), &batch, jobs[0].cx);
-                        batch.filter(&keep)
-                    }
-                    Some(range) => steps::map(range, None, batch, jobs[0].cx),
-                    None => batch,
-                };
-                let batch = answers.next(batch, ctl);
-                for ((number, job), sink) in jobs.iter().enumerate().zip(&mut sinks) {
-                    if job.has_enough() || batch.rows == 0 {
-                        continue;
-                    }
-                    let Some(mut rows) = job.rows(number, &batch, &mut answers, front) else { continue };
-                    if let Part::Second(Some(sieve)) = job.part {
-                        let keep = sieve.passing(&rows, job.keys(), &mut answers.hashes);
-                        rows = rows.filter(&keep);
-                    }
-                    if rows.rows > 0 {
-                        job.shared.found.fetch_add(rows.rows as u64, Ordering::Relaxed);
-                        sink.push(rows, &mut answers.hashes)?;
-                    }
-                }
-                Ok(if jobs.iter().all(Job::has_enough) { Flow::Enough } else { Flow::More })
-            })?;
-        }
-        Ok(sinks)
-    };
-    let mut by_job: Vec<Vec<Sink<'a>>> = jobs.iter().map(|_| Vec::new()).collect();
-    for sinks in ctl.broadcast(worker) {
-        by_job.iter_mut().zip(sinks?).for_each(|(all, sink)| all.push(sink));
+        Ok((by_job, workers))
     }
-    Ok(by_job)
+
+    /// Looks once more at the rows that workers have kept, for the jobs named.
+    fn look_again(&self, parts: &[(usize, Part<'_>)], workers: Vec<Worker<'_>>) -> Result<Sinks<'a>, Error> {
+        let workers = Mutex::new(workers);
+        let take = || workers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let worker = || -> Result<Vec<Sink<'a>>, Error> {
+            let mut sinks = self.sinks(parts);
+            while let Some((mut answers, kept)) = take() {
+                answers.forget_others(|job| parts.iter().any(|(number, _)| *number == job));
+                for batch in kept.batches() {
+                    if self.ctl.cancelled() {
+                        break;
+                    }
+                    answers.begin();
+                    self.push(&batch, parts, &mut sinks, &mut answers)?;
+                }
+            }
+            Ok(sinks)
+        };
+        let mut by_job: Sinks<'a> = parts.iter().map(|_| Vec::new()).collect();
+        for sinks in self.ctl.broadcast(worker) {
+            by_job.iter_mut().zip(sinks?).for_each(|(all, sink)| all.push(sink));
+        }
+        Ok(by_job)
+    }
+
+    fn sinks(&self, parts: &[(usize, Part<'_>)]) -> Vec<Sink<'a>> {
+        parts.iter().map(|(number, part)| self.jobs[*number].sink(*part, self.ctl)).collect()
+    }
+
+    /// The columns of the scan that may have to be looked at once more.
+    fn wanted_again(&self, parts: &[(usize, Part<'_>)]) -> Vec<bool> {
+        let mut wanted = vec![false; self.want.len()];
+        for (number, part) in parts {
+            if self.jobs[*number].may_come_again(*part) {
+                let (plan, _) = self.plans[*number];
+                plan.scan.fields.iter().for_each(|(field, _)| wanted[job::number(&self.want, field)] = true);
+            }
+        }
+        wanted
+    }
+
+    /// The rows of a batch through the jobs named.
+    fn push(
+        &self,
+        batch: &Batch,
+        parts: &[(usize, Part<'_>)],
+        sinks: &mut [Sink<'a>],
+        answers: &mut Answers<'_>,
+    ) -> Result<(), Error> {
+        for ((number, part), sink) in parts.iter().zip(sinks) {
+            let job = &self.jobs[*number];
+            if job.has_enough() || batch.rows == 0 {
+                continue;
+            }
+            let Some(mut rows) = job.rows((*number, *part), batch, answers, &self.front) else { continue };
+            if let Part::Second(Some(sieve)) = part {
+                let keep = sieve.passing(&rows, job.keys(), &mut answers.hashes);
+                rows = rows.filter(&keep);
+            }
+            if rows.rows > 0 {
+                job.shared.found.fetch_add(rows.rows as u64, Ordering::Relaxed);
+                sink.push(rows, &mut answers.hashes)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a record must hold one of so that any plan can want it: of each plan the first of its entries. Nothing if a plan
 /// takes all records.
-fn needles(members: &[Member<'_, '_>]) -> Vec<Vec<Vec<u8>>> {
+fn needles(plans: &[(&Plan, &Cx<'_>)]) -> Vec<Vec<Vec<u8>>> {
     let mut all: Vec<Vec<u8>> = Vec::new();
-    for Member { plan, .. } in members {
+    for (plan, _) in plans {
         let Some(entry) = plan.scan.needles.first() else { return Vec::new() };
         all.extend(entry.iter().filter(|n| !all.contains(n)).cloned().collect::<Vec<_>>());
     }

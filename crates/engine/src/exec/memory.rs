@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::value::column::{Batch, Column};
 use crate::value::dictionary::Dictionary;
 use arrow::array::Array;
+use std::collections::HashSet;
 use std::io::{self, Read, Seek, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,14 +71,21 @@ impl Memory {
         !self.eager && self.held.load(Ordering::Relaxed).saturating_add(bytes) <= self.limit
     }
 
-    /// Bytes of records to sort at once when they go to files: 1/16 of the limit.
+    /// Bytes of records to sort at once when they go to files: 1/16 of the limit, or less where many may have to.
     pub fn run_bytes(&self) -> usize {
-        if self.eager { 16 << 10 } else { (self.limit / 16).clamp(1 << 10, 64 << 20) }
+        let each = self.limit / self.shares.load(Ordering::Relaxed).max(1) * 2;
+        if self.eager { 16 << 10 } else { (self.limit / 16).min(each).clamp(1 << 10, 64 << 20) }
     }
 
     /// How many counters of a byte a worker may have for one `stats`, as a power of two: up to 4 MiB, 1/128 of its part.
     pub fn counter_bits(&self) -> u32 {
         (self.limit / self.threads.max(1) / 128).max(1 << 12).ilog2().min(22)
+    }
+
+    /// Bytes of rows that a worker may keep only to spare a second reading: its part of a quarter of the limit.
+    pub fn rows_kept(&self) -> usize {
+        const MOST: usize = 512 << 20;
+        if self.eager { 0 } else { (self.limit / 4).min(MOST) / self.threads.max(1) }
     }
 
     /// How many sorted runs are read side by side, at most: files that one worker holds open.
@@ -169,50 +177,54 @@ struct Weight {
     blocks: usize,
 }
 
-fn weight(batch: &Batch) -> Weight {
-    let mut weight = Weight { fixed: batch.rows * 4, text: 0, blocks: 0 };
-    let mut seen: Vec<*const u8> = Vec::new();
-    for column in &batch.columns {
-        match column {
-            Column::Const(..) => weight.fixed += 64,
-            Column::Text(array, _) => {
-                weight.fixed += array.len() * 17;
-                weight.text += array.total_buffer_bytes_used();
-                for buffer in array.data_buffers().iter().filter(|b| b.len() <= MAPPED) {
-                    if !seen.contains(&buffer.as_ptr()) {
-                        seen.push(buffer.as_ptr());
-                        weight.blocks += buffer.len();
+fn weight<'b>(batches: impl IntoIterator<Item = &'b Batch>) -> Weight {
+    let mut weight = Weight { fixed: 0, text: 0, blocks: 0 };
+    let mut seen: HashSet<*const u8, foldhash::fast::RandomState> = HashSet::default();
+    for batch in batches {
+        weight.fixed += batch.rows * 4;
+        for column in &batch.columns {
+            match column {
+                Column::Const(..) => weight.fixed += 64,
+                Column::Text(array, _) => {
+                    weight.fixed += array.len() * 17;
+                    weight.text += array.total_buffer_bytes_used();
+                    let blocks = array.data_buffers().iter().filter(|b| b.len() <= MAPPED);
+                    weight.blocks +=
+                        blocks.filter(|b| seen.insert(b.as_ptr())).map(arrow::buffer::Buffer::len).sum::<usize>();
+                }
+                // What others have filled is kept for this; all other dictionaries are somebody's who counts them.
+                Column::Dict(words, dictionary) => {
+                    weight.fixed += words.len() * 4;
+                    if let Some(given) = dictionary.given()
+                        && seen.insert(given.views().as_ptr().cast())
+                    {
+                        weight.blocks += dictionary.given_bytes();
+                        let here = words.iter().filter(|word| **word != Dictionary::NULL);
+                        weight.text += here.map(|word| dictionary.text(*word).1.len()).sum::<usize>();
                     }
                 }
+                other => weight.fixed += other.len() * 8,
             }
-            // What others have filled is kept for this; all other dictionaries are somebody's who counts them.
-            Column::Dict(words, dictionary) => {
-                weight.fixed += words.len() * 4;
-                if let Some(given) = dictionary.given()
-                    && !seen.contains(&given.views().as_ptr().cast())
-                {
-                    seen.push(given.views().as_ptr().cast());
-                    weight.blocks += dictionary.given_bytes();
-                    let here = words.iter().filter(|word| **word != Dictionary::NULL);
-                    weight.text += here.map(|word| dictionary.text(*word).1.len()).sum::<usize>();
-                }
-            }
-            other => weight.fixed += other.len() * 8,
         }
     }
     weight
 }
 
+/// Bytes of memory kept with some batches, roughly; a block of text that several of them stand in counts once.
+pub(crate) fn cost(batches: &[Batch]) -> usize {
+    let Weight { fixed, text, blocks } = weight(batches);
+    fixed + text.max(blocks)
+}
+
 /// A batch that is to be kept: it keeps no block of input alive for a few words of it.
 pub(crate) fn keep(batch: Batch) -> Batch {
-    let Weight { text, blocks, .. } = weight(&batch);
+    let Weight { text, blocks, .. } = weight([&batch]);
     if blocks > 2 * text + 4096 { batch.owned() } else { batch }
 }
 
 impl Batch {
     /// Bytes of memory kept with the batch, roughly.
     pub(crate) fn cost(&self) -> usize {
-        let Weight { fixed, text, blocks } = weight(self);
-        fixed + text.max(blocks)
+        cost(std::slice::from_ref(self))
     }
 }

@@ -1,6 +1,7 @@
 //! Ops over all rows in their order. Each takes one batch that holds every row and gives one.
 
 use super::eval::arithmetic;
+use super::group::key::Keys;
 use super::steps::put;
 use super::{Cx, past, relevant};
 use crate::agg::Input;
@@ -110,14 +111,24 @@ fn identity(columns: &[Column], i: usize) -> Option<Vec<Vec<u8>>> {
 fn by_identity(rows: &Batch, keys: &[Slot], time: Slot, cx: &Cx<'_>) -> BTreeMap<Vec<Vec<u8>>, Vec<(i64, usize)>> {
     let columns: Vec<Column> = keys.iter().map(|s| super::column(rows, *s)).collect();
     let times = super::column(rows, time);
-    let mut groups: BTreeMap<Vec<Vec<u8>>, Vec<(i64, usize)>> = BTreeMap::new();
+    // The number of each identity, the first row that has it, and its events.
+    let (mut known, mut groups) = (Keys::new(), Vec::<(usize, Vec<(i64, usize)>)>::new());
     for i in stoppable(0..rows.rows, cx) {
-        if let (Some(key), Some(t)) = (identity(&columns, i), times.get(i).timestamp()) {
-            groups.entry(key).or_default().push((t, i));
+        if let Some(t) = times.get(i).timestamp()
+            && known.of(&columns, i).is_some()
+        {
+            let (number, new) = known.intern();
+            if new {
+                groups.push((i, Vec::new()));
+            }
+            groups[number].1.push((t, i));
         }
     }
-    groups.values_mut().for_each(|events| events.sort_by_key(|(t, _)| *t));
-    groups
+    let events = |(first, mut events): (usize, Vec<(i64, usize)>)| {
+        events.sort_by_key(|(t, _)| *t);
+        identity(&columns, first).map(|key| (key, events))
+    };
+    groups.into_iter().filter_map(events).collect()
 }
 
 fn sessions(rows: &Batch, keys: &[Slot], time: Slot, gap: i64, cx: &Cx<'_>) -> Column {

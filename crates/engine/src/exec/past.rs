@@ -8,6 +8,7 @@ use crate::plan::Slot;
 use crate::value::column::{Batch, Column, ColumnBuilder};
 use crate::value::{Value, ValueRef, compare};
 use crate::when::When;
+use arrow::array::Array;
 use backsight_lang::ast::BinaryOp;
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -28,11 +29,15 @@ impl Default for Seen {
 impl Seen {
     /// Takes note of the times of a batch.
     pub(super) fn see(&self, times: &Column) {
-        let known = times.iter().filter_map(ValueRef::timestamp);
-        if let Some((first, last)) = known.fold(None, |edges, t| {
+        let wider = |edges: Option<(i64, i64)>, t: i64| {
             let (first, last) = edges.unwrap_or((t, t));
             Some((t.min(first), t.max(last)))
-        }) {
+        };
+        let edges = match times {
+            Column::Time(times) if times.null_count() == 0 => times.values().iter().copied().fold(None, wider),
+            times => times.iter().filter_map(ValueRef::timestamp).fold(None, wider),
+        };
+        if let Some((first, last)) = edges {
             self.first.fetch_min(first, atomic::Ordering::Relaxed);
             self.last.fetch_max(last, atomic::Ordering::Relaxed);
         }

@@ -1,7 +1,7 @@
 //! The rows between two ops: all in memory, or coming one batch after another.
 
 use super::ctl::Ctl;
-use super::memory::{Share, keep};
+use super::memory::{Share, cost, keep};
 use super::sort::gathered;
 use super::spill::rows::RowBuilder;
 use super::spill::{self, Sorter};
@@ -29,7 +29,7 @@ impl Held {
     /// Accounts for batches.
     pub fn new(batches: Vec<Batch>, ctl: &Ctl) -> Held {
         let mut held = Held { share: ctl.memory().share(), batches };
-        held.share.set(held.batches.iter().map(Batch::cost).sum());
+        held.share.set(cost(&held.batches));
         held
     }
 

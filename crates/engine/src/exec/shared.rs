@@ -346,8 +346,8 @@ impl<'f> Answers<'f> {
         }
     }
 
-    /// Another batch comes: its texts are numbered.
-    pub fn next(&mut self, batch: Batch, ctl: &Ctl) -> Batch {
+    /// Another batch comes, whose texts are numbered already.
+    pub fn begin(&mut self) {
         self.hashes.clear();
         self.leaves.fill(None);
         self.columns.fill(None);
@@ -359,6 +359,11 @@ impl<'f> Answers<'f> {
             self.hashes.forget();
             self.share.set(self.bytes());
         }
+    }
+
+    /// Another batch comes: its texts are numbered.
+    pub fn next(&mut self, batch: Batch, ctl: &Ctl) -> Batch {
+        self.begin();
         self.coders.resize_with(batch.columns.len(), || Coder::new(ctl));
         let mut columns: Vec<Column> = Vec::with_capacity(batch.columns.len());
         for (at, column) in batch.columns.iter().enumerate() {
@@ -366,10 +371,15 @@ impl<'f> Answers<'f> {
             let same = batch.columns[..at].iter().position(|before| is_same(before, column));
             columns.push(match same {
                 Some(before) => columns[before].clone(),
-                None => self.coders[at].code(column.clone(), &self.hashes),
+                None => self.coders[at].code(column.clone()),
             });
         }
         Batch { columns, ..batch }
+    }
+
+    /// Forgets what was computed for other jobs than these.
+    pub fn forget_others(&mut self, is_of_these: impl Fn(usize) -> bool) {
+        self.derived.retain(|(job, _), _| *job == usize::MAX || is_of_these(*job));
     }
 
     fn bytes(&self) -> usize {
@@ -382,7 +392,7 @@ impl<'f> Answers<'f> {
         let e = &self.front.columns[number].0;
         let derived = self.derived.entry((usize::MAX, number)).or_insert_with(|| Derived::new(e.slots()));
         let compute = |batch: &Batch| vec![eval(e, batch, cx)];
-        let column = || derived.columns(batch, (&self.hashes, cx.ctl), &compute).remove(0);
+        let column = || derived.columns(batch, cx.ctl, &compute).remove(0);
         self.columns[number].get_or_insert_with(column).clone()
     }
 
@@ -396,7 +406,7 @@ impl<'f> Answers<'f> {
         compute: &dyn Fn(&Batch) -> Vec<Column>,
     ) -> Vec<Column> {
         let derived = self.derived.entry((job, step)).or_insert_with(|| Derived::new(inputs()));
-        derived.columns(batch, (&self.hashes, cx.ctl), compute)
+        derived.columns(batch, cx.ctl, compute)
     }
 
     /// The rows of the batch that fulfil a condition.

@@ -132,13 +132,15 @@ fn snap(args: &Args<'_>, to: fn(&Grid, i64) -> Option<i64>) -> Column {
     let to_boundary = |t| to(&grid, t).and_then(in_range);
     match args.columns.first() {
         Some(Column::Time(times)) => {
-            // Neighbours mostly share their time.
-            let last = Cell::new((0, to_boundary(0)));
-            Column::Time(times.unary_opt(|t| {
-                if last.get().0 != t {
-                    last.set((t, to_boundary(t)));
+            // All times between one and its boundary have this boundary, and records follow each other in time.
+            let known = Cell::new((1, 0, 0));
+            Column::Time(times.unary_opt(|t| match known.get() {
+                (from, to, boundary) if from <= t && t <= to => Some(boundary),
+                _ => {
+                    let boundary = to_boundary(t)?;
+                    known.set((t.min(boundary), t.max(boundary), boundary));
+                    Some(boundary)
                 }
-                last.get().1
             }))
         }
         Some(Column::Text(texts, kinds)) => {

@@ -31,6 +31,8 @@ pub(crate) enum Weight {
     Present(Slot),
     /// One if the cell is true.
     True(Slot),
+    /// One if the cell is not null, and nothing if the same group had the same text before.
+    Distinct(Slot),
     /// The number in the cell, if it is above 0, rounded up.
     Number(Slot),
 }
@@ -116,7 +118,7 @@ fn weight(call: &AggCall) -> Option<(Weight, bool)> {
     match (call.aggregate.name, call.args.first()) {
         ("count" | "count_over_time", None) => Some((Weight::One, true)),
         ("count" | "count_over_time", Some(slot)) => Some((Weight::Present(*slot), true)),
-        ("count_distinct" | "approx_count_distinct", Some(slot)) => Some((Weight::Present(*slot), false)),
+        ("count_distinct" | "approx_count_distinct", Some(slot)) => Some((Weight::Distinct(*slot), false)),
         ("countIf", Some(slot)) => Some((Weight::True(*slot), true)),
         ("sum", Some(slot)) => Some((Weight::Number(*slot), false)),
         _ => None,

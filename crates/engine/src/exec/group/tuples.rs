@@ -55,10 +55,14 @@ impl Tuples {
             row.extend(words.iter().map(|list| list[i]));
         };
         ids.clear();
-        ids.extend((0..rows).map(|i| {
-            at(&mut row, i);
-            id(&row)
-        }));
+        match words {
+            [a, b] => ids.extend(a.iter().zip(b).map(|(a, b)| id(&[*a, *b]))),
+            [a, b, c] => ids.extend(a.iter().zip(b).zip(c).map(|((a, b), c)| id(&[*a, *b, *c]))),
+            _ => ids.extend((0..rows).map(|i| {
+                at(&mut row, i);
+                id(&row)
+            })),
+        }
         // All first looks, then all comparisons: neither waits for the one before.
         out.extend(ids.iter().map(|id| self.index.likely(spread(*id))));
         for ((i, group), id) in out.iter_mut().enumerate().zip(&ids) {

@@ -1,6 +1,6 @@
 //! A plan's part of a pass: which rows it wants, and what is done with them on the way to its sink.
 
-use super::{Member, Part, sink_at};
+use super::{Part, new_after, sink_at};
 use crate::exec::ctl::Ctl;
 use crate::exec::eval::eval;
 use crate::exec::shared::{Answers, Cond, Front, Rows as Chosen};
@@ -13,10 +13,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 
 /// A plan's part of the pass.
-pub(super) struct Job<'a, 's> {
+pub(super) struct Job<'a> {
     plan: &'a Plan,
-    pub cx: &'a Cx<'a>,
-    pub part: Part<'s>,
+    cx: &'a Cx<'a>,
     sink_at: usize,
     /// Columns of the scan the plan still reads once its rows are chosen: number, slot.
     columns: Vec<(usize, Slot)>,
@@ -44,9 +43,8 @@ enum Step<'a> {
 /// Columns of the scan by slot, where an expression in terms of them is known.
 type Known = HashMap<Slot, Expr>;
 
-impl<'a, 's> Job<'a, 's> {
-    pub fn new(member: Member<'a, 's>, want: &[Field], front: &mut Front) -> Job<'a, 's> {
-        let Member { plan, cx, part } = member;
+impl<'a> Job<'a> {
+    pub fn new(plan: &'a Plan, cx: &'a Cx<'a>, want: &[Field], front: &mut Front) -> Job<'a> {
         let sink_at = sink_at(plan);
         let mut known: Known =
             plan.scan.fields.iter().map(|(field, slot)| (*slot, Expr::Slot(number(want, field)))).collect();
@@ -100,7 +98,7 @@ impl<'a, 's> Job<'a, 's> {
             _ => None,
         };
         let (columns, chosen) = (Vec::new(), Vec::new());
-        Job { plan, cx, part, sink_at, columns, chosen, edges, steps, shared: Shared::default(), any }
+        Job { plan, cx, sink_at, columns, chosen, edges, steps, shared: Shared::default(), any }
     }
 
     /// `limit any` has what it asked for.
@@ -109,10 +107,10 @@ impl<'a, 's> Job<'a, 's> {
     }
 
     /// Where a worker gathers what it sees.
-    pub fn sink(&self, ctl: &'a Ctl) -> Sink<'a> {
+    pub fn sink(&self, part: Part<'_>, ctl: &'a Ctl) -> Sink<'a> {
         let mut sink = Sink::for_op(self.plan.ops.get(self.sink_at), ctl);
         if let Sink::Group(table) = &mut sink {
-            if let (Part::First, Some(reach)) = (self.part, reach(&self.plan.ops, self.sink_at)) {
+            if let (Part::First, Some(reach)) = (part, reach(&self.plan.ops, self.sink_at)) {
                 table.demand(reach);
             }
             if let Some(ceiling) = ceiling(&self.plan.ops, self.sink_at) {
@@ -120,6 +118,15 @@ impl<'a, 's> Job<'a, 's> {
             }
         }
         sink
+    }
+
+    /// Whether the rows may have to be looked at once more.
+    pub fn may_come_again(&self, part: Part<'_>) -> bool {
+        match part {
+            Part::First => reach(&self.plan.ops, self.sink_at).is_some(),
+            Part::Edges => new_after(self.plan).is_some(),
+            Part::Second(_) => false,
+        }
     }
 
     /// The keys of the groups.
@@ -169,11 +176,17 @@ impl<'a, 's> Job<'a, 's> {
     }
 
     /// The plan's rows of a batch of the scan; nothing if there are none.
-    pub fn rows(&self, job: usize, batch: &Batch, answers: &mut Answers<'_>, front: &Front) -> Option<Batch> {
+    pub fn rows(
+        &self,
+        (job, part): (usize, Part<'_>),
+        batch: &Batch,
+        answers: &mut Answers<'_>,
+        front: &Front,
+    ) -> Option<Batch> {
         if let Some(times) = self.edges.and_then(|at| batch.columns.get(at)) {
             self.cx.edges.see(times);
         }
-        if let Part::Edges = self.part {
+        if let Part::Edges = part {
             return None;
         }
         let mut chosen = Chosen::All;
@@ -249,7 +262,8 @@ fn computed(e: &Expr, step: (usize, usize), batch: &Batch, answers: &mut Answers
     }
 }
 
-fn number(want: &[Field], field: &Field) -> usize {
+/// The number of a field among those of the scan.
+pub(super) fn number(want: &[Field], field: &Field) -> usize {
     want.iter().position(|f| f == field).unwrap_or(usize::MAX)
 }
 

@@ -2,13 +2,15 @@
 //! Where texts hardly repeat, it is noticed and left.
 
 use crate::exec::ctl::Ctl;
-use crate::exec::hashes::Hashes;
+use crate::exec::hashes::{ONE, fold};
 use crate::exec::index::{Id, Index, NONE};
 use crate::exec::memory::Share;
 use crate::value::column::{Column, Kinds};
 use crate::value::dictionary::Dictionary;
 use crate::value::{Kind, Value, ValueRef};
-use arrow::array::{Array, BinaryViewArray};
+use arrow::array::{Array, BinaryViewArray, make_view};
+use foldhash::fast::FixedState;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 /// The texts of a column that one worker has seen.
@@ -24,6 +26,8 @@ pub(super) struct Coder {
     seen: u64,
     new: u64,
     off: bool,
+    /// What hashes start from.
+    seed: u64,
     share: Share,
 }
 
@@ -45,6 +49,7 @@ impl Coder {
             seen: 0,
             new: 0,
             off: false,
+            seed: ctl.seed(),
             share: ctl.memory().share(),
         };
         coder.begin();
@@ -52,12 +57,12 @@ impl Coder {
     }
 
     /// The same cells, as numbers if they are texts that repeat.
-    pub fn code(&mut self, column: Column, hashes: &Hashes) -> Column {
+    pub fn code(&mut self, column: Column) -> Column {
         let Column::Text(array, kinds) = &column else { return column };
         if self.off {
             return column;
         }
-        let numbers = self.numbers(array, kinds, hashes);
+        let numbers = self.numbers(array, kinds);
         let dictionary = Arc::clone(&self.words);
         let full = self.words.len() > MOST_WORDS || self.words.bytes() > MOST_TEXT;
         if self.seen > TRIAL && self.new * 4 > self.seen * 3 || full && self.new * 2 > self.seen {
@@ -70,17 +75,17 @@ impl Coder {
     }
 
     /// The words of texts and nulls; nothing for any other column.
-    pub fn words(&mut self, column: &Column, hashes: &Hashes) -> Option<Vec<u32>> {
+    pub fn words(&mut self, column: &Column) -> Option<Vec<u32>> {
         Some(match column {
-            Column::Text(array, kinds) => self.numbers(array, kinds, hashes),
+            Column::Text(array, kinds) => self.numbers(array, kinds),
             Column::Const(Value::Null, n) => vec![Dictionary::NULL; *n],
             Column::Const(Value::Text(kind, text), n) => {
-                let word = self.intern(*kind, text, hashes.of_text(text), NONE);
+                let word = self.intern(*kind, text);
                 vec![word; *n]
             }
             Column::Dict(words, dictionary) => {
                 let word = |word: &u32| match dictionary.get(*word) {
-                    ValueRef::Text(kind, text) => self.intern(kind, text, hashes.of_text(text), NONE),
+                    ValueRef::Text(kind, text) => self.intern(kind, text),
                     _ => Dictionary::NULL,
                 };
                 words.iter().map(word).collect()
@@ -106,35 +111,68 @@ impl Coder {
         self.hashes.push(0);
     }
 
-    fn numbers(&mut self, array: &BinaryViewArray, kinds: &Kinds, hashes: &Hashes) -> Vec<u32> {
+    fn numbers(&mut self, array: &BinaryViewArray, kinds: &Kinds) -> Vec<u32> {
         let rows = array.len();
+        let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
+        let is_null = |i: usize| nulls.is_some_and(|nulls| nulls.is_null(i));
+        let seed = self.seed;
         let mut of = std::mem::take(&mut self.row_hashes);
         of.clear();
-        of.extend((0..rows).map(|i| if array.is_null(i) { 0 } else { hashes.of_text(array.value(i)) }));
+        of.extend(array.views().iter().enumerate().map(|(i, view)| match *view as u32 {
+            _ if is_null(i) => 0,
+            length if length <= INLINE => view_hash(*view, seed),
+            _ => long_hash(array.value(i), seed),
+        }));
         let mut numbers: Vec<u32> = Vec::with_capacity(rows);
         // All first looks, then all comparisons: neither waits for the one before.
         numbers.extend(of.iter().map(|hash| self.index.likely(*hash)));
-        for (i, number) in numbers.iter_mut().enumerate() {
-            *number = match array.is_null(i) {
-                true => Dictionary::NULL,
-                false => self.intern(kinds.get(i), array.value(i), of[i], *number),
-            };
+        for (i, (number, view)) in numbers.iter_mut().zip(array.views()).enumerate() {
+            if is_null(i) {
+                *number = Dictionary::NULL;
+                continue;
+            }
+            let (kind, likely) = (kinds.get(i), *number);
+            if *view as u32 <= INLINE {
+                let id = view_id(*view, kind);
+                if likely == NONE || self.ids[likely as usize] != id {
+                    *number = self.find(kind, array.value(i), (id, of[i]));
+                }
+            } else {
+                let text = array.value(i);
+                let id = Id::of_text(text, of[i], kind as u32);
+                if likely == NONE || !self.is(likely, id, text) {
+                    *number = self.find(kind, text, (id, of[i]));
+                }
+            }
         }
         self.seen += rows as u64;
         self.row_hashes = of;
         numbers
     }
 
-    /// The word of a text, which is likely to be `likely`.
-    #[inline]
-    fn intern(&mut self, kind: Kind, text: &[u8], hash: u64, likely: u32) -> u32 {
-        let id = Id::of_text(text, hash, kind as u32);
-        let is_it =
-            |word: u32| self.ids[word as usize] == id && (Id::is_whole(text) || self.words.text(word).1 == text);
-        if likely != NONE && is_it(likely) {
-            return likely;
+    /// The word of a text.
+    fn intern(&mut self, kind: Kind, text: &[u8]) -> u32 {
+        match text.len() as u64 <= u64::from(INLINE) {
+            true => {
+                let view = make_view(text, 0, 0);
+                self.find(kind, text, (view_id(view, kind), view_hash(view, self.seed)))
+            }
+            false => {
+                let hash = long_hash(text, self.seed);
+                self.find(kind, text, (Id::of_text(text, hash, kind as u32), hash))
+            }
         }
-        if let Some(word) = self.index.find(hash, is_it) {
+    }
+
+    /// Whether a word is this text.
+    #[inline]
+    fn is(&self, word: u32, id: Id, text: &[u8]) -> bool {
+        self.ids[word as usize] == id && (Id::is_whole(text) || self.words.text(word).1 == text)
+    }
+
+    /// The word of a text by id and hash; a new one if need be.
+    fn find(&mut self, kind: Kind, text: &[u8], (id, hash): (Id, u64)) -> u32 {
+        if let Some(word) = self.index.find(hash, |word| self.is(word, id, text)) {
             return word;
         }
         let word = self.words.push(kind, text);
@@ -150,4 +188,36 @@ impl Coder {
         let ids = self.ids.capacity() * size_of::<Id>() + self.hashes.capacity() * 8;
         self.words.bytes() + self.index.bytes() + ids
     }
+}
+
+/// Longest text that stands in its view.
+const INLINE: u32 = 12;
+
+/// What tells a text apart that stands in its view.
+#[inline]
+fn view_id(view: u128, kind: Kind) -> Id {
+    Id::of_view(view, kind as u32)
+}
+
+/// The hash of a text that stands in its view.
+#[inline]
+fn view_hash(view: u128, seed: u64) -> u64 {
+    fold(view as u64 ^ seed, (view >> 64) as u64 ^ ONE)
+}
+
+/// The hash of a longer text.
+#[inline]
+fn long_hash(text: &[u8], seed: u64) -> u64 {
+    let ends = (text.first_chunk::<16>(), text.last_chunk::<16>());
+    if let (Some(first), Some(last), true) = (ends.0, ends.1, text.len() <= 32) {
+        let half = |bytes: &[u8; 16]| {
+            let bytes = u128::from_le_bytes(*bytes);
+            (bytes as u64, (bytes >> 64) as u64)
+        };
+        let ((a, b), (c, d)) = (half(first), half(last));
+        return fold(fold(a ^ seed, b ^ ONE) ^ c, d ^ ONE.rotate_left(text.len() as u32));
+    }
+    let mut hasher = FixedState::with_seed(seed).build_hasher();
+    hasher.write(text);
+    hasher.finish()
 }

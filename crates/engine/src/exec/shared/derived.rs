@@ -4,7 +4,6 @@ use super::coded::{Coded, first_rows, of_words};
 use super::coder::Coder;
 use crate::exec::ctl::Ctl;
 use crate::exec::group::tuples::Tuples;
-use crate::exec::hashes::Hashes;
 use crate::exec::index::NONE;
 use crate::plan::Slot;
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
@@ -60,12 +59,7 @@ impl Derived {
     }
 
     /// The columns that `compute` makes of a batch, one row a row; it looks at the inputs only.
-    pub fn columns(
-        &mut self,
-        batch: &Batch,
-        (hashes, ctl): (&Hashes, &Ctl),
-        compute: &dyn Fn(&Batch) -> Vec<Column>,
-    ) -> Vec<Column> {
+    pub fn columns(&mut self, batch: &Batch, ctl: &Ctl, compute: &dyn Fn(&Batch) -> Vec<Column>) -> Vec<Column> {
         if self.off {
             return compute(batch);
         }
@@ -116,7 +110,7 @@ impl Derived {
             self.inputs.iter().zip(new).for_each(|(slot, column)| all[*slot] = column);
             let new = compute(&Batch { columns: all, rows, positions: Positions::sequence(0, rows) });
             self.results.resize_with(new.len(), || Results::Nulls(self.values));
-            let added = self.results.iter_mut().zip(new).all(|(results, new)| results.add(new, hashes, ctl));
+            let added = self.results.iter_mut().zip(new).all(|(results, new)| results.add(new, ctl));
             if !added {
                 self.off = true;
                 return compute(batch);
@@ -139,7 +133,7 @@ impl Derived {
 
 impl Results {
     /// Takes in the cells of new values; false if they do not go with those that are there.
-    fn add(&mut self, new: Column, hashes: &Hashes, ctl: &Ctl) -> bool {
+    fn add(&mut self, new: Column, ctl: &Ctl) -> bool {
         if let (Results::Nulls(n), false) = (&*self, matches!(new, Column::Const(Value::Null, _))) {
             let n = *n;
             *self = match &new {
@@ -155,7 +149,7 @@ impl Results {
                 builder.extend(&new);
                 return builder.is_typed();
             }
-            (Results::Words(coder, words), new) => match coder.words(&new, hashes) {
+            (Results::Words(coder, words), new) => match coder.words(&new) {
                 Some(of) => words.extend(of),
                 None => return false,
             },
