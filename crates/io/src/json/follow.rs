@@ -58,7 +58,8 @@ impl Loop for Follow<'_> {
         let seen = find_quotes(simd, data, start, end, quotes)?;
         hits.begin();
         let text = &data[start..end];
-        let Ways { places, met, serial, .. } = ways;
+        let Ways { places, met, serial, taken, missed, .. } = ways;
+        (*taken, *missed) = (0, 0);
         *serial = serial.wrapping_add(1);
         let (record, mut element) = (*serial, *serial);
         // The place of the last value, where it ends, and the first quote that is not before that.
@@ -123,6 +124,8 @@ impl Loop for Follow<'_> {
             if let Some(leaf) = step.leaf {
                 hits.set(leaf, hit(step.to, text, from, end, seen.slashed));
             }
+            *taken += 1;
+            *missed += i as u32;
             let before = std::mem::replace(&mut place, step.place as usize);
             (behind, quote) = (end, quote + usize::from(step.quotes));
             if i > 0 {

@@ -88,6 +88,9 @@ pub(super) struct Ways {
     by_key: HashMap<(u32, Key), u32>,
     /// Goes up with each record, and each element of a list.
     pub serial: u32,
+    /// In the last record: steps that were taken, and that others were looked at before.
+    pub taken: u32,
+    pub missed: u32,
     /// Goes up with records that were followed to the end and down with others.
     credit: u32,
     /// Records still to be read without trying.
@@ -109,6 +112,9 @@ const MAX_LITERAL: usize = 1 << 12;
 /// Credit at the start, and the most there is; what a record is worth that was followed.
 const CREDIT: u32 = 256;
 const WORTH: u32 = 2;
+
+/// Bytes of a usual record, at most.
+const USUAL: usize = 2048;
 
 /// Records read without trying once all credit is gone.
 const PAUSE: u32 = 4000;
@@ -135,10 +141,14 @@ impl Ways {
         self.pause == 0
     }
 
-    /// A record was tried: whether it could be followed. True if it should be learned from.
-    pub(super) fn tried(&mut self, followed: bool) -> bool {
-        if followed {
-            self.credit = (self.credit + WORTH).min(CREDIT);
+    /// A record of so many bytes was tried: whether it could be followed. True if it should be learned from.
+    pub(super) fn tried(&mut self, followed: bool, bytes: usize) -> bool {
+        // A long record costs as much as many.
+        let cost = 1 + (bytes / USUAL) as u32;
+        // Where keys come in any order, looking for the right step costs more than it saves.
+        let is_straight = self.missed <= 2 * self.taken;
+        if followed && is_straight {
+            self.credit = (self.credit + WORTH * cost).min(CREDIT);
             self.followed += 1;
             if self.followed >= LESSON {
                 self.followed = 0;
@@ -146,12 +156,14 @@ impl Ways {
             }
             return false;
         }
-        self.credit -= 1;
+        self.credit = self.credit.saturating_sub(cost);
         if self.credit == 0 {
             (self.pause, self.credit) = (PAUSE, CREDIT / 4);
         }
-        let learns = self.lessons > 0 && self.size < MAX_SIZE;
-        self.lessons = self.lessons.saturating_sub(1);
+        let learns = !followed && self.lessons > 0 && self.size < MAX_SIZE;
+        if learns {
+            self.lessons = self.lessons.saturating_sub(cost);
+        }
         learns
     }
 

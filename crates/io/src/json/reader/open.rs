@@ -72,7 +72,7 @@ impl Reader<'_> {
         let Line { start, end } = line;
         let (ways, hits, quotes) = (&mut self.ways, &mut self.hits, &mut self.quotes);
         let seen = dispatch(self.level, Follow { data, start, end, ways, hits, quotes });
-        self.learns = self.ways.tried(seen.is_some());
+        self.learns = self.ways.tried(seen.is_some(), end - start);
         let looks = Looks { seen: Some(seen?), may_repeat: false };
         Some((self.record_found(&data[start..end]), looks))
     }
