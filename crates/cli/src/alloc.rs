@@ -20,8 +20,10 @@ static LARGE_PAGES: AtomicBool = AtomicBool::new(false);
 pub(crate) fn for_large_pieces() {
     LARGE_PAGES.store(true, Ordering::Relaxed);
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: only says from which size on pieces are got from the system, and given back to it, one by one.
+    // SAFETY: only says from which size on pieces are got from the system, and given back to it, one by one; and that all
+    // threads share what is kept, which would else be given back with the last piece of a thread's own.
     unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
     }

@@ -17,6 +17,7 @@ mod zstd;
 pub use deflate::{Deflated, checked};
 pub use feed::Feed;
 pub use utf16::Utf16;
+pub use whole::set_room;
 
 use backsight_engine::error::Error;
 use backsight_engine::source::Weight;

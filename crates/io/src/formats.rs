@@ -8,6 +8,7 @@ use crate::archive::Tap;
 use crate::files::Input;
 use crate::head::Head;
 use crate::json::{self, Traced};
+use crate::records::Pool;
 use crate::tally::Tally;
 use crate::text::{Divider, Variant};
 use crate::{Options, layouts};
@@ -205,6 +206,8 @@ pub struct Pass<'a> {
 pub struct Memory {
     /// See [`json::Plan`]; by the name of the dialect.
     pub json: Mutex<Vec<(&'static str, Arc<json::Plan>)>>,
+    /// For decompressed chunks.
+    pub(crate) pool: Pool,
 }
 
 impl<'a> Pass<'a> {

@@ -47,7 +47,7 @@ use ways::Ways;
 pub use traced::Traced;
 
 pub(crate) use rows::{Count, Times};
-pub(crate) use traced::Form;
+pub(crate) use traced::{Ends, Form, Kept};
 pub(crate) use wanted::{INGESTION_TIME, LOG_STREAM, MESSAGE, Reserved, TIMESTAMP, USUAL};
 
 /// How the records of a format are read, apart from what all JSON has in common.

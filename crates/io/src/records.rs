@@ -198,7 +198,7 @@ impl<'a> Queue<'a> for Plain<'a> {
 
 /// Memory for decompressed chunks, used again once nobody looks at them any more.
 #[derive(Clone, Debug, Default)]
-struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(crate) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
 
 /// Memory of a pool, which it goes back to.
 struct Pooled {
@@ -206,8 +206,8 @@ struct Pooled {
     pool: Pool,
 }
 
-/// Buffers kept for later. A few workers have one each; what piles up beyond that is let go.
-const POOL: usize = 8;
+/// Bytes kept for later. Workers have a buffer each, but whoever gathers chunks gives back many at a time.
+const POOL: usize = 256 << 20;
 
 impl Pool {
     /// Memory of at least `len` bytes; what is in there is unspecified.
@@ -221,7 +221,7 @@ impl Pool {
 
     fn give(&self, bytes: Vec<u8>) {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < POOL {
+        if free.iter().map(Vec::len).sum::<usize>() + bytes.len() <= POOL {
             free.push(bytes);
         }
     }
@@ -274,7 +274,7 @@ impl<'a> Stream<'a> {
     ) -> Stream<'a> {
         let splitter = records.splitter();
         let (carry, state) = head;
-        let (pool, findings) = (Pool::default(), Vec::new());
+        let (pool, findings) = (pass.memory.pool.clone(), Vec::new());
         Stream {
             pass,
             records,

@@ -2,8 +2,8 @@
 
 use super::layout::{BEFORE, BYTES, END, Layout, TEXT, TOKEN, VALUE, markless};
 use super::slot::Slot;
-use super::traces::Traces;
-use crate::json::{Traced, is_reserved};
+use super::traces::{Traces, Way};
+use crate::json::{Form, Traced, is_reserved};
 use crate::text::{Divider, Span};
 use arrow::buffer::Buffer;
 use backsight_engine::value::json::Cursor;
@@ -21,12 +21,20 @@ pub(crate) struct Row {
     pub before: u32,
     /// Its layout, by number in the block; `None` if it is kept as mere bytes.
     pub layout: Option<u32>,
-    /// Its first value among those of the block.
+    /// Its first value among those of the block; with a way, what the reader noted of it.
     pub first: u32,
+    pub way: Option<Way>,
     /// Its `@timestamp`.
     pub time: Option<i64>,
     /// Its `@log` and `@logStream`, by number in the block.
     pub origin: u32,
+}
+
+impl Row {
+    /// The form its values are found by.
+    pub(crate) fn form(&self) -> Option<u16> {
+        self.way.map(|way| way.form)
+    }
 }
 
 /// `@log` and `@logStream` of rows.
@@ -43,6 +51,10 @@ pub(crate) struct Block {
     pub lead: Vec<u8>,
     pub rows: Vec<Row>,
     pub slots: Vec<Slot>,
+    /// What the reader noted of lines: where values end.
+    pub ends: Vec<u16>,
+    /// How values are found by that.
+    pub forms: Vec<Form>,
     pub layouts: Vec<Arc<Layout>>,
     pub origins: Vec<Origin>,
     /// What a file starts with whose records are read like these, taken out of their file.
@@ -67,11 +79,18 @@ impl Block {
         (start, start + u64::from(row.end - row.start))
     }
 
-    /// The layout of a row and its values.
-    pub(crate) fn values(&self, row: &Row) -> Option<(&Arc<Layout>, &[Slot])> {
-        let layout = &self.layouts[row.layout? as usize];
-        let count = if layout.is_text { 1 } else { layout.values() };
-        Some((layout, &self.slots[row.first as usize..][..count]))
+    /// The layout of a row.
+    pub(crate) fn layout(&self, row: &Row) -> Option<&Arc<Layout>> {
+        Some(&self.layouts[row.layout? as usize])
+    }
+
+    /// A value of a row that has a layout; a record of text is value 0.
+    #[inline]
+    pub(crate) fn slot(&self, row: &Row, value: usize) -> Slot {
+        match row.way {
+            Some(way) => way.slot(self, row.start, row.first, value),
+            None => self.slots[row.first as usize + value],
+        }
     }
 }
 
@@ -148,6 +167,8 @@ impl<'a> Parser<'a> {
             lead: Vec::new(),
             rows: Vec::new(),
             slots: Vec::new(),
+            ends: Vec::new(),
+            forms: Vec::new(),
             layouts: Vec::new(),
             origins: Vec::new(),
             preamble: Arc::default(),
@@ -175,7 +196,7 @@ impl<'a> Parser<'a> {
 
     /// Takes down what the reader of the records knows of them.
     pub(crate) fn trace(&mut self, traced: &Traced<'_>) {
-        self.traces.add(traced, &mut self.block.slots);
+        self.traces.add(traced, &mut self.block);
     }
 
     /// Takes the chunk apart at the records found in it.
@@ -199,9 +220,9 @@ impl<'a> Parser<'a> {
 
     fn row(&mut self, data: &[u8], said: &Said, end: usize) -> Row {
         // Nothing of the text is looked at: it has left the cache.
-        if let Some((layout, first)) = self.traces.known(said, end) {
+        if let Some((layout, first, way)) = self.traces.known(said, end) {
             let (start, time, origin) = (said.start, said.time, said.origin);
-            return Row { start, end: end as u32, before: 0, layout: Some(layout), first, time, origin };
+            return Row { start, end: end as u32, before: 0, layout: Some(layout), first, way, time, origin };
         }
         let start = said.start as usize;
         let message = said.message.map(|(from, to)| (from as usize, to as usize));
@@ -216,6 +237,7 @@ impl<'a> Parser<'a> {
             before: (body - start) as u32,
             layout: None,
             first: self.block.slots.len() as u32,
+            way: None,
             time: said.time,
             origin: said.origin,
         };
@@ -439,11 +461,11 @@ mod tests {
 
     /// The record made of its layout and values again.
     fn rebuilt(block: &Block, row: &Row) -> (Vec<u8>, bool) {
-        let Some((layout, slots)) = block.values(row) else { return (block.text(row).to_vec(), false) };
+        let Some(layout) = block.layout(row) else { return (block.text(row).to_vec(), false) };
         let mut out = Vec::new();
         let before = &block.text(row)[..row.before as usize];
         let message = layout.write(&mut out, before, |slot, out| {
-            out.extend_from_slice(slots[slot].text(&block.data));
+            out.extend_from_slice(block.slot(row, slot).text(&block.data));
             Some(())
         });
         (out, message.expect("values cannot fail").0.is_some())
@@ -492,6 +514,6 @@ mod tests {
         let said = vec![Said { start: 0, message: Some((0, 9)), time: None, origin: 0 }];
         let block =
             Parser::new(&layouts, Direct { objects: true, text: true }, data, 0).parse(said, Vec::new(), Vec::new());
-        assert!(block.values(&block.rows[0]).is_some_and(|(layout, _)| layout.is_bytes && !layout.is_direct()));
+        assert!(block.layout(&block.rows[0]).is_some_and(|layout| layout.is_bytes && !layout.is_direct()));
     }
 }

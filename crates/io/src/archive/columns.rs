@@ -11,6 +11,7 @@ use super::layout::Layout;
 use super::schema::{KIND, Schema, System, Type, float, int, uuid};
 use super::slot::Slot;
 use super::words::{TOGETHER, Words};
+use crate::json::Ends;
 use arrow::array::{
     ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, TimestampMillisecondBuilder,
 };
@@ -135,12 +136,12 @@ impl<'s> Rows<'s> {
             schema,
             rows: 0,
             last: None,
-            times: TimestampMillisecondBuilder::new().with_timezone("UTC"),
+            times: TimestampMillisecondBuilder::with_capacity(room).with_timezone("UTC"),
             logs: Words::with_room(room, 0),
             streams: Words::with_room(room, 0),
-            inputs: Int32Builder::new(),
-            seqs: Int64Builder::new(),
-            gaps: Int64Builder::new(),
+            inputs: Int32Builder::with_capacity(room),
+            seqs: Int64Builder::with_capacity(room),
+            gaps: Int64Builder::with_capacity(room),
             direct: BooleanBuilder::new(),
             layouts: Words::with_room(room, 0),
             texts: Words::default(),
@@ -170,9 +171,9 @@ impl<'s> Rows<'s> {
         // Column by column: what a column has so far stays in the cache.
         let mut at = run.rows.start;
         while at < run.rows.end {
-            let layout = block.rows[at].layout;
+            let (layout, form) = (block.rows[at].layout, block.rows[at].form());
             let end = run.rows.end.min(at + STRETCH);
-            let same = block.rows[at..end].iter().take_while(|row| row.layout == layout).count();
+            let same = block.rows[at..end].iter().take_while(|row| row.layout == layout && row.form() == form).count();
             if let Some(number) = layout.filter(|n| !block.layouts[*n as usize].is_text) {
                 let stretch = Stretch { block, rows: at..at + same, first: first + at - run.rows.start };
                 stretch.touch();
@@ -213,7 +214,7 @@ impl<'s> Rows<'s> {
         if at == 0 && !block.lead.is_empty() {
             self.lead.push(number, &block.lead);
         }
-        let Some((layout, slots)) = block.values(row) else {
+        let Some(layout) = block.layout(row) else {
             self.direct.append_value(false);
             self.preambles.push(number, &block.preamble);
             return self.bytes.push(number, &block.data[row.start as usize..row.end as usize]);
@@ -232,9 +233,9 @@ impl<'s> Rows<'s> {
             self.before.push(number, &block.data[start..start + row.before as usize]);
         }
         if layout.is_bytes {
-            self.bytes.push(number, slots[0].text(&block.data));
+            self.bytes.push(number, block.slot(row, 0).text(&block.data));
         } else if layout.is_text {
-            self.texts.push(number, slots[0].text(&block.data));
+            self.texts.push(number, block.slot(row, 0).text(&block.data));
         }
     }
 
@@ -274,10 +275,11 @@ impl<'s> Rows<'s> {
         for (slot, field) in fields.iter().enumerate() {
             match field.map(|n| &mut self.fields[n as usize]) {
                 Some(Builder::Text(words)) => stretch.texts(slot, words, &mut self.scratch, &mut others),
+                Some(Builder::Uuid(ids)) => stretch.ids(slot, ids, &mut others),
                 Some(builder) => {
                     for (row, value) in stretch.slots(slot).filter(|(_, value)| value.shape != Shape::Null) {
                         let place = Place { block: stretch.block, row };
-                        if builder.add(place, value, &mut self.scratch) != Fit::Whole {
+                        if builder.add(place, &value, &mut self.scratch) != Fit::Whole {
                             others.push((row, slot));
                         }
                     }
@@ -347,12 +349,12 @@ fn made(mut words: Words, rows: usize) -> Made {
 }
 
 /// Rows whose values are added together: their text stays in the cache while one column after the other is filled.
-const STRETCH: usize = 512;
+const STRETCH: usize = 64;
 
 /// Bytes that come into the cache together.
 const LINE: usize = 64;
 
-/// Neighbouring rows of a block with the same layout.
+/// Neighbouring rows of a block with the same layout, whose values are found the same way.
 struct Stretch<'b> {
     block: &'b Block,
     rows: Range<usize>,
@@ -366,29 +368,76 @@ impl<'b> Stretch<'b> {
     fn touch(&self) {
         let rows = &self.block.rows[self.rows.clone()];
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
-        let values = self.block.values(last).map_or(0, |(_, slots)| slots.len());
-        let slots = self.block.slots.get(first.first as usize..last.first as usize + values).unwrap_or_default();
+        let values = self.block.layout(last).map_or(0, |layout| layout.values());
+        let range = first.first as usize..last.first as usize + values;
         let bytes = self.block.data[first.start as usize..last.end as usize].iter().step_by(LINE);
         let sum = bytes.fold(0, |sum, byte| sum ^ usize::from(*byte));
-        black_box(slots.iter().step_by(LINE / size_of::<Slot>()).fold(sum, |sum, slot| sum ^ slot.start()));
+        black_box(match first.way {
+            Some(_) => {
+                let ends = self.block.ends.get(range).unwrap_or_default();
+                ends.iter().step_by(LINE / size_of::<u16>()).fold(sum, |sum, end| sum ^ usize::from(*end))
+            }
+            None => {
+                let slots = self.block.slots.get(range).unwrap_or_default();
+                slots.iter().step_by(LINE / size_of::<Slot>()).fold(sum, |sum, slot| sum ^ slot.start())
+            }
+        });
     }
 
     /// A value of a row of the row group.
-    fn slot(&self, row: usize, slot: usize) -> &'b Slot {
-        let row = &self.block.rows[self.rows.start + row - self.first];
-        &self.block.slots[row.first as usize + slot]
+    fn slot(&self, row: usize, slot: usize) -> Slot {
+        self.block.slot(&self.block.rows[self.rows.start + row - self.first], slot)
     }
 
     /// The values of a column, and the numbers of their rows.
-    fn slots(&self, slot: usize) -> impl Iterator<Item = (usize, &'b Slot)> {
+    fn slots(&self, slot: usize) -> impl Iterator<Item = (usize, Slot)> {
         let block = self.block;
         let rows = (self.first..).zip(&block.rows[self.rows.clone()]);
-        rows.map(move |(number, row)| (number, &block.slots[row.first as usize + slot]))
+        rows.map(move |(number, row)| (number, block.slot(row, slot)))
+    }
+
+    /// Where the values of a column lie, if all are strings without escapes and that is noted.
+    fn strings(&self, slot: usize) -> Option<Ends> {
+        let rows = &self.block.rows[self.rows.clone()];
+        let form = &self.block.forms[usize::from(rows.first()?.form()?)];
+        let is_slashed = |row: &Row| row.way.is_some_and(|way| way.slashed);
+        form.string(slot).filter(|_| !rows.iter().any(is_slashed))
+    }
+
+    /// Adds a column of ids; what is none goes to the others.
+    fn ids(&self, slot: usize, ids: &mut Ids, others: &mut Vec<(usize, usize)>) {
+        let block = self.block;
+        let mut add = |row: usize, text: Option<&[u8]>| match text.and_then(uuid) {
+            Some(id) => ids.push(row, id),
+            None => others.push((row, slot)),
+        };
+        if let Some(strings) = self.strings(slot) {
+            for (number, row) in (self.first..).zip(&block.rows[self.rows.clone()]) {
+                let (start, end) = strings.place(row.start, &block.ends[row.first as usize..]);
+                add(number, Some(&block.data[start as usize..end as usize]));
+            }
+            return;
+        }
+        for (row, value) in self.slots(slot).filter(|(_, value)| value.shape != Shape::Null) {
+            let is_plain = value.shape == Shape::String { escaped: false };
+            add(row, is_plain.then(|| value.string(&block.data)));
+        }
     }
 
     /// Adds a column of strings; what is none, or spelled otherwise, goes to the others.
     fn texts(&self, slot: usize, words: &mut Words, scratch: &mut Vec<u8>, others: &mut Vec<(usize, usize)>) {
-        let data = &self.block.data;
+        let (block, data) = (self.block, &self.block.data);
+        if let Some(strings) = self.strings(slot) {
+            let of_run = &block.rows[self.rows.clone()];
+            for (first, rows) in (self.first..).step_by(TOGETHER).zip(of_run.chunks(TOGETHER)) {
+                let mut places = [(0, 0); TOGETHER];
+                for (place, row) in places.iter_mut().zip(rows) {
+                    *place = strings.place(row.start, &block.ends[row.first as usize..]);
+                }
+                words.push_run(first, data, &places[..rows.len()]);
+            }
+            return;
+        }
         let (mut rows, mut places, mut count) = ([0; TOGETHER], [(0, 0); TOGETHER], 0);
         for (row, value) in self.slots(slot) {
             match value.shape {
@@ -404,7 +453,7 @@ impl<'b> Stretch<'b> {
                 Shape::String { escaped: true } => {
                     words.push_all(&rows[..count], data, &places[..count]);
                     count = 0;
-                    if string(words, Place { block: self.block, row }, value, true, scratch) != Fit::Whole {
+                    if string(words, Place { block, row }, &value, true, scratch) != Fit::Whole {
                         others.push((row, slot));
                     }
                 }
@@ -505,15 +554,7 @@ impl Builder {
                 values.append_value(text == b"true");
                 Fit::Whole
             }
-            Builder::Uuid(ids) if slot.shape == (Shape::String { escaped: false }) => {
-                match uuid(slot.string(&place.block.data)) {
-                    Some(id) => {
-                        ids.push(place.row, id);
-                        Fit::Whole
-                    }
-                    None => Fit::Not,
-                }
-            }
+            // Ids are added a column at a time.
             Builder::Bool(_) | Builder::Uuid(_) => Fit::Not,
         }
     }

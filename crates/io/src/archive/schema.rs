@@ -268,8 +268,9 @@ struct Keys {
 
 impl Keys {
     fn add(&mut self, block: &Block, row: &Row) {
-        let Some((layout, slots)) = block.values(row).filter(|(layout, _)| !layout.is_text) else { return };
-        for (key, slot) in layout.keys.iter().zip(slots) {
+        let Some(layout) = block.layout(row).filter(|layout| !layout.is_text) else { return };
+        for (value, key) in layout.keys.iter().enumerate() {
+            let slot = &block.slot(row, value);
             let place = match self.places.get(key) {
                 Some(place) => *place,
                 None => {

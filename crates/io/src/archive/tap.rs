@@ -114,6 +114,11 @@ fn listen(batch: &Batch, base: u64, data: &[u8], said: &mut Vec<Said>, origins: 
     let [times, messages, logs, streams] = &batch.columns[..] else { return };
     let constant = matches!((logs, streams), (Column::Const(..), Column::Const(..)));
     let mut origin = None;
+    if said.is_empty() && batch.rows > 0 {
+        // Room for the whole chunk, should it go on like this.
+        let bytes = batch.positions.get(batch.rows - 1).wrapping_sub(base) as usize + 1;
+        said.reserve(batch.rows.max(data.len() / (bytes / batch.rows).max(64) + 64));
+    }
     for row in 0..batch.rows {
         if !constant || origin.is_none() {
             let text = |column: &Column| column.get(row).text().unwrap_or_default().into_owned();

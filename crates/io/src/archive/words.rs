@@ -1,8 +1,8 @@
 //! Text of a column while a row group is gathered: each different text once, and for each row which one it is.
 //!
 //! Logs say the same few things millions of times. A text is looked up by its hash among those the column has so far: short
-//! ones lie in the table itself. All lie one behind the other, which is the dictionary as Parquet stores it. Where nearly
-//! all texts differ, they are no longer looked up, only kept.
+//! ones are their own key. All lie one behind the other, which is the dictionary as Parquet stores it. Where nearly all
+//! texts differ, they are no longer looked up, only kept.
 
 use foldhash::fast::{FixedState, RandomState};
 use std::hash::BuildHasher;
@@ -11,9 +11,6 @@ use std::sync::OnceLock;
 
 /// The code of a row without text.
 pub(crate) const NONE: u32 = u32::MAX;
-
-/// In place of a code: that of the text before.
-const AGAIN: u32 = NONE - 1;
 
 /// Texts after which a column is judged, and the rows they must have served to be looked up further, as a ratio.
 const TRIAL: usize = 1 << 14;
@@ -28,6 +25,8 @@ pub(crate) struct Words {
     texts: Vec<u8>,
     /// Where each begins in there.
     starts: Vec<u32>,
+    /// What each is looked up by, as far as it is.
+    keys: Vec<Key>,
     /// Where texts are found by their hash; a power of two of them.
     table: Vec<Slot>,
     /// What hashes depend on, so that nobody can choose texts that all have the same.
@@ -48,27 +47,17 @@ struct Key {
     len: u32,
 }
 
-/// A text in the table; free if its code is [`NONE`].
+/// A text in the table: part of its hash, and its code. Small, so that more of the table stays in the cache.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    low: u64,
-    high: u64,
-    len: u32,
+    tag: u32,
     code: u32,
 }
 
-/// No text has that length.
-const FREE: Slot = Slot { low: 0, high: 0, len: u32::MAX, code: NONE };
+/// A free one.
+const FREE: Slot = Slot { tag: 0, code: NONE };
 
-impl Slot {
-    fn new(key: &Key, code: u32) -> Slot {
-        Slot { low: key.low, high: key.high, len: key.len, code }
-    }
-
-    fn key(&self) -> Key {
-        Key { low: self.low, high: self.high, len: self.len }
-    }
-
+impl Key {
     /// Looks at all of the key at once: which part differs is not to be foreseen.
     #[inline]
     fn is(&self, key: &Key) -> bool {
@@ -76,7 +65,7 @@ impl Slot {
     }
 }
 
-/// Texts up to so many bytes are known by their key alone, so that one place in memory is looked at.
+/// Texts up to so many bytes are known by their key alone.
 const SHORT: usize = 16;
 
 /// Texts that are looked up together.
@@ -93,6 +82,7 @@ impl Default for Words {
             codes: Vec::new(),
             texts: Vec::new(),
             starts: Vec::new(),
+            keys: Vec::new(),
             table: Vec::new(),
             seeds: [state.hash_one(0), state.hash_one(1)],
             values: 0,
@@ -111,7 +101,8 @@ impl Words {
             _ if texts * SERVED.0 > rows * SERVED.1 => Vec::new(),
             _ => vec![FREE; (texts * 4 / 3 + TOGETHER).next_power_of_two()],
         };
-        Words { codes: Vec::with_capacity(rows), table, ..Words::default() }
+        let (codes, keys) = (Vec::with_capacity(rows), Vec::with_capacity(table.len() / 2));
+        Words { codes, keys, table, ..Words::default() }
     }
 
     /// Gives a row its text. Rows come in order; those passed over have none.
@@ -126,25 +117,48 @@ impl Words {
         self.values += rows.len();
     }
 
-    /// Gives rows their texts, at most [`TOGETHER`], which lie in `data`. The table is looked at for all of them at once,
-    /// since it is the waiting for memory that takes time.
+    /// Gives rows their texts, at most [`TOGETHER`], which lie in `data`.
     pub(crate) fn push_all(&mut self, rows: &[usize], data: &[u8], places: &[Place]) {
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
+        if *last - *first + 1 == rows.len() {
+            return self.push_run(*first, data, places);
+        }
+        let mut codes = [NONE; TOGETHER];
+        self.look_up(data, places, &mut codes);
+        for (row, code) in rows.iter().zip(codes) {
+            self.code_of(*row, code);
+        }
+    }
+
+    /// The same for neighbouring rows.
+    pub(crate) fn push_run(&mut self, first: usize, data: &[u8], places: &[Place]) {
+        let mut codes = [NONE; TOGETHER];
+        self.look_up(data, places, &mut codes);
+        let Some(last) = codes[..places.len()].last() else { return };
+        self.last = *last;
+        self.codes.resize(first, NONE);
+        self.codes.extend_from_slice(&codes[..places.len()]);
+    }
+
+    /// The codes of texts. The table is looked at for all of them at once, since it is the waiting for memory that takes
+    /// time.
+    fn look_up(&mut self, data: &[u8], places: &[Place], codes: &mut [u32; TOGETHER]) {
         let text = |(start, end): Place| &data[start as usize..end as usize];
         self.values += places.len();
         if self.is_unique {
-            for (row, place) in rows.iter().zip(places) {
-                let code = self.keep(text(*place));
-                self.code_of(*row, code);
+            for (code, place) in codes.iter_mut().zip(places) {
+                *code = self.keep(text(*place));
             }
             return;
         }
         while (self.starts.len() + places.len()) * 4 > self.table.len() * 3 {
             self.grow();
         }
-        let (mut keys, mut codes) = ([Key::default(); TOGETHER], [NONE; TOGETHER]);
+        let mut keys = [Key::default(); TOGETHER];
+        // One bit a text: it is long; it is the one before.
+        let (mut long, mut again) = (0u32, 0u32);
         let mut before: &[u8] = b"";
-        for ((key, code), place) in keys.iter_mut().zip(&mut codes).zip(places) {
+        for (at, (key, place)) in keys.iter_mut().zip(places).enumerate() {
             let len = place.1 - place.0;
             if len as usize <= SHORT {
                 let [low, high] = short(data, *place);
@@ -155,34 +169,44 @@ impl Words {
             // Neighbours often share long texts, such as times.
             let text = text(*place);
             if text.len() == before.len() && same(text, before) {
-                *code = AGAIN;
+                again |= 1 << at;
             } else {
                 *key = Key { low: self.long(text), high: 0, len };
+                long |= 1 << at;
             }
             before = text;
         }
+        let keys = &keys[..places.len()];
+        // So do they share short ones that hardly ever change.
+        if long | again == 0 && keys.iter().all(|key| *key == keys[0]) {
+            let code = keys.first().map_or(NONE, |key| self.code(key, text(places[0])));
+            return codes[..places.len()].fill(code);
+        }
         let mask = self.table.len() - 1;
-        let mut all = true;
-        for (key, code) in keys.iter().zip(&mut codes).take(places.len()).filter(|(_, code)| **code != AGAIN) {
-            let slot = &self.table[self.hash(key) as usize & mask];
-            *code = if slot.is(key) { slot.code } else { NONE };
-            all &= (*code != NONE) & (key.len as usize <= SHORT);
+        for (key, code) in keys.iter().zip(&mut codes[..]) {
+            let hash = self.hash(key);
+            // The place next to it is looked at, too: it lies in the same line of the cache, most likely.
+            let (slot, next) = (self.table[hash as usize & mask], self.table[(hash as usize + 1) & mask]);
+            *code = if slot.tag == tag(hash) { slot.code } else { next.code };
         }
-        if all && *last - *first + 1 == places.len() && !codes.contains(&AGAIN) {
-            self.codes.resize(*first, NONE);
-            self.codes.extend_from_slice(&codes[..places.len()]);
-            self.last = codes[places.len() - 1];
-            return;
+        let mut missing = 0;
+        for (at, (key, code)) in keys.iter().zip(&codes[..]).enumerate() {
+            let is = self.keys.get(*code as usize).is_some_and(|found| found.is(key));
+            missing |= u32::from(!is) << at;
         }
-        for (((row, place), key), code) in rows.iter().zip(places).zip(&keys).zip(codes) {
-            let is_short = key.len as usize <= SHORT;
-            let code = match code {
-                AGAIN => self.last,
-                NONE => self.code(key, text(*place)),
-                code if is_short || self.text(code) == text(*place) => code,
-                _ => self.code(key, text(*place)),
+        let mut rest = missing | long | again;
+        while rest != 0 {
+            let at = rest.trailing_zeros() as usize;
+            let bit = rest & rest.wrapping_neg();
+            rest ^= bit;
+            let code = codes[at];
+            codes[at] = if again & bit != 0 {
+                codes[at - 1]
+            } else if missing & bit == 0 && same(self.text(code), text(places[at])) {
+                code
+            } else {
+                self.code(&keys[at], text(places[at]))
             };
-            self.code_of(*row, code);
         }
     }
 
@@ -198,36 +222,45 @@ impl Words {
     /// There are no more rows than these.
     pub(crate) fn end(&mut self, rows: usize) {
         self.codes.resize(rows, NONE);
-        self.table = Vec::new();
+        (self.table, self.keys) = (Vec::new(), Vec::new());
     }
 
     /// The hash of a long text.
     #[inline]
     fn long(&self, text: &[u8]) -> u64 {
-        FixedState::with_seed(self.seeds[0]).hash_one(text)
+        match ends(text) {
+            Some(ends) => {
+                let [a, b] = ends.map(halves);
+                fold(a[0] ^ self.seeds[0], a[1] ^ self.seeds[1]).rotate_left(32)
+                    ^ fold(b[0] ^ self.seeds[1], b[1] ^ !self.seeds[0])
+            }
+            None => FixedState::with_seed(self.seeds[0]).hash_one(text),
+        }
     }
 
     /// Where the text of a key belongs.
     #[inline]
     fn hash(&self, key: &Key) -> u64 {
-        let factors = (key.low ^ self.seeds[0], key.high ^ self.seeds[1] ^ u64::from(key.len));
-        let product = u128::from(factors.0) * u128::from(factors.1);
-        product as u64 ^ (product >> 64) as u64
+        fold(key.low ^ self.seeds[0], key.high ^ self.seeds[1] ^ u64::from(key.len))
     }
 
     /// The code of a text; there is room for one more in the table.
     fn code(&mut self, key: &Key, text: &[u8]) -> u32 {
         let mask = self.table.len() - 1;
-        let mut at = self.hash(key) as usize & mask;
-        while self.table[at].code != NONE {
-            let slot = &self.table[at];
-            if slot.is(key) && (text.len() <= SHORT || self.text(slot.code) == text) {
-                return slot.code;
+        let hash = self.hash(key);
+        let (tag, mut at) = (tag(hash), hash as usize & mask);
+        while let Slot { tag: other, code } = self.table[at]
+            && code != NONE
+        {
+            let is = other == tag && self.keys[code as usize].is(key);
+            if is && (text.len() <= SHORT || self.text(code) == text) {
+                return code;
             }
             at = (at + 1) & mask;
         }
         let code = self.keep(text);
-        self.table[at] = Slot::new(key, code);
+        self.keys.push(*key);
+        self.table[at] = Slot { tag, code };
         if self.starts.len() == TRIAL && self.values * SERVED.1 < TRIAL * SERVED.0 {
             self.is_unique = true;
         }
@@ -242,15 +275,15 @@ impl Words {
     }
 
     fn grow(&mut self) {
-        let old = std::mem::take(&mut self.table);
-        self.table = vec![FREE; (old.len() * 2).max(4 * TOGETHER)];
+        self.table = vec![FREE; (self.table.len() * 2).max(4 * TOGETHER)];
         let mask = self.table.len() - 1;
-        for slot in old.into_iter().filter(|slot| slot.code != NONE) {
-            let mut at = self.hash(&slot.key()) as usize & mask;
+        for (code, key) in (0..).zip(&self.keys) {
+            let hash = self.hash(key);
+            let mut at = hash as usize & mask;
             while self.table[at].code != NONE {
                 at = (at + 1) & mask;
             }
-            self.table[at] = slot;
+            self.table[at] = Slot { tag: tag(hash), code };
         }
     }
 
@@ -283,11 +316,36 @@ impl Words {
     }
 }
 
+/// The part of a hash that does not say where a text belongs.
+#[inline]
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// The two halves of a product, mixed.
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+#[inline]
+fn halves(bytes: u128) -> [u64; 2] {
+    [bytes as u64, (bytes >> 64) as u64]
+}
+
+/// The first and the last bytes of a text, where these are all there are.
+#[inline]
+fn ends(text: &[u8]) -> Option<[u128; 2]> {
+    let (first, last) = (text.first_chunk()?, text.last_chunk()?);
+    (text.len() <= 2 * SHORT).then(|| [first, last].map(|chunk: &[u8; SHORT]| u128::from_le_bytes(*chunk)))
+}
+
 /// The bytes of a short text, as two numbers.
 #[inline]
 fn short(data: &[u8], (start, end): Place) -> [u64; 2] {
     let (start, end) = (start as usize, end as usize);
-    let bytes = match data.get(start..start + SHORT) {
+    halves(match data.get(start..start + SHORT) {
         Some(more) => {
             let more = u128::from_le_bytes(more.try_into().expect("as many were asked for"));
             more & MASKS[end - start]
@@ -297,8 +355,7 @@ fn short(data: &[u8], (start, end): Place) -> [u64; 2] {
             bytes[..end - start].copy_from_slice(&data[start..end]);
             u128::from_le_bytes(bytes)
         }
-    };
-    [bytes as u64, (bytes >> 64) as u64]
+    })
 }
 
 /// By length: the bits that count.
@@ -315,9 +372,12 @@ const MASKS: [u128; SHORT + 1] = {
 /// Equality of texts of the same length, which are mostly short: a call costs more than the comparison.
 #[inline]
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
-    if let (Some(first), Some(last)) = (a.first_chunk::<8>(), a.last_chunk::<8>()) {
+    if let (Some(first), Some(last)) = (a.first_chunk::<SHORT>(), a.last_chunk::<SHORT>()) {
         let ends = b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
-        return ends && (a.len() <= 16 || a == b);
+        return ends && (a.len() <= 2 * SHORT || a == b);
+    }
+    if let (Some(first), Some(last)) = (a.first_chunk::<8>(), a.last_chunk::<8>()) {
+        return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
     }
     if let (Some(first), Some(last)) = (a.first_chunk::<4>(), a.last_chunk::<4>()) {
         return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
@@ -331,7 +391,7 @@ mod tests {
 
     #[test]
     fn texts_are_compared() {
-        for len in 0..40 {
+        for len in 0..80 {
             let text: Vec<u8> = (0..len).collect();
             assert!(same(&text, &text.clone()));
             for at in 0..text.len() {

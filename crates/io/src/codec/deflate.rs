@@ -22,7 +22,7 @@ pub struct Deflated {
 impl Deflated {
     /// A member whose file has this checksum and size; a size of [`UNKNOWN`]: neither is known.
     pub fn new(feed: Feed, crc: u32, size: u64) -> Deflated {
-        Deflated { feed, at: 0, member: Some(Member::new(0)), crc, size, given: 0 }
+        Deflated { feed, at: 0, member: Some(Member::new(0, 0)), crc, size, given: 0 }
     }
 }
 

@@ -86,11 +86,20 @@ impl Feed {
         }
     }
 
-    /// All bytes of the file, if it is stored, not cut short, and has at most so many.
-    pub fn all(&mut self, most: usize) -> Option<&[u8]> {
+    /// All bytes of the file, if it is stored and not cut short.
+    pub fn all(&self) -> Option<&[u8]> {
         let Kind::Stored { stored, .. } = &self.0 else { return None };
         let length = stored.bytes().len();
-        (length <= most && stored.check(length) == length).then(|| &stored.bytes()[..])
+        (stored.check(length) == length).then(|| &stored.bytes()[..])
+    }
+
+    /// Gives back the memory of a large file, which will not be read further.
+    pub fn release(&self) {
+        if let Kind::Stored { stored, .. } = &self.0
+            && stored.bytes().len() >= RELEASE_FROM
+        {
+            stored.release(0..stored.bytes().len());
+        }
     }
 
     /// Bytes of the file on the disk that were taken when those up to `at` were.

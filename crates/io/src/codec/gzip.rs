@@ -3,7 +3,7 @@
 //! A file is a chain of members. Each is inflated up to its end or the first fault; behind a fault the next member is
 //! searched for, since logs are often written as many members and the rest of them is intact.
 
-use super::whole::{self, Content};
+use super::whole::Content;
 use super::{Decoder, Feed, Finding, State};
 use backsight_engine::error::Error;
 use backsight_engine::source::Weight;
@@ -31,11 +31,15 @@ pub(super) const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 /// Bytes of the checksum and the size behind the deflate stream.
 pub(super) const TRAILER: usize = 8;
 
+/// Bytes of a large file that are inflated piece by piece before the rest is in one go: many a reader looks at the first
+/// records only.
+const IN_ONE_GO_FROM: u32 = 2 << 20;
+
 struct Gzip {
     feed: Feed,
     /// Where in the file we are: compressed bytes taken.
     at: usize,
-    /// What is in the file, if it was inflated in one go; else that may still be tried.
+    /// What is in the file, if it is one member and was inflated in one go; else that may still be tried.
     whole: Option<Content>,
     in_one_go: bool,
     member: Option<Member>,
@@ -48,6 +52,8 @@ struct Gzip {
 /// A member that is being inflated.
 pub(super) struct Member {
     start: usize,
+    /// Where its deflate stream begins.
+    body: usize,
     inflate: Decompress,
     crc: crc32fast::Hasher,
     /// Bytes so far, as the trailer counts them.
@@ -63,8 +69,8 @@ pub(super) enum Inflated {
 }
 
 impl Member {
-    pub(super) fn new(start: usize) -> Member {
-        Member { start, inflate: Decompress::new(false), crc: crc32fast::Hasher::new(), size: 0 }
+    pub(super) fn new(start: usize, body: usize) -> Member {
+        Member { start, body, inflate: Decompress::new(false), crc: crc32fast::Hasher::new(), size: 0 }
     }
 
     /// The checksum so far.
@@ -153,12 +159,12 @@ impl Gzip {
         let start = self.at;
         match header(&mut self.feed, start) {
             Header::Body(body) => {
-                if std::mem::take(&mut self.in_one_go) && start == 0 {
-                    self.whole = self.feed.all(whole::MOST).and_then(|file| Content::of(file, body));
+                self.in_one_go &= start == 0;
+                if self.in_one_go && self.feed.all().is_some_and(Content::is_small) {
+                    self.whole(body);
                 }
-                match self.whole {
-                    Some(_) => self.at = self.feed.len(),
-                    None => self.begin(start, body),
+                if self.whole.is_none() {
+                    self.begin(start, body);
                 }
                 None
             }
@@ -182,8 +188,31 @@ impl Gzip {
     }
 
     fn begin(&mut self, start: usize, body: usize) {
-        self.member = Some(Member::new(start));
+        self.member = Some(Member::new(start, body));
         self.at = body;
+    }
+
+    /// Inflates the file in one go, if it is one member whose stream begins at `body`.
+    fn whole(&mut self, body: usize) {
+        self.in_one_go = false;
+        self.whole = self.feed.all().and_then(|file| Content::of(file, body));
+        if self.whole.is_some() {
+            self.at = self.feed.len() - TRAILER;
+            self.feed.release();
+        }
+    }
+
+    /// Whoever wants so much of a file wants all of it, most likely.
+    fn rest_in_one_go(&mut self) {
+        let Some(Member { body, size, .. }) = self.member else { return };
+        if !self.in_one_go || size < IN_ONE_GO_FROM {
+            return;
+        }
+        self.whole(body);
+        if let Some(content) = &mut self.whole {
+            content.pass(size as usize);
+            self.member = None;
+        }
     }
 
     fn note(&self, findings: &mut Vec<Finding>, weight: Weight, offset: usize, message: impl Into<String>) {
@@ -254,7 +283,7 @@ impl Gzip {
     /// Tries the member at `start`: three bytes of magic also turn up by chance. What inflates to 64 KiB without a fault,
     /// or to its end with the right checksum, or at least to the end of the file, is one.
     fn is_member(&mut self, start: usize, body: usize) -> bool {
-        let mut member = Member::new(start);
+        let mut member = Member::new(start, body);
         let mut out = vec![0; 64 << 10];
         let mut at = body;
         let (n, end) = member.inflate(&mut self.feed, &mut at, &mut out);
@@ -277,13 +306,22 @@ fn trailer(feed: &mut Feed, at: usize) -> Option<(u32, u32)> {
 impl Gzip {
     fn turn(&mut self, out: &mut [u8], findings: &mut Vec<Finding>) -> (usize, State) {
         let mut filled = 0;
+        self.rest_in_one_go();
         loop {
             if let Some(content) = &mut self.whole {
                 filled += content.give(&mut out[filled..]);
                 if !content.is_over() {
                     return (filled, State::More);
                 }
+                let sum = content.sum();
                 self.whole = None;
+                if let Some(state) = self.member_ends(0, sum, findings) {
+                    return (filled, state);
+                }
+                if filled == out.len() {
+                    return (filled, State::More);
+                }
+                continue;
             }
             let Some(member) = &mut self.member else {
                 match self.between(findings) {
@@ -313,24 +351,10 @@ impl Gzip {
                     return (filled, State::Gap);
                 }
                 Inflated::EndOfStream => {
-                    let (crc, size) = (member.crc(), member.size);
+                    let sum = (member.crc(), member.size);
                     self.member = None;
-                    let Some(expected) = trailer(&mut self.feed, self.at) else {
-                        self.note(findings, Weight::Damage, self.at, "truncated: the file ends within a gzip checksum");
-                        self.at = self.feed.len();
-                        self.rescan = Some(start + MAGIC.len());
-                        return (filled, State::Gap);
-                    };
-                    self.at += TRAILER;
-                    if expected != (crc, size) {
-                        let what = format!("checksum mismatch in the gzip member that begins at byte {start}");
-                        self.note(findings, Weight::Damage, self.at - TRAILER, what);
-                        // The stream may have ended too early, by the very damage: then no member begins here.
-                        if matches!(header(&mut self.feed, self.at), Header::None) && self.at < self.feed.len() {
-                            self.rescan = Some(start + MAGIC.len());
-                            return (filled, State::Gap);
-                        }
-                        return (filled, State::Break);
+                    if let Some(state) = self.member_ends(start, sum, findings) {
+                        return (filled, state);
                     }
                 }
             }
@@ -338,6 +362,30 @@ impl Gzip {
                 return (filled, State::More);
             }
         }
+    }
+}
+
+impl Gzip {
+    /// Compares checksum and size of a member with the trailer, which is next: what is wrong, if anything.
+    fn member_ends(&mut self, start: usize, sum: (u32, u32), findings: &mut Vec<Finding>) -> Option<State> {
+        let Some(expected) = trailer(&mut self.feed, self.at) else {
+            self.note(findings, Weight::Damage, self.at, "truncated: the file ends within a gzip checksum");
+            self.at = self.feed.len();
+            self.rescan = Some(start + MAGIC.len());
+            return Some(State::Gap);
+        };
+        self.at += TRAILER;
+        if expected == sum {
+            return None;
+        }
+        let what = format!("checksum mismatch in the gzip member that begins at byte {start}");
+        self.note(findings, Weight::Damage, self.at - TRAILER, what);
+        // The stream may have ended too early, by the very damage: then no member begins here.
+        if matches!(header(&mut self.feed, self.at), Header::None) && self.at < self.feed.len() {
+            self.rescan = Some(start + MAGIC.len());
+            return Some(State::Gap);
+        }
+        Some(State::Break)
     }
 }
 

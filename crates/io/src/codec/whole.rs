@@ -1,7 +1,8 @@
-//! Small gzip files of one member, inflated in one go: AWS writes thousands of them, and a decoder that has all of the
-//! input and room for all of the output takes half the time of one that can stop anywhere.
+//! gzip files of one member, inflated in one go: a decoder that has all of the input and room for all of the output takes
+//! half the time of one that can stop anywhere.
 //!
-//! What is not exactly one sound member is left to [`super::gzip`], which says what is wrong with it.
+//! AWS writes thousands of small files; for those each thread has its memory. Larger ones share what [`set_room`] allows for
+//! all threads together. What is not exactly one member, or finds no room, is left to [`super::gzip`].
 
 use super::gzip::TRAILER;
 use libdeflate_sys::{
@@ -10,10 +11,23 @@ use libdeflate_sys::{
 };
 use std::cell::RefCell;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The largest file, and the largest content, that is inflated so.
-pub(super) const MOST: usize = 4 << 20;
-const MOST_CONTENT: usize = 16 << 20;
+/// The largest file, and the largest content, for which each thread has memory of its own.
+const SMALL: usize = 4 << 20;
+const SMALL_CONTENT: usize = 16 << 20;
+
+/// Bytes of larger contents, of all threads together.
+static ROOM: AtomicUsize = AtomicUsize::new(ROOM_MAX);
+
+/// More than that is not worth it.
+const ROOM_MAX: usize = 256 << 20;
+
+/// So many bytes of memory may be used to have large gzip files inflated in one go, which is faster.
+pub fn set_room(bytes: u64) {
+    ROOM.store(usize::try_from(bytes).unwrap_or(ROOM_MAX).min(ROOM_MAX), Ordering::Relaxed);
+}
 
 /// Deflate cannot make less of anything than one part in so many.
 const DENSEST: usize = 1032;
@@ -58,39 +72,98 @@ thread_local! {
     static KEPT: RefCell<(Option<Inflater>, Vec<u8>)> = const { RefCell::new((None, Vec::new())) };
 }
 
+/// Memory for large contents.
+struct Large {
+    /// Bytes of it, in use or not.
+    taken: usize,
+    /// What is not in use.
+    free: Vec<Vec<u8>>,
+}
+
+static LARGE: Mutex<Large> = Mutex::new(Large { taken: 0, free: Vec::new() });
+
+/// Sizes of large memory are multiples of this, so that the next file can mostly use it, too.
+const GRAIN: usize = 16 << 20;
+
+impl Large {
+    fn lock() -> MutexGuard<'static, Large> {
+        LARGE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Memory of at least so many bytes, if there is room.
+    fn take(length: usize) -> Option<Vec<u8>> {
+        let mut large = Large::lock();
+        if let Some(at) = large.free.iter().position(|bytes| bytes.len() >= length) {
+            return Some(large.free.swap_remove(at));
+        }
+        // What is too small gives way.
+        let small: usize = large.free.drain(..).map(|bytes| bytes.len()).sum();
+        large.taken -= small;
+        let size = length.checked_next_multiple_of(GRAIN)?;
+        if large.taken + size > ROOM.load(Ordering::Relaxed) {
+            return None;
+        }
+        large.taken += size;
+        drop(large);
+        Some(vec![0; size])
+    }
+
+    fn give(bytes: Vec<u8>) {
+        Large::lock().free.push(bytes);
+    }
+}
+
 /// The content of a file, part of which has been given out.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     bytes: Vec<u8>,
     length: usize,
     given: usize,
+    is_large: bool,
+    crc: crc32fast::Hasher,
 }
 
 impl Content {
-    /// The content of a gzip file whose deflate stream begins at `body`. `None` if it is no sound member and nothing else.
+    /// True for a file that is best inflated so from the start.
+    pub(super) fn is_small(file: &[u8]) -> bool {
+        file.len() <= SMALL && length(file).is_some_and(|length| length <= SMALL_CONTENT)
+    }
+
+    /// The content of a gzip file whose deflate stream begins at `body`. `None` if it is not one member and nothing else, or
+    /// if there is no room for it.
     pub(super) fn of(file: &[u8], body: usize) -> Option<Content> {
-        let (stream, trailer) = file.get(body..)?.split_last_chunk::<TRAILER>()?;
-        let [c0, c1, c2, c3, s0, s1, s2, s3] = *trailer;
-        let (crc, length) = (u32::from_le_bytes([c0, c1, c2, c3]), u32::from_le_bytes([s0, s1, s2, s3]) as usize);
-        if length > MOST_CONTENT || length / DENSEST > stream.len() {
+        let length = length(file)?;
+        let (stream, _) = file.get(body..)?.split_last_chunk::<TRAILER>()?;
+        if length / DENSEST > stream.len() {
             return None;
         }
+        let is_large = length > SMALL_CONTENT;
         KEPT.with_borrow_mut(|(inflater, kept)| {
             if inflater.is_none() {
                 *inflater = Inflater::new();
             }
-            let mut bytes = std::mem::take(kept);
+            let inflater = inflater.as_mut()?;
+            let mut bytes = if is_large { Large::take(length)? } else { std::mem::take(kept) };
             if bytes.len() < length {
                 bytes.resize(length, 0);
             }
-            let done = inflater.as_mut()?.inflate(stream, &mut bytes[..length]);
+            let done = inflater.inflate(stream, &mut bytes[..length]);
             // Behind another member, or with anything behind it, the stream would end earlier.
-            if done == Some((stream.len(), length)) && crc32fast::hash(&bytes[..length]) == crc {
-                return Some(Content { bytes, length, given: 0 });
+            if done == Some((stream.len(), length)) {
+                return Some(Content { bytes, length, given: 0, is_large, crc: crc32fast::Hasher::new() });
             }
-            *kept = bytes;
+            match is_large {
+                true => Large::give(bytes),
+                false => *kept = bytes,
+            }
             None
         })
+    }
+
+    /// The first `n` bytes have been given out already.
+    pub(super) fn pass(&mut self, n: usize) {
+        self.given = n.min(self.length);
+        self.crc.update(&self.bytes[..self.given]);
     }
 
     /// Writes what comes next to the front of `out`: how many bytes.
@@ -98,6 +171,8 @@ impl Content {
         let rest = &self.bytes[self.given..self.length];
         let n = rest.len().min(out.len());
         out[..n].copy_from_slice(&rest[..n]);
+        // Here and not before, since these bytes come into the cache now anyway.
+        self.crc.update(&out[..n]);
         self.given += n;
         n
     }
@@ -106,10 +181,23 @@ impl Content {
     pub(super) fn is_over(&self) -> bool {
         self.given == self.length
     }
+
+    /// Checksum of what was given out, and its size as the trailer of a member counts it.
+    pub(super) fn sum(&self) -> (u32, u32) {
+        (self.crc.clone().finalize(), self.given as u32)
+    }
+}
+
+/// The size of the content as the end of the file has it.
+fn length(file: &[u8]) -> Option<usize> {
+    file.last_chunk().map(|size| u32::from_le_bytes(*size) as usize)
 }
 
 impl Drop for Content {
     fn drop(&mut self) {
+        if self.is_large {
+            return Large::give(std::mem::take(&mut self.bytes));
+        }
         // The thread may be ending.
         let _ = KEPT.try_with(|kept| {
             if let Ok(mut kept) = kept.try_borrow_mut()
@@ -150,6 +238,24 @@ mod tests {
                     findings.into_iter().map(|found| format!("{} {}", found.offset, found.message)).collect(),
                 );
             }
+        }
+    }
+
+    #[test]
+    fn large_files_give_what_streaming_gives() {
+        let line = |i: u32| format!("{{\"n\":{},\"text\":\"{}\"}}\n", i * 7919 % 10_007, "abcdefgh".repeat(40));
+        let text: Vec<u8> = (0..SMALL_CONTENT as u32 / 256).flat_map(|i| line(i).into_bytes()).collect();
+        let whole = compressed(&text);
+        let (mut cut, mut wrong, at) = (whole.clone(), whole.clone(), whole.len() - TRAILER);
+        cut.truncate(at - 100);
+        wrong[at] ^= 1;
+        for (file, in_one_go) in [(&whole, true), (&wrong, true), (&cut, false)] {
+            let content = Content::of(file, 10);
+            assert_eq!(content.is_some_and(|content| content.is_large), in_one_go);
+            let ((fast, findings), (slow, expected)) =
+                (read(gzip::open(feed(file))), read(gzip::open_streaming(feed(file))));
+            assert_eq!(findings, expected);
+            assert!(fast == slow, "{} and {}", fast.len(), slow.len());
         }
     }
 
