@@ -104,3 +104,75 @@ fn statuses_and_reports() {
         assert!(text.contains("API-003"), "{form}: {text}{said}");
     }
 }
+
+#[test]
+fn logs_that_only_some_write() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut access, mut trail) = (String::new(), String::new());
+    for step in 0..240 {
+        let time = format!("2026-01-05T{:02}:{:02}:00Z", step / 12, step % 12 * 5);
+        let request = |stage: &str| {
+            format!(
+                "{{\"ip\":\"198.51.100.7\",\"status\":\"200\",\"path\":\"/\",\"apiId\":\"a1\",\"stage\":\"{stage}\",\"time\":\"{time}\"}}\n"
+            )
+        };
+        access.push_str(&request("prod"));
+        if step < 120 {
+            access.push_str(&request("test"));
+        }
+        trail.push_str(&format!(
+            "{{\"eventSource\":\"ec2.amazonaws.com\",\"eventName\":\"RunInstances\",\"eventTime\":\"{time}\",\"awsRegion\":\"eu-west-1\",\"userIdentity\":{{\"type\":\"IAMUser\"}}}}\n"
+        ));
+    }
+    for (minute, event, stage) in
+        [(1, "CreateStage", "beta"), (2, "UpdateStage", "prod"), (3, "CreateStage", "old"), (4, "DeleteStage", "old")]
+    {
+        trail.push_str(&format!(
+            "{{\"eventSource\":\"apigateway.amazonaws.com\",\"eventName\":\"{event}\",\"eventTime\":\"2026-01-05T10:0{minute}:30Z\",\"awsRegion\":\"eu-west-1\",\"requestParameters\":{{\"restApiId\":\"a1\",\"stageName\":\"{stage}\"}}}}\n"
+        ));
+    }
+    let flows = "version vpc-id interface-id srcaddr dstaddr srcport dstport start end action log-status region\n\
+                 5 vpc-1 eni-1 10.0.0.1 10.0.0.2 443 5000 1767607200 1767607260 ACCEPT OK us-east-1\n";
+    for (name, text) in [("access.ndjson", access.as_str()), ("trail.ndjson", &trail), ("flows.log", flows)] {
+        std::fs::write(folder.path().join(name), text).expect("written");
+    }
+    let (status, json, said) = hunt(folder.path(), &[".", "--report", "json"]);
+    assert_eq!(status, 0, "{said}");
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let gaps = report["gaps"].as_array().expect("gaps").iter().filter(|gap| gap["id"] == "GAP-007");
+    let gaps: Vec<String> = gaps.map(|gap| format!("{}: {}", gap["source"], gap["message"])).collect();
+    assert_eq!(
+        gaps,
+        [
+            "\"access\": \"CloudTrail names API a1, stage beta, of which there is no record\"",
+            "\"access\": \"records of API a1, stage test are of 2026-01-05T00:00:00Z to 2026-01-05T10:00:00Z only, while the others go on\"",
+            "\"vpcflow\": \"CloudTrail has 244 events of region eu-west-1, of which there is no record\"",
+        ],
+    );
+}
+
+#[test]
+fn evidence_with_the_hash_of_its_file() {
+    use sha2::{Digest, Sha256};
+    let folder = tempfile::tempdir().expect("a folder");
+    logs(folder.path());
+    let hash = |name: &str| -> String {
+        let bytes = std::fs::read(folder.path().join(name)).expect("was written");
+        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let (access, trail) = (hash("access.ndjson"), hash("trail.json"));
+    for form in ["text", "html", "md", "json", "jsonl", "csv", "sarif"] {
+        let (_, hashed, said) = hunt(folder.path(), &[".", "--lenient", "--hash", "--report", form]);
+        assert!(hashed.contains(&access) && hashed.contains(&trail), "{form}: {hashed}{said}");
+        let (_, plain, _) = hunt(folder.path(), &[".", "--lenient", "--report", form]);
+        assert!(!plain.contains(&access), "{form}: nobody asked for it");
+    }
+    let (_, jsonl, _) = hunt(folder.path(), &[".", "--lenient", "--hash", "--report", "jsonl"]);
+    for line in jsonl.lines() {
+        let row: serde_json::Value = serde_json::from_str(line).expect("a finding");
+        for evidence in row["evidence"].as_array().expect("evidence") {
+            let file = evidence["file"].as_str().expect("a file");
+            assert_eq!(evidence["sha256"], hash(file), "{file}");
+        }
+    }
+}

@@ -372,6 +372,9 @@ pub(crate) struct HuntArgs {
     /// Replace an existing report
     #[arg(long)]
     pub(crate) force: bool,
+    /// Write beside the evidence what the SHA-256 of its file is; these files are then read once more
+    #[arg(long)]
+    pub(crate) hash: bool,
     /// Exit with status 1 if there is a finding of this level or worse
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     pub(crate) fail_on: Option<Level>,

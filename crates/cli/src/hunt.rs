@@ -1,5 +1,6 @@
 //! `backsight hunt`: the rules over a folder of mixed exports.
 
+use crate::alloc;
 use crate::args::{Common, HuntArgs};
 use crate::cancel;
 use crate::escape;
@@ -12,7 +13,7 @@ use crate::summary::Summary;
 use crate::tables;
 use crate::terminal;
 use backsight_engine::error::Error;
-use backsight_engine::source::{Source, Table};
+use backsight_engine::source::{Note, Source, Table, Weight};
 use backsight_engine::{Ctl, Outcome};
 use backsight_hunt::memory::{self, Lists};
 use backsight_hunt::pass::{self, Group, Setup};
@@ -21,7 +22,10 @@ use backsight_hunt::query::Overrides;
 use backsight_hunt::report::{Events, Report, positions};
 use backsight_hunt::rule::{Level, Rule, Status};
 use backsight_io::Files;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,6 +33,7 @@ use std::time::Instant;
 /// `backsight hunt`
 pub(crate) fn hunt(args: &HuntArgs, common: &Common) -> Result<u8, Error> {
     let started = Instant::now();
+    alloc::for_large_pieces();
     let profiles = rules::profiles(&args.log_sources)?;
     let rules = chosen(args)?;
     let mut paths = args.paths.clone();
@@ -44,9 +49,13 @@ pub(crate) fn hunt(args: &HuntArgs, common: &Common) -> Result<u8, Error> {
     let groups = groups(&files, &profiles);
     let ctl = run::control(&args.reading)?;
     let outcome = cancel::cancelling(&ctl, || pass::hunt(&groups, &setup, &ctl))?;
-    let summary = Summary::new(&ctl.counters, &notes, Outcome::default(), started.elapsed());
     let least = args.level.unwrap_or(Level::Informational);
-    let events = Found::read(&files, &positions(&outcome, least))?;
+    let mut events = Found::read(&files, &positions(&outcome, least))?;
+    let mut notes = notes;
+    if args.hash {
+        events.hash(&mut notes, &ctl);
+    }
+    let summary = Summary::new(&ctl.counters, &notes, Outcome::default(), started.elapsed());
     let report = backsight_hunt::report::report(&outcome, &groups, &setup, least, &events, &summary.notes);
     let look = terminal::look(common, false);
     form.write(&report, look, target.writer()).map_err(output_error)?;
@@ -168,6 +177,8 @@ fn groups(files: &Arc<Files>, profiles: &Profiles) -> Vec<Group> {
 struct Found<'a> {
     files: &'a Files,
     texts: BTreeMap<u64, Vec<u8>>,
+    /// SHA-256 in hexadecimal of files on the disk, as far as they were hashed.
+    hashes: BTreeMap<PathBuf, String>,
 }
 
 /// The longest event that is shown as a whole.
@@ -175,13 +186,53 @@ const LONGEST: usize = 16 << 10;
 
 impl<'a> Found<'a> {
     fn read(files: &'a Files, positions: &BTreeSet<u64>) -> Result<Found<'a>, Error> {
-        Ok(Found { files, texts: files.events(positions)? })
+        Ok(Found { files, texts: files.events(positions)?, hashes: BTreeMap::new() })
     }
+
+    /// Hashes the files that the events are of, one after another. One that cannot be read any more is noted.
+    fn hash(&mut self, notes: &mut Vec<Note>, ctl: &Ctl) {
+        let inputs = self.texts.keys().filter_map(|position| self.files.place(*position));
+        let stored: BTreeSet<&Path> =
+            inputs.filter(|(input, _)| input.size.is_some()).map(|(input, _)| input.path.as_path()).collect();
+        for path in stored {
+            match sha256(path, ctl) {
+                Ok(Some(hash)) => {
+                    self.hashes.insert(path.to_owned(), hash);
+                }
+                Ok(None) => return,
+                Err(error) => notes.push(Note {
+                    file: path.display().to_string(),
+                    offset: None,
+                    message: format!("not hashed: {error}"),
+                    weight: Weight::Damage,
+                }),
+            }
+        }
+    }
+}
+
+/// SHA-256 of a file as it is stored, in hexadecimal; nothing if the run is to end.
+fn sha256(path: &Path, ctl: &Ctl) -> io::Result<Option<String>> {
+    const AT_A_TIME: usize = 1 << 20;
+    let mut file = File::open(path)?;
+    let (mut hasher, mut bytes) = (Sha256::new(), vec![0; AT_A_TIME]);
+    while !ctl.cancelled() {
+        match file.read(&mut bytes)? {
+            0 => return Ok(Some(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())),
+            n => hasher.update(&bytes[..n]),
+        }
+    }
+    Ok(None)
 }
 
 impl Events for Found<'_> {
     fn place(&self, position: u64) -> Option<(String, u64)> {
         self.files.place(position).map(|(input, offset)| (input.shown.clone(), offset))
+    }
+
+    fn sha256(&self, position: u64) -> Option<String> {
+        let (input, _) = self.files.place(position)?;
+        self.hashes.get(&input.path).cloned()
     }
 
     fn text(&self, position: u64) -> Option<String> {

@@ -1,10 +1,10 @@
 //! Logging gaps: what could not be found out because the logs do not say it, and what to log instead.
 
-use crate::pass::{Group, Outcome, SECRETS, STEP, State};
+use crate::pass::{Group, Outcome, Place, SECRETS, STEP, State};
 use crate::report::instant;
 use crate::rule::Rule;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Something the logs do not say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -107,6 +107,7 @@ pub fn gaps(outcome: &Outcome, groups: &[Group], rules: &[Rule]) -> Vec<Gap> {
         out.extend(silences(&profile.name, &survey.counts));
     }
     out.extend(skews(outcome, groups));
+    out.extend(unlogged(outcome, groups));
     out.sort_by(|a, b| (a.id, &a.source, &a.message).cmp(&(b.id, &b.source, &b.message)));
     out.dedup();
     out
@@ -244,9 +245,112 @@ fn likeness(a: &[(i64, u64)], b: &[(i64, u64)], by: i64) -> f64 {
     if xx == 0.0 || yy == 0.0 { 0.0 } else { xy / (xx * yy).sqrt() }
 }
 
+/// Sources that have records of every region in which there is something to record.
+const EVERYWHERE: &[&str] = &["vpcflow", "config"];
+/// Events of a region in CloudTrail that show that it is used.
+const USED: u64 = 100;
+
+/// Logs that only some stages or regions write: those that CloudTrail knows of and that have no records, and those whose
+/// records begin late or end early while the others go on.
+fn unlogged(outcome: &Outcome, groups: &[Group]) -> Vec<Gap> {
+    let of = |name: &'static str| {
+        let named = groups.iter().zip(&outcome.surveys);
+        named.filter(move |(group, _)| group.profile.as_ref().is_some_and(|p| p.name == name)).map(|(_, survey)| survey)
+    };
+    let gap = |source: &str, message: String, advice: &str| Gap {
+        id: "GAP-007",
+        source: source.to_owned(),
+        message,
+        advice: advice.to_owned(),
+        rules: Vec::new(),
+    };
+    let mut out = Vec::new();
+    // Logs that do not say their stage may be of any.
+    let logged: BTreeSet<&Place> = of("access")
+        .flat_map(|survey| survey.places.keys())
+        .filter(|place| place.iter().any(Option::is_some))
+        .collect();
+    let is_same = |known: &[Option<String>], logged: &Place| {
+        known.iter().zip(logged).all(|(a, b)| a.is_none() || b.is_none() || a == b)
+    };
+    if !logged.is_empty() {
+        let stages: BTreeSet<&Place> = of("cloudtrail").flat_map(|survey| &survey.stages).collect();
+        for stage in stages.iter().filter(|stage| !logged.iter().any(|place| is_same(stage, place))) {
+            let message = format!("CloudTrail names {}, of which there is no record", named(&["API", "stage"], stage));
+            out.push(gap("access", message, "turn access logging on for the stage, or export its log group, too"));
+        }
+    }
+    let mut used: BTreeMap<&str, u64> = BTreeMap::new();
+    for (place, counts) in of("cloudtrail").flat_map(|survey| &survey.places) {
+        if let [Some(region)] = place.as_slice() {
+            *used.entry(region).or_default() += counts.iter().map(|c| c.1).sum::<u64>();
+        }
+    }
+    for source in EVERYWHERE {
+        let regions: BTreeSet<&str> =
+            of(source).flat_map(|s| s.places.keys().flatten().flatten()).map(String::as_str).collect();
+        for (region, events) in used.iter().filter(|(region, n)| **n >= USED && !regions.contains(*region)) {
+            // A log that does not say its region may be of any.
+            if !regions.is_empty() {
+                let message = format!("CloudTrail has {events} events of region {region}, of which there is no record");
+                out.push(gap(source, message, "turn the log on in that region, or export it, too"));
+            }
+        }
+    }
+    for (group, survey) in groups.iter().zip(&outcome.surveys) {
+        let Some(profile) = &group.profile else { continue };
+        let kinds: &[&str] = if profile.name == "access" { &["API", "stage"] } else { &["region"] };
+        for (place, counts) in survey.places.iter().filter(|(place, _)| place.iter().any(Option::is_some)) {
+            if let Some((from, to)) = part(counts, &survey.counts) {
+                let message = format!(
+                    "records of {} are of {} to {} only, while the others go on",
+                    named(kinds, place),
+                    instant(from),
+                    instant(to)
+                );
+                out.push(gap(
+                    &profile.name,
+                    message,
+                    "look for changes of logging at that time (UpdateStage, StopLogging), and for files that were not \
+                     exported",
+                ));
+            }
+        }
+    }
+    out
+}
+
+/// The values that are known, each with what it is.
+fn named(kinds: &[&str], place: &Place) -> String {
+    let known = kinds.iter().zip(place).filter_map(|(kind, value)| Some(format!("{kind} {}", value.as_ref()?)));
+    known.collect::<Vec<_>>().join(", ")
+}
+
+/// When the records of a place begin and end, if it was busy throughout and is then silent for a quarter of the time that
+/// all records cover.
+fn part(counts: &[(i64, u64)], all: &[(i64, u64)]) -> Option<(i64, i64)> {
+    let span = |counts: &[(i64, u64)]| Some((counts.first()?.0, counts.last()?.0 + STEP));
+    let ((from, to), (first, last)) = (span(counts)?, span(all)?);
+    let is_busy = counts.len() >= STEADY && counts.len() as i64 * STEP * 2 >= to - from;
+    let silent = (from - first).max(last - to);
+    (is_busy && silent >= SHORTEST * STEP && silent * 4 >= last - first).then_some((from, to))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_that_falls_silent() {
+        let steady = |from: i64, to: i64| (from..to).map(|i| (i * STEP, 3)).collect::<Vec<_>>();
+        let all = steady(0, 200);
+        assert_eq!(part(&steady(0, 140), &all), Some((0, 140 * STEP)));
+        assert_eq!(part(&steady(60, 200), &all), Some((60 * STEP, 200 * STEP)));
+        assert_eq!(part(&steady(0, 160), &all), None, "silent for a fifth");
+        assert_eq!(part(&steady(0, 20), &all), None, "too little to expect more");
+        let rare: Vec<(i64, u64)> = (0..30).map(|i| (i * 4 * STEP, 1)).collect();
+        assert_eq!(part(&rare, &all), None, "seldom busy");
+    }
 
     /// Traffic with ups and downs, told by a clock that is some milliseconds ahead.
     fn traffic(ahead: i64, times: u64) -> Vec<(i64, u64)> {

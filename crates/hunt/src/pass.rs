@@ -12,7 +12,7 @@ use backsight_engine::plan::{Plan, SourceRef};
 use backsight_engine::source::{Catalog, Counters, Field, Flow, Scan, Source, Table};
 use backsight_engine::value::column::{Batch, Column};
 use backsight_engine::{Ctl, run_all};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Files of one log source and format.
@@ -77,9 +77,20 @@ pub struct Survey {
     pub present: BTreeMap<String, u64>,
     /// Records per [`STEP`], by its start, in order.
     pub counts: Vec<(i64, u64)>,
+    /// The same of each place the records say they come from: of an API and its stage, or of a region.
+    pub places: BTreeMap<Place, Vec<(i64, u64)>>,
+    /// Stages of APIs that records of changes name, and that were not deleted in the end.
+    pub stages: BTreeSet<Place>,
     /// Identifiers that several records have, and the number of these records.
     pub duplicates: (u64, u64),
 }
+
+/// Where records come from: the values of the source's [`PLACES`], where they are known.
+pub type Place = Vec<Option<String>>;
+
+/// The fields that say of a log source where its records come from.
+const PLACES: &[(&str, &[&str])] =
+    &[("access", &["apiId", "stage"]), ("cloudtrail", &["region"]), ("vpcflow", &["region"]), ("config", &["region"])];
 
 /// Milliseconds between two entries of [`Survey::counts`].
 pub const STEP: i64 = 300_000;
@@ -171,11 +182,12 @@ fn pass(
             Some(i) => found[i].add(&batch),
             None if plan == 0 => survey.add_totals(&batch, &fields),
             None if plan == 1 => survey.add_counts(&batch),
-            None => survey.add_duplicates(&batch),
+            None if plan == 2 => survey.add_duplicates(&batch),
+            None => survey.add_stages(&batch),
         }
         Ok(Flow::More)
     })?;
-    survey.counts.sort_unstable();
+    survey.settle();
     let mut outcomes = outcomes.into_iter();
     for outcome in outcomes.by_ref().take(own.len()) {
         outcome?;
@@ -228,13 +240,20 @@ pub const SECRETS: &[&str] =
 const DUPLICATES: &str = "stats count(*) as n by eventID | filter n > 1 and ispresent(eventID) \
                           | stats count(*) as ids, sum(n) as records";
 
-/// What every pass asks for itself: totals, and counts over time.
+/// Stages of APIs that were changed, and what was done to them last. REST APIs and HTTP APIs name themselves differently.
+const STAGES: &str = "filter eventSource = 'apigateway.amazonaws.com' and ispresent(requestParameters.stageName) \
+                      | stats latest(eventName) as done by coalesce(requestParameters.restApiId, requestParameters.apiId) \
+                      as api, requestParameters.stageName as stage | filter done != 'DeleteStage'";
+
+/// What every pass asks for itself: totals, and counts over time and place.
 fn surveys(category: &str, fields: &[String], clock: Clock) -> Result<Vec<Plan>, Error> {
     let mut totals = "stats count(*) as n, min(@timestamp) as first, max(@timestamp) as last".to_owned();
     for (i, field) in fields.iter().enumerate() {
         totals.push_str(&format!(", count({field}) as f{i}"));
     }
-    let counts = format!("stats count(*) as n by bin({}s) as t", STEP / 1000);
+    let places = PLACES.iter().find(|(source, _)| *source == category).map_or(&[][..], |(_, fields)| fields);
+    let keys: String = places.iter().map(|field| format!(", {field}")).collect();
+    let counts = format!("stats count(*) as n by bin({}s) as t{keys}", STEP / 1000);
     let settings = backsight_engine::plan::CompileSettings { clock, pushdown: true, ..Default::default() };
     let plan = |text: &str| {
         let compiled = backsight_engine::compile(text, &settings);
@@ -243,6 +262,7 @@ fn surveys(category: &str, fields: &[String], clock: Clock) -> Result<Vec<Plan>,
     let mut plans = vec![plan(&totals)?, plan(&counts)?];
     if category == "cloudtrail" {
         plans.push(plan(DUPLICATES)?);
+        plans.push(plan(STAGES)?);
     }
     Ok(plans)
 }
@@ -270,13 +290,33 @@ impl Survey {
     }
 
     fn add_counts(&mut self, batch: &Batch) {
-        let [times, counts] = batch.columns.as_slice() else { return };
+        let [times, places @ .., counts] = batch.columns.as_slice() else { return };
         for row in 0..batch.rows {
             if let (Some(t), Some(n)) = (times.get(row).timestamp(), counts.get(row).number()) {
-                self.counts.push((t, n.as_f64() as u64));
+                self.places.entry(place(places, row)).or_default().push((t, n.as_f64() as u64));
             }
         }
     }
+
+    fn add_stages(&mut self, batch: &Batch) {
+        let keys = batch.columns.len().saturating_sub(1);
+        self.stages.extend((0..batch.rows).map(|row| place(&batch.columns[..keys], row)));
+    }
+
+    /// Everything is there.
+    fn settle(&mut self) {
+        let mut all: BTreeMap<i64, u64> = BTreeMap::new();
+        for counts in self.places.values_mut() {
+            counts.sort_unstable();
+            counts.iter().for_each(|(t, n)| *all.entry(*t).or_default() += n);
+        }
+        self.counts = all.into_iter().collect();
+    }
+}
+
+fn place(columns: &[Column], row: usize) -> Place {
+    let text = |column: &Column| column.get(row).text().map(|text| String::from_utf8_lossy(&text).into_owned());
+    columns.iter().map(text).collect()
 }
 
 /// The group's source, and the lists.

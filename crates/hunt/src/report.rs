@@ -135,6 +135,9 @@ pub struct Evidence {
     pub time: Option<String>,
     /// The event as it stands there.
     pub event: String,
+    /// SHA-256 of the file on the disk, in hexadecimal, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// One entity with all that was found of it.
@@ -219,6 +222,8 @@ pub struct Unread {
 pub trait Events {
     /// File and offset of a position.
     fn place(&self, position: u64) -> Option<(String, u64)>;
+    /// SHA-256 of the file of a position, if that is known.
+    fn sha256(&self, position: u64) -> Option<String>;
     /// The text of the event at a position.
     fn text(&self, position: u64) -> Option<String>;
 }
@@ -291,7 +296,7 @@ fn row(rule: &Rule, f: &Finding, setup: &Setup<'_>, profile: Option<&Profile>, e
         .filter_map(|(at, position)| {
             let (file, offset) = events.place(*position)?;
             let event = events.text(*position).unwrap_or_default();
-            Some(Evidence { file, offset, time: at.map(instant), event })
+            Some(Evidence { file, offset, time: at.map(instant), event, sha256: events.sha256(*position) })
         })
         .collect();
     let first_event = evidence.first().map(|e| e.event.clone()).unwrap_or_default();
@@ -485,6 +490,12 @@ pub fn instant(ms: i64) -> String {
 }
 
 impl Report {
+    /// The files that evidence comes from and whose SHA-256 was asked for, with it, by name.
+    pub fn hashes(&self) -> BTreeMap<&str, &str> {
+        let evidence = self.findings.iter().flat_map(|row| &row.evidence);
+        evidence.filter_map(|e| Some((e.file.as_str(), e.sha256.as_deref()?))).collect()
+    }
+
     /// Number of findings of each level, the worst first.
     pub fn levels(&self) -> Vec<(Level, usize)> {
         LEVELS.into_iter().map(|l| (l, self.findings.iter().filter(|f| f.rank == l).count())).collect()

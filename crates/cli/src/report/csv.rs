@@ -26,6 +26,7 @@ const COLUMNS: &[&str] = &[
     "file",
     "offset",
     "event",
+    "sha256",
 ];
 
 /// Writes the findings.
@@ -54,6 +55,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             evidence.map_or(String::new(), |e| e.file.clone()),
             evidence.map_or(String::new(), |e| e.offset.to_string()),
             evidence.map_or(String::new(), |e| e.event.clone()),
+            evidence.and_then(|e| e.sha256.clone()).unwrap_or_default(),
         ];
         writer.write_record(cells.iter().map(|c| guarded(c)))?;
     }

@@ -51,6 +51,7 @@ fn page(report: &Report) -> Markup {
                     (coverage(report))
                     (gaps(report))
                     (sources(report))
+                    (hashes(report))
                     (rules(report))
                     (unread(report))
                 }
@@ -268,6 +269,21 @@ fn gaps(report: &Report) -> Markup {
                     tbody { @for g in &report.gaps {
                         tr { td { (g.id) } td { (g.source) } td { (shown(&g.message)) } td { (shown(&g.advice)) } td { @for rule in &g.rules { span.rule { (rule) } " " } } }
                     } }
+                } }
+            }
+        }
+    }
+}
+
+fn hashes(report: &Report) -> Markup {
+    let hashes = report.hashes();
+    html! {
+        @if !hashes.is_empty() {
+            section {
+                h2 { "Evidence files" }
+                div.wide { table.sort {
+                    thead { tr { (head("File")) (head("SHA-256")) } }
+                    tbody { @for (file, hash) in &hashes { tr { td { (shown(file)) } td { code { (hash) } } } } }
                 } }
             }
         }

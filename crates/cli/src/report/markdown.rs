@@ -66,6 +66,12 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         .iter()
         .map(|g| vec![g.id.into(), g.source.clone(), g.message.clone(), g.advice.clone(), g.rules.join(" ")]);
     table(out, &["gap", "source", "what", "advice", "blind rules"], gaps)?;
+    let hashes = report.hashes();
+    if !hashes.is_empty() {
+        writeln!(out, "\n## Evidence files\n")?;
+        let hashes = hashes.iter().map(|(file, hash)| vec![(*file).to_owned(), (*hash).to_owned()]);
+        table(out, &["file", "SHA-256"], hashes)?;
+    }
     writeln!(out, "\n## Rules that could not run\n")?;
     let skipped = report
         .rules

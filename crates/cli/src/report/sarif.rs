@@ -46,6 +46,11 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             })
         })
         .collect();
+    // Files of the evidence, for those who check that it is still what it was.
+    let hashes = report.hashes();
+    let artifacts =
+        hashes.iter().map(|(file, hash)| json!({ "location": { "uri": uri(file) }, "hashes": { "sha-256": hash } }));
+    let artifacts: Vec<Value> = artifacts.collect();
     let sarif = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -55,6 +60,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
                 "rules": rules,
             } },
             "columnKind": "utf16CodeUnits",
+            "artifacts": artifacts,
             "results": results,
         }],
     });

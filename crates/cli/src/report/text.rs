@@ -21,6 +21,7 @@ pub(super) fn write(report: &Report, look: &Look, out: &mut dyn Write) -> io::Re
     page.timeline(report);
     page.coverage(report);
     page.gaps(report);
+    page.hashes(report);
     page.rules(report);
     out.write_all(page.text.as_bytes())
 }
@@ -171,6 +172,15 @@ impl Page {
             let advice = self.paint("2", &gap.advice);
             self.line(&format!("           {advice}"));
         }
+    }
+
+    /// As `sha256sum -c` takes them.
+    fn hashes(&mut self, report: &Report) {
+        let hashes = report.hashes();
+        if !hashes.is_empty() {
+            self.heading("Evidence files, SHA-256");
+        }
+        hashes.iter().for_each(|(file, hash)| self.line(&format!("  {hash}  {}", escape::visible(file))));
     }
 
     fn rules(&mut self, report: &Report) {
