@@ -415,6 +415,38 @@ fn every_layout_is_answered_alike() {
 }
 
 #[test]
+fn lines_under_several_headers_are_answered_from_columns() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, header: &str, line: &dyn Fn(u32) -> String| {
+        let lines: String = (0..3000).map(line).collect();
+        std::fs::write(folder.path().join(name), format!("{header}\n{lines}")).expect("written");
+    };
+    std::fs::create_dir(folder.path().join("in")).expect("a folder");
+    write("in/a.csv", "time,ip,status,note", &|n| format!("2024-05-01T10:00:00Z,10.0.0.{},200,a{n:x}\n", n % 9));
+    write("in/b.csv", "note,status,time,who", &|n| format!("b{n:x},{},2024-05-02T10:00:00Z,x{n}\n", 200 + n % 7));
+    write("in/c.csv", "ip,Status", &|n| format!("10.1.0.{},{}\n", n % 5, 400 + n % 3));
+    let run = |args: &[&str]| backsight(folder.path(), args);
+    run(&["convert", "in", "-o", "archive", "-q", "--partition", "none"]);
+    for query in [
+        "fields @timestamp, @message, @logStream, @ptr, ip, status, Status, who, note, field_1 | limit 10000",
+        "filter status >= 203 | stats count(*), min(@timestamp) by ip, status | sort ip, status",
+        "stats count(*) as n by Status, who | sort n desc, who | limit 20",
+        "filter ispresent(note) and not ispresent(ip) | fields who, note | limit 10000",
+    ] {
+        let asked = |input: &str| run(&["query", "-q", "--format", "ndjson", query, input]);
+        assert_eq!(asked("in"), asked("archive"), "{query}");
+    }
+    // The notes, most of the bytes, need not be looked at.
+    let binary = assert_cmd::cargo::cargo_bin("backsight");
+    let args = ["query", "-q", "--stats", "json", "stats count(*) by status", "archive"];
+    let output = Command::new(binary).current_dir(folder.path()).args(args).output().expect("runs");
+    let stats: serde_json::Value = serde_json::from_slice(&output.stderr).expect("JSON");
+    let read = stats["fetched_bytes"].as_u64().expect("a number");
+    let all: usize = parquet(&folder.path().join("archive")).values().map(Vec::len).sum();
+    assert!(read * 20 < all as u64, "{read} of {all}");
+}
+
+#[test]
 fn rows_of_tables_are_converted_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = "{\"time\":\"2024-05-01T10:00:00Z\",\"n\":1,\"ip\":\"10.0.0.1\",\"tags\":[1,2]}\n\

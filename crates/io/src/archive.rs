@@ -52,7 +52,7 @@ pub(crate) use encode::{FACTS, FILTER_BYTES, PAGE_ROWS};
 pub use gather::Partition;
 pub use manifest::{FileEntry, InputEntry, Loss, MANIFEST, Manifest};
 pub use output::Faults;
-pub(crate) use rebuild::{Columns, Rebuilder, Rebuilt, integer, text};
+pub(crate) use rebuild::{Cells, Columns, Rebuilder, Rebuilt, integer, text};
 pub use restore::{Check, Restored, restore, verify};
 pub(crate) use schema::{System, uuid};
 pub use tap::Tap;

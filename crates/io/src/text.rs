@@ -12,7 +12,7 @@ mod tokens;
 pub(crate) use divide::{Divide, Span, table_record};
 pub(crate) use reader::{First, Headers, Rows, divide, push, records};
 pub use tokens::Divider;
-pub(crate) use tokens::Holder;
+pub(crate) use tokens::{Holder, holders};
 
 use crate::formats::Pass;
 use backsight_engine::source::{Field, Scan};

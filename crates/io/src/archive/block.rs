@@ -3,6 +3,7 @@
 use super::layout::{BEFORE, BYTES, END, Layout, TEXT, TOKEN, VALUE, markless};
 use super::slot::Slot;
 use super::traces::{Traces, Way};
+use super::words::same;
 use crate::json::{Form, Traced, is_reserved};
 use crate::text::{Divider, Span};
 use arrow::buffer::Buffer;
@@ -148,12 +149,17 @@ pub(crate) struct Parser<'a> {
     /// How lines of text are divided, if they are.
     divider: Option<Divider>,
     spans: Vec<Span>,
+    /// Layouts of lines, with the variants of lines they are of: those used last come first.
+    lines: Vec<(usize, u32)>,
     utf8: bool,
     template: Vec<u8>,
 }
 
 /// Layouts tried before a record is looked at more closely.
 const RECENT: usize = 16;
+
+/// Layouts of lines that are tried before one is put together.
+const LINES: usize = 8;
 
 /// What may follow a record in a layout; longer than that it is kept with its bytes.
 const MAX_TRAILER: usize = 1024;
@@ -184,6 +190,7 @@ impl<'a> Parser<'a> {
             traces: Traces::default(),
             divider: None,
             spans: Vec::new(),
+            lines: Vec::new(),
             utf8: false,
             template: Vec::new(),
         }
@@ -280,21 +287,62 @@ impl<'a> Parser<'a> {
     /// Makes the layout of a record.
     fn learn(&mut self, text: &[u8], start: usize, body: usize, message: Option<(usize, usize)>) -> Option<u32> {
         let first = self.block.slots.len();
+        let message_of_line = message.filter(|(from, _)| *from == start);
+        let divided = message_of_line.and_then(|line| self.divide_line(text, line).map(|variant| (variant, line)));
+        if let Some((variant, line)) = divided
+            && let Some(number) = self.known_line(text, line, variant)
+        {
+            return Some(number);
+        }
         self.template.clear();
         if body > start {
             self.template.push(BEFORE);
         }
         let prefix = self.template.len();
-        let found = match self.divider {
-            Some(_) => self.line(text, body, message),
-            None => self.object(text, body, message),
+        let found = match (&self.divider, divided) {
+            (None, _) => self.object(text, body, message),
+            (Some(_), Some((variant, line))) => self.line(text, line, variant),
+            (Some(_), None) => None,
         };
         if found.is_none() {
             self.block.slots.truncate(first);
             self.template.truncate(prefix);
             self.text(text, body, message)?;
         }
-        self.numbered(first)
+        let number = self.numbered(first)?;
+        if let Some((variant, _)) = divided.filter(|_| self.block.layouts[number as usize].is_line) {
+            self.lines.truncate(LINES - 1);
+            self.lines.insert(0, (variant, number));
+        }
+        Some(number)
+    }
+
+    /// Divides a line into tokens: the variant that tells their names.
+    fn divide_line(&mut self, text: &[u8], (from, to): (usize, usize)) -> Option<usize> {
+        self.divider.as_ref()?.tokens(&text[from..to], &mut self.spans)
+    }
+
+    /// Tries the layouts of the lines before for one that was divided.
+    fn known_line(&mut self, text: &[u8], (from, to): (usize, usize), variant: usize) -> Option<u32> {
+        let is_it = |(of, number): &(usize, u32)| {
+            let layout = &self.block.layouts[*number as usize];
+            let Some((last, literals)) = layout.literals.split_last() else { return false };
+            let mut at = from;
+            let is_between = |(span, literal): (&Span, &Box<[u8]>)| {
+                let between = text.get(at..from + span.start as usize);
+                at = from + span.end as usize;
+                between.is_some_and(|between| between.len() == literal.len() && same(between, literal))
+            };
+            *of == variant
+                && self.spans.len() == literals.len()
+                && self.spans.iter().zip(literals).all(is_between)
+                && text[at..] == **last
+                && layout.message == Some(to - at)
+        };
+        let place = self.lines.iter().position(is_it)?;
+        self.lines[..=place].rotate_right(1);
+        self.block.slots.extend(self.spans.iter().map(|span| token(*span, from)));
+        Some(self.lines[0].1)
     }
 
     /// The layout of a record that is not UTF-8.
@@ -380,14 +428,12 @@ impl<'a> Parser<'a> {
     }
 
     /// The layout of a line in tokens.
-    fn line(&mut self, text: &[u8], body: usize, message: Option<(usize, usize)>) -> Option<()> {
-        let (from, to) = message.filter(|(from, _)| *from == body && self.template.is_empty())?;
+    fn line(&mut self, text: &[u8], (from, to): (usize, usize), variant: usize) -> Option<()> {
         let divider = self.divider.as_ref()?;
-        let variant = divider.tokens(&text[from..to], &mut self.spans)?;
         let mut literal = from;
-        for (token, span) in self.spans.iter().enumerate() {
+        for (number, span) in self.spans.iter().enumerate() {
             let (start, end) = (from + span.start as usize, from + span.end as usize);
-            let (name, between) = (divider.name(variant, token), text.get(literal..start)?);
+            let (name, between) = (divider.name(variant, number), text.get(literal..start)?);
             if !markless(between) || !markless(name.as_bytes()) {
                 return None;
             }
@@ -395,8 +441,7 @@ impl<'a> Parser<'a> {
             self.template.push(TOKEN);
             self.template.extend_from_slice(name.as_bytes());
             self.template.push(TOKEN);
-            let is_there = !(span.absent && start == end);
-            self.block.slots.push(Slot::token(is_there.then_some((start, end))));
+            self.block.slots.push(token(*span, from));
             literal = end;
         }
         let behind = &text[literal..];
@@ -426,6 +471,12 @@ impl<'a> Parser<'a> {
         self.block.slots.push(Slot::whole(body, end));
         Some(())
     }
+}
+
+/// A token of a line that begins at `from`.
+fn token(span: Span, from: usize) -> Slot {
+    let is_there = !(span.absent && span.start == span.end);
+    Slot::token(is_there.then_some((from + span.start as usize, from + span.end as usize)))
 }
 
 fn is_object(text: &[u8]) -> bool {

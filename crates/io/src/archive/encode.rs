@@ -48,6 +48,10 @@ pub(crate) struct Group {
     filters: Vec<(usize, Vec<u8>)>,
 }
 
+/// Starts of files that are said in a footer, and their bytes, at most: there may be as many as files.
+const PREAMBLES: usize = 32;
+const PREAMBLE_BYTES: usize = 16 << 10;
+
 /// Lines whose tokens are columns.
 #[derive(Default)]
 struct Lines {
@@ -194,12 +198,13 @@ impl File {
         })
     }
 
-    /// Whether there are records whose columns are tokens of lines; and what a file starts with whose lines are divided
-    /// like all of its own.
-    pub(crate) fn lines(&self) -> (bool, Option<&str>) {
-        let mut all = self.lines.preambles.iter();
-        let only = all.next().filter(|_| all.next().is_none() && !self.lines.objects);
-        (!self.lines.preambles.is_empty(), only.and_then(|preamble| str::from_utf8(preamble).ok()))
+    /// Whether there are records whose columns are tokens of lines; and what files start with whose lines are divided like
+    /// them, unless that is not all there is to know.
+    pub(crate) fn lines(&self) -> (bool, Option<Vec<&str>>) {
+        let all = &self.lines.preambles;
+        let is_all = !self.lines.objects && all.len() <= PREAMBLES && all.iter().all(|p| p.len() <= PREAMBLE_BYTES);
+        let texts = || all.iter().map(|preamble| str::from_utf8(preamble).ok()).collect();
+        (!all.is_empty(), if is_all { texts() } else { None })
     }
 
     /// Bytes so far.

@@ -132,7 +132,11 @@ impl Layout {
         }
         let (last, literals) = self.literals.split_last()?;
         for (slot, literal) in literals.iter().enumerate() {
-            out.extend_from_slice(literal);
+            match **literal {
+                // A space, in lines; not worth a call.
+                [byte] => out.push(byte),
+                _ => out.extend_from_slice(literal),
+            }
             value(slot, out)?;
         }
         let (message, end) = (self.message.map(|n| (start, out.len() + n)), out.len() + self.end);

@@ -2,12 +2,14 @@
 
 use super::layout::Layout;
 use super::schema::{KIND, System, column_name};
-use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, RecordBatch};
-use arrow::datatypes::{DataType, Int32Type, Int64Type};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, Float64Array, Int32Array,
+    Int64Array, RecordBatch,
+};
+use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use backsight_engine::value::json::{self, Cursor};
 use backsight_engine::value::{Kind, number};
 use std::collections::HashMap;
-use std::io::Write;
 use std::sync::Arc;
 
 /// The columns of an archive's file, by name.
@@ -59,11 +61,67 @@ struct Form {
     columns: Vec<(Option<usize>, Option<usize>)>,
 }
 
+/// The columns of some rows, by what they hold: that is asked once, not for each value.
+#[derive(Debug)]
+pub(crate) struct Cells(Vec<Column>);
+
+#[derive(Debug)]
+enum Column {
+    Text(BinaryViewArray),
+    Int(Int64Array),
+    Small(Int32Array),
+    Float(Float64Array),
+    Bool(BooleanArray),
+    Id(FixedSizeBinaryArray),
+    /// Nothing that an archive has.
+    Other,
+}
+
+impl Column {
+    fn new(array: &ArrayRef) -> Column {
+        match array.data_type() {
+            DataType::BinaryView => Column::Text(array.as_binary_view().clone()),
+            DataType::Int64 => Column::Int(array.as_primitive::<Int64Type>().clone()),
+            DataType::Int32 => Column::Small(array.as_primitive::<Int32Type>().clone()),
+            DataType::Float64 => Column::Float(array.as_primitive::<Float64Type>().clone()),
+            DataType::Boolean => Column::Bool(array.as_boolean().clone()),
+            DataType::FixedSizeBinary(16) => Column::Id(array.as_fixed_size_binary().clone()),
+            _ => Column::Other,
+        }
+    }
+
+    fn is_null(&self, row: usize) -> bool {
+        match self {
+            Column::Text(array) => array.is_null(row),
+            Column::Int(array) => array.is_null(row),
+            Column::Small(array) => array.is_null(row),
+            Column::Float(array) => array.is_null(row),
+            Column::Bool(array) => array.is_null(row),
+            Column::Id(array) => array.is_null(row),
+            Column::Other => false,
+        }
+    }
+}
+
+impl Cells {
+    pub(crate) fn new(batch: &RecordBatch) -> Cells {
+        Cells(batch.columns().iter().map(Column::new).collect())
+    }
+
+    /// Text of a system column.
+    fn text(&self, column: System, row: usize) -> Option<&[u8]> {
+        let Column::Text(array) = self.0.get(column as usize)? else { return None };
+        array.is_valid(row).then(|| array.value(row))
+    }
+}
+
 /// Makes records again.
 #[derive(Debug)]
 pub(crate) struct Rebuilder {
     columns: Columns,
     forms: HashMap<Box<[u8]>, Arc<Form>>,
+    /// That of the record before.
+    last: Option<Arc<Form>>,
 }
 
 /// A record, where it lies in the text it was added to.
@@ -82,29 +140,29 @@ const MAX_FORMS: usize = 1 << 14;
 
 impl Rebuilder {
     pub(crate) fn new(columns: Columns) -> Rebuilder {
-        Rebuilder { columns, forms: HashMap::new() }
+        Rebuilder { columns, forms: HashMap::new(), last: None }
     }
 
     /// Adds the record of a row, and all that follows it up to the next one, to `out`. `None` if the columns are not
     /// what an archive holds.
-    pub(crate) fn add(&mut self, batch: &RecordBatch, row: usize, out: &mut Vec<u8>) -> Option<Rebuilt> {
+    pub(crate) fn add(&mut self, cells: &Cells, row: usize, out: &mut Vec<u8>) -> Option<Rebuilt> {
         let start = out.len();
-        let Some(layout) = text(batch, System::Layout as usize, row) else {
-            out.extend_from_slice(text(batch, System::Bytes as usize, row)?);
+        let Some(layout) = cells.text(System::Layout, row) else {
+            out.extend_from_slice(cells.text(System::Bytes, row)?);
             return Some(Rebuilt { start, end: out.len(), message: None });
         };
         let form = self.form(layout)?;
-        let before = text(batch, System::Before as usize, row).unwrap_or_default();
+        let before = cells.text(System::Before, row).unwrap_or_default();
         if form.layout.is_text {
             let column = if form.layout.is_bytes { System::Bytes } else { System::Text };
-            let record = text(batch, column as usize, row)?;
+            let record = cells.text(column, row)?;
             let (message, end) = form.layout.write(out, before, |_, out| {
                 out.extend_from_slice(record);
                 Some(())
             })?;
             return Some(Rebuilt { start, end, message });
         }
-        let mut extra = text(batch, System::Extra as usize, row).and_then(Extra::new);
+        let mut extra = cells.text(System::Extra, row).and_then(Extra::new);
         let (message, end) = form.layout.write(out, before, |slot, out| {
             let is_line = form.layout.is_line;
             if let Some(value) = extra.as_mut().and_then(|extra| extra.take(&form.layout.keys[slot])) {
@@ -116,11 +174,11 @@ impl Rebuilder {
             }
             let (column, kinds) = form.columns[slot];
             match column {
-                Some(column) if is_line => token(batch.column(column), row, out),
+                Some(column) if is_line => token(cells.0.get(column)?, row, out),
                 None if is_line => Some(()),
                 Some(column) => {
                     let json = self.columns.is_json(column);
-                    spell(batch.column(column), json, kinds.map(|k| batch.column(k)), row, out)
+                    spell(cells.0.get(column)?, json, kinds.and_then(|kinds| cells.0.get(kinds)), row, out)
                 }
                 None => {
                     out.extend_from_slice(b"null");
@@ -132,8 +190,12 @@ impl Rebuilder {
     }
 
     fn form(&mut self, text: &[u8]) -> Option<Arc<Form>> {
-        if let Some(form) = self.forms.get(text) {
+        if let Some(form) = self.last.as_ref().filter(|form| *form.layout.text == *text) {
             return Some(Arc::clone(form));
+        }
+        if let Some(form) = self.forms.get(text) {
+            self.last = Some(Arc::clone(form));
+            return self.last.clone();
         }
         let layout = Layout::parse(text)?;
         let columns = layout.keys.iter().map(|key| (self.columns.of_key(key), self.columns.kinds(key))).collect();
@@ -142,6 +204,7 @@ impl Rebuilder {
             self.forms.clear();
         }
         self.forms.insert(text.into(), Arc::clone(&form));
+        self.last = Some(Arc::clone(&form));
         Some(form)
     }
 }
@@ -163,54 +226,44 @@ pub(crate) fn integer(batch: &RecordBatch, column: usize, row: usize) -> Option<
 }
 
 /// Adds a token of a line; nothing if it is not there.
-fn token(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Option<()> {
-    if array.is_null(row) {
-        return Some(());
-    }
-    match array.data_type() {
-        DataType::BinaryView => out.extend_from_slice(array.as_binary_view().value(row)),
-        DataType::FixedSizeBinary(16) => {
-            out.extend_from_slice(&crate::parquet::uuid(array.as_fixed_size_binary().value(row)));
-        }
-        _ => return spell(array, false, None, row, out),
+fn token(column: &Column, row: usize, out: &mut Vec<u8>) -> Option<()> {
+    match column {
+        column if column.is_null(row) => {}
+        Column::Text(array) => out.extend_from_slice(array.value(row)),
+        Column::Id(array) => out.extend_from_slice(&crate::parquet::uuid(array.value(row))),
+        _ => return spell(column, false, None, row, out),
     }
     Some(())
 }
 
 /// Adds a value as it is spelled in the record.
-fn spell(array: &ArrayRef, json: bool, kinds: Option<&ArrayRef>, row: usize, out: &mut Vec<u8>) -> Option<()> {
-    if array.is_null(row) {
+fn spell(column: &Column, json: bool, kinds: Option<&Column>, row: usize, out: &mut Vec<u8>) -> Option<()> {
+    if column.is_null(row) {
         out.extend_from_slice(b"null");
         return Some(());
     }
-    match array.data_type() {
-        DataType::BinaryView => {
-            let text = array.as_binary_view().value(row);
-            let bare = json
-                || kinds
-                    .and_then(|k| k.as_primitive_opt::<Int32Type>())
-                    .is_some_and(|kinds| kinds.is_valid(row) && kinds.value(row) != Kind::String as i32);
-            if bare {
+    match column {
+        Column::Text(array) => {
+            let text = array.value(row);
+            let is_bare = |kinds: &Column| match kinds {
+                Column::Small(kinds) => kinds.is_valid(row) && kinds.value(row) != Kind::String as i32,
+                _ => false,
+            };
+            if json || kinds.is_some_and(is_bare) {
                 out.extend_from_slice(text);
             } else {
                 json::write_bytes(text, out);
             }
         }
-        // Writing to a vector cannot fail.
-        DataType::Int64 => write!(out, "{}", array.as_primitive::<Int64Type>().value(row)).ok()?,
-        DataType::Float64 => {
-            let x = array.as_primitive::<arrow::datatypes::Float64Type>().value(row);
-            out.extend_from_slice(number::float_text(x).as_bytes());
-        }
-        DataType::Boolean => {
-            out.extend_from_slice(if array.as_boolean().value(row) { b"true" } else { b"false" });
-        }
-        DataType::FixedSizeBinary(16) => {
+        Column::Int(array) => out.extend_from_slice(itoa::Buffer::new().format(array.value(row)).as_bytes()),
+        Column::Float(array) => out.extend_from_slice(number::float_text(array.value(row)).as_bytes()),
+        Column::Bool(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
+        Column::Id(array) => {
             out.push(b'"');
-            out.extend_from_slice(&crate::parquet::uuid(array.as_fixed_size_binary().value(row)));
+            out.extend_from_slice(&crate::parquet::uuid(array.value(row)));
             out.push(b'"');
         }
-        _ => return None,
+        Column::Small(_) | Column::Other => return None,
     }
     Some(())
 }

@@ -3,7 +3,7 @@
 use super::account::{modified, sha256_of};
 use super::manifest::{FileEntry, InputEntry, Manifest};
 use super::output::{Faults, Output, Target, hex, unhex};
-use super::rebuild::{Rebuilder, integer, text};
+use super::rebuild::{Cells, Rebuilder, integer, text};
 use super::schema::System;
 use crate::bytes::Stored;
 use crate::parquet::archive::{next_rows, open, spread};
@@ -176,7 +176,7 @@ struct Source {
     rebuilder: Rebuilder,
     stretches: std::vec::IntoIter<Stretch>,
     reader: Option<ParquetRecordBatchReader>,
-    batch: Option<RecordBatch>,
+    batch: Option<(RecordBatch, Cells)>,
     row: usize,
     /// The number of the row.
     seq: Option<u64>,
@@ -236,11 +236,13 @@ impl Source {
     /// Moves to the next row, if the current batch has no more.
     fn advance(&mut self, rows: usize) -> Result<(), Error> {
         let leaves = vec![true; self.columns];
-        while self.batch.as_ref().is_none_or(|batch| self.row >= batch.num_rows()) {
+        while self.batch.as_ref().is_none_or(|(batch, _)| self.row >= batch.num_rows()) {
             self.batch = None;
             let next = self.reader.as_mut().map_or(Ok(None), next_rows);
             if let Some(batch) = next.map_err(|d| self.damage(d.to_string()))? {
-                self.batch = Some(spread(&batch, &leaves));
+                let batch = spread(&batch, &leaves);
+                let cells = Cells::new(&batch);
+                self.batch = Some((batch, cells));
                 self.row = 0;
                 continue;
             }
@@ -252,18 +254,18 @@ impl Source {
                 Some(self.file.open_columns(&stretch, &leaves, rows).map_err(|d| self.damage(d.to_string()))?);
         }
         let batch = self.batch.as_ref();
-        let seq = batch.and_then(|batch| integer(batch, System::Seq as usize, self.row));
+        let seq = batch.and_then(|(batch, _)| integer(batch, System::Seq as usize, self.row));
         self.seq = seq.and_then(|n| u64::try_from(n).ok());
         Ok(())
     }
 
     fn take(&mut self, input: i64, rows: usize, out: &mut Vec<u8>) -> Result<bool, Error> {
-        let Some(batch) = &self.batch else { return Ok(false) };
+        let Some((batch, cells)) = &self.batch else { return Ok(false) };
         if integer(batch, System::Input as usize, self.row) != Some(input) {
             return Ok(false);
         }
         out.extend_from_slice(text(batch, System::Lead as usize, self.row).unwrap_or_default());
-        if self.rebuilder.add(batch, self.row, out).is_none() {
+        if self.rebuilder.add(cells, self.row, out).is_none() {
             return Err(self.damage("the columns do not give a record"));
         }
         self.row += 1;

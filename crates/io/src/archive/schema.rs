@@ -373,7 +373,14 @@ pub(crate) fn int(text: &[u8]) -> Option<i64> {
         [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
         _ => false,
     };
-    if plain { str::from_utf8(text).ok()?.parse().ok() } else { None }
+    if !plain {
+        return None;
+    }
+    if digits.len() > 18 {
+        return str::from_utf8(text).ok()?.parse().ok();
+    }
+    let n = digits.iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0'));
+    Some(if digits.len() < text.len() { -n } else { n })
 }
 
 /// The float that is printed like this.

@@ -108,10 +108,10 @@ impl Writing {
         let Some((file, _)) = self.open.remove(place) else { return Ok(()) };
         let number = self.begun.get(place).copied().unwrap_or_default();
         let (rows, first) = (file.rows, file.first);
-        let (lines, preamble) = file.lines();
+        let (lines, preambles) = file.lines();
         let facts = serde_json::json!({
             "version": VERSION, "format": place.format, "partitions": file.partitions, "filters": file.filters,
-            "lines": lines, "preamble": preamble,
+            "lines": lines, "preambles": preambles,
         });
         let facts = facts.to_string();
         let written = file.finish(facts).map_err(|e| encode::error(&settings.target, e))?;

@@ -14,7 +14,7 @@ use super::{Damage, Origin, ParquetFile, Stretch, guarded};
 use crate::archive::{Columns, FACTS, System};
 use crate::formats::{self, Pass, Reader};
 use crate::head::Head;
-use crate::text::Divider;
+use crate::text::{Divider, holders};
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
@@ -48,9 +48,9 @@ struct Facts {
     /// There are records whose columns are tokens of lines.
     #[serde(default)]
     lines: bool,
-    /// What a file starts with whose lines are divided like all of its own.
+    /// What files start with whose lines are divided like all of its own.
     #[serde(default)]
-    preamble: Option<String>,
+    preambles: Option<Vec<String>>,
 }
 
 /// What makes a file one of an archive.
@@ -60,8 +60,8 @@ pub(crate) struct Archive {
     facts: Facts,
     /// The metadata with the places of pages, once somebody needs it.
     pages: OnceLock<Option<ArrowReaderMetadata>>,
-    /// How its records are divided if they are lines of text, once it was read.
-    divider: OnceLock<Option<Divider>>,
+    /// How its records are divided if they are lines of text, once it was read: in all ways there are.
+    dividers: OnceLock<Option<Vec<Divider>>>,
 }
 
 impl std::fmt::Display for Damage {
@@ -77,7 +77,7 @@ impl Archive {
         let text = pairs.iter().find(|pair| pair.key == FACTS)?.value.as_ref()?;
         let facts = serde_json::from_str(text).ok()?;
         let names = file.columns.iter().map(|node| (node.name.as_str(), text_column(&node.shape)));
-        Some(Archive { columns: Columns::new(names)?, facts, pages: OnceLock::new(), divider: OnceLock::new() })
+        Some(Archive { columns: Columns::new(names)?, facts, pages: OnceLock::new(), dividers: OnceLock::new() })
     }
 
     /// The format of its records.
@@ -86,17 +86,20 @@ impl Archive {
     }
 
     /// How its records are divided if they are lines of text: their tokens are columns.
-    fn divider(&self, pass: &Pass<'_>) -> Option<&Divider> {
+    fn dividers(&self, pass: &Pass<'_>) -> Option<&[Divider]> {
         let found = || match &formats::named(&self.facts.format)?.reader {
-            Reader::Records(open) => open(pass, &Head::new(self.facts.preamble.as_ref()?.as_bytes())).divider(0),
+            Reader::Records(open) => {
+                let preambles = self.facts.preambles.as_ref()?.iter();
+                preambles.map(|preamble| open(pass, &Head::new(preamble.as_bytes())).divider(0)).collect()
+            }
             Reader::Whole(_) => None,
         };
-        self.divider.get_or_init(found).as_ref()
+        self.dividers.get_or_init(found).as_deref()
     }
 
     /// The token that is the field of lines of text, if it is one: its name.
     fn token(&self, path: &[Segment]) -> Option<String> {
-        match self.divider.get()?.as_ref()?.holders(path).as_deref() {
+        match holders(self.dividers.get()?.as_ref()?, path).as_deref() {
             Some([(name, None)]) => Some(name.clone()),
             _ => None,
         }
@@ -128,7 +131,7 @@ impl ParquetFile {
         pass: &Pass<'_>,
         out: &mut dyn FnMut(Batch) -> Result<Flow, Error>,
     ) -> Result<Flow, Error> {
-        let divider = archive.divider(pass);
+        let dividers = archive.dividers(pass);
         if self.pass_over(stretch, pass.scan, &pass.counters) {
             return Ok(Flow::More);
         }
@@ -150,16 +153,16 @@ impl ParquetFile {
         // Of some fields only who divides a line can say where they are.
         let is_token = |field: &Field| match field {
             Field::Timestamp => pass.options.timestamp_field.is_none(),
-            Field::Path(path) => divider.is_some_and(|divider| divider.holders(path).is_some()),
+            Field::Path(path) => dividers.is_some_and(|dividers| holders(dividers, path).is_some()),
             _ => true,
         };
         let again = archive.facts.lines && !pass.scan.want.iter().all(is_token);
-        let divider = divider.filter(|_| !again);
+        let dividers = dividers.filter(|_| !again);
         let slots: Vec<Slot> = pass
             .scan
             .want
             .iter()
-            .map(|field| Slot::new(self, archive, divider, field, pass, self.has_extra(stretch)))
+            .map(|field| Slot::new(self, archive, dividers, field, pass, self.has_extra(stretch)))
             .collect();
         let whole = !direct || again || slots.iter().any(|s| matches!(s, Slot::Message | Slot::Pointer));
         let mut leaves = vec![whole; archive.columns.len()];

@@ -59,27 +59,6 @@ impl Divider {
         }
     }
 
-    /// The tokens that hold the field of that name, one of which at most a line has. `None` if it takes the line to say.
-    pub(crate) fn holders(&self, field: &[Segment]) -> Option<Vec<Holder>> {
-        let field = &*super::name(field);
-        let mut out: Vec<Holder> = Vec::new();
-        for (number, variant) in self.variants.iter().enumerate() {
-            let Some(pick) = variant.pick(field, &self.header) else { continue };
-            let holder = (self.name(number, pick.of?).into_owned(), pick.find);
-            if !out.iter().any(|(name, _)| *name == holder.0) {
-                out.push(holder);
-            }
-        }
-        // Other lines may have tokens of these names that are something else there.
-        let clear = (0..self.variants.len()).all(|number| {
-            let pick = self.variants[number].pick(field, &self.header);
-            let own = pick.and_then(|pick| Some(self.name(number, pick.of?)));
-            let names = self.names(number);
-            out.iter().all(|(name, _)| own.as_deref() == Some(name) || !names.contains(&name[..]))
-        });
-        clear.then_some(out)
-    }
-
     /// The names of the tokens of such lines.
     fn names(&self, variant: usize) -> HashSet<Cow<'_, str>> {
         (0..self.count(variant)).map(|token| self.name(variant, token)).collect()
@@ -92,4 +71,29 @@ impl Divider {
             Names::Header => self.header.len(),
         }
     }
+}
+
+/// The tokens that hold the field of that name in lines divided in one of these ways; of each line at most one has it.
+/// `None` if it takes the line to say.
+pub(crate) fn holders(dividers: &[Divider], field: &[Segment]) -> Option<Vec<Holder>> {
+    let field = &*super::name(field);
+    let variants = || dividers.iter().flat_map(|divider| (0..divider.variants.len()).map(move |n| (divider, n)));
+    let pick = |divider: &Divider, number: usize| divider.variants[number].pick(field, &divider.header);
+    let mut out: Vec<Holder> = Vec::new();
+    for (divider, number) in variants() {
+        let Some(pick) = pick(divider, number) else { continue };
+        let holder = (divider.name(number, pick.of?).into_owned(), pick.find);
+        match out.iter().find(|(name, _)| *name == holder.0) {
+            None => out.push(holder),
+            Some((_, find)) if find.is_some() != holder.1.is_some() => return None,
+            Some(_) => {}
+        }
+    }
+    // Other lines may have tokens of these names that are something else there.
+    let clear = variants().all(|(divider, number)| {
+        let own = pick(divider, number).and_then(|pick| Some(divider.name(number, pick.of?)));
+        let names = divider.names(number);
+        out.iter().all(|(name, _)| own.as_deref() == Some(name) || !names.contains(&name[..]))
+    });
+    clear.then_some(out)
 }

@@ -3,7 +3,7 @@
 use super::super::{Damage, ParquetFile, Stretch, guarded, plan, times, values};
 use super::slot::{Slot, Way};
 use super::{Archive, next_rows, spread};
-use crate::archive::{Rebuilder, Rebuilt, System, integer, text};
+use crate::archive::{Cells, Rebuilder, Rebuilt, System, integer, text};
 use crate::formats::{Memory, Pass};
 use crate::text::{Find, Found};
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -99,8 +99,9 @@ impl Rows<'_, '_> {
 
     fn records(&mut self, batch: &RecordBatch, rebuilder: &mut Rebuilder) -> Result<Records, Stop> {
         let mut out = Records::default();
+        let cells = Cells::new(batch);
         for row in 0..batch.num_rows() {
-            let rebuilt = rebuilder.add(batch, row, &mut out.text);
+            let rebuilt = rebuilder.add(&cells, row, &mut out.text);
             let rebuilt = rebuilt.ok_or_else(|| Damage::new("the columns do not give a record"))?;
             let gap = integer(batch, System::Gap as usize, row).unwrap_or_default() as u64;
             let input = integer(batch, System::Input as usize, row).unwrap_or_default();

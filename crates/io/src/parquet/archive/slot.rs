@@ -5,7 +5,7 @@ use super::super::paths::route;
 use super::Archive;
 use crate::archive::System;
 use crate::formats::Pass;
-use crate::text::{Divider, Find, Holder};
+use crate::text::{Divider, Find, Holder, holders};
 use backsight_engine::source::Field;
 use backsight_engine::value::json::{Route, Step};
 use backsight_lang::ast::Segment;
@@ -36,7 +36,7 @@ impl Slot {
     pub(super) fn new(
         file: &ParquetFile,
         archive: &Archive,
-        divider: Option<&Divider>,
+        dividers: Option<&[Divider]>,
         field: &Field,
         pass: &Pass<'_>,
         extra: bool,
@@ -53,7 +53,7 @@ impl Slot {
             Field::LogStream => Slot::LogStream,
             Field::Ptr => Slot::Pointer,
             Field::IngestionTime => Slot::Nothing,
-            Field::Path(path) => match divider.and_then(|divider| divider.holders(path)) {
+            Field::Path(path) => match dividers.and_then(|dividers| holders(dividers, path)) {
                 Some(holders) => Slot::Ways(tokens(file, archive, holders, extra)),
                 None => Slot::Ways(ways(archive, path, extra)),
             },
