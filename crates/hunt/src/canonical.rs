@@ -193,21 +193,24 @@ fn present(column: &Column, absent: &[String]) -> Column {
             _ => column.clone(),
         },
         Column::Text(array, kinds) => {
-            use arrow::array::{Array, BinaryViewArray};
-            use arrow::buffer::{BooleanBuffer, NullBuffer};
+            use arrow::array::{Array, AsArray, BooleanArray};
+            use arrow::buffer::BooleanBuffer;
+            use arrow::compute::nullif;
             // Markers are short, so they lie in the view: a length in the lowest bytes, then the text.
             let views: Vec<u128> = absent.iter().map(|a| arrow::array::make_view(a.as_bytes(), 0, 0)).collect();
-            if absent.iter().any(|a| a.len() > 12) || !array.views().iter().any(|v| views.contains(v)) {
+            if absent.iter().any(|a| a.len() > 12) {
                 return column.clone();
             }
-            let valid =
-                BooleanBuffer::collect_bool(array.len(), |i| array.is_valid(i) && !views.contains(&array.views()[i]));
-            if valid.count_set_bits() == 0 {
-                return Column::null(array.len());
+            let marked = match views.as_slice() {
+                [view] => BooleanBuffer::collect_bool(array.len(), |i| array.views()[i] == *view),
+                views => BooleanBuffer::collect_bool(array.len(), |i| views.contains(&array.views()[i])),
+            };
+            if marked.count_set_bits() == 0 {
+                return column.clone();
             }
-            let (views, buffers, _) = array.clone().into_parts();
-            match BinaryViewArray::try_new(views, buffers, Some(NullBuffer::new(valid))) {
-                Ok(array) => Column::Text(array, kinds.clone()),
+            match nullif(array, &BooleanArray::new(marked, None)) {
+                Ok(left) if left.null_count() == left.len() => Column::null(left.len()),
+                Ok(left) => Column::Text(left.as_binary_view().clone(), kinds.clone()),
                 Err(_) => column.clone(),
             }
         }

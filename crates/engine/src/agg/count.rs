@@ -7,6 +7,7 @@ use crate::func::{Status, Type};
 use crate::value::Value;
 use crate::value::column::{Column, Nulls};
 use crate::value::compare::truth;
+use arrow::array::Array;
 use serde::{Deserialize, Serialize};
 
 pub(super) const AGGREGATES: &[Aggregate] = &[
@@ -75,12 +76,12 @@ impl State for Count {
     fn update(states: &mut [Count], what: &What, input: &Input<'_>, groups: &[u32]) {
         match (what, input.args.first()) {
             (What::True, Some(column)) => count_true(states, column, groups),
-            (What::Present, Some(column)) => match column.nulls() {
-                Nulls::None => count_rows(states, groups),
-                Nulls::All => {}
-                Nulls::Some(nulls) => match states {
-                    [one] => one.0 += (nulls.len() - nulls.null_count()) as i64,
-                    many => nulls.valid_indices().for_each(|i| many[groups[i] as usize].0 += 1),
+            (What::Present, Some(column)) => match states {
+                [one] => one.0 += (column.len() - column.null_count()) as i64,
+                many => match column.nulls() {
+                    Nulls::None => count_rows(many, groups),
+                    Nulls::All => {}
+                    Nulls::Some(nulls) => nulls.valid_indices().for_each(|i| many[groups[i] as usize].0 += 1),
                 },
             },
             _ => count_rows(states, groups),
@@ -104,8 +105,15 @@ fn count_rows(states: &mut [Count], groups: &[u32]) {
 }
 
 fn count_true(states: &mut [Count], column: &Column, groups: &[u32]) {
-    match states {
-        [one] => present(column, |_, v| one.0 += i64::from(truth(v))),
-        many => present(column, |i, v| many[groups[i] as usize].0 += i64::from(truth(v))),
+    match (states, column) {
+        // Conditions, mostly.
+        ([one], Column::Int(of)) if of.null_count() == 0 => {
+            one.0 += of.values().iter().map(|v| i64::from(*v != 0)).sum::<i64>()
+        }
+        (many, Column::Int(of)) if of.null_count() == 0 => {
+            of.values().iter().zip(groups).for_each(|(v, group)| many[*group as usize].0 += i64::from(*v != 0));
+        }
+        ([one], _) => present(column, |_, v| one.0 += i64::from(truth(v))),
+        (many, _) => present(column, |i, v| many[groups[i] as usize].0 += i64::from(truth(v))),
     }
 }

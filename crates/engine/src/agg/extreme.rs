@@ -5,6 +5,7 @@ use super::group::{PerGroup, State};
 use super::held::Held;
 use super::{Aggregate, Input};
 use crate::func::{Status, Type};
+use crate::value::column::Column;
 use crate::value::compare::natural;
 use crate::value::number::Number;
 use crate::value::{Value, ValueRef};
@@ -166,7 +167,16 @@ impl State for Extreme {
     fn update(states: &mut [Extreme], what: &What, input: &Input<'_>, groups: &[u32]) {
         let Some(column) = input.args.first() else { return };
         match states {
-            [one] => present(column, |_, v| one.offer(*what, v)),
+            [one] => match (column, what) {
+                // Of times only one can win.
+                (Column::Time(times), What::Last) => {
+                    arrow::compute::max(times).iter().for_each(|ms| one.offer(*what, ValueRef::Time(*ms)));
+                }
+                (Column::Time(times), _) => {
+                    arrow::compute::min(times).iter().for_each(|ms| one.offer(*what, ValueRef::Time(*ms)));
+                }
+                _ => present(column, |_, v| one.offer(*what, v)),
+            },
             many => present(column, |i, v| many[groups[i] as usize].offer(*what, v)),
         }
     }

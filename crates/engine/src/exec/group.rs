@@ -42,6 +42,8 @@ pub(super) struct GroupTable<'a> {
     /// What groups amount to, where that decides whether they are kept.
     count: Option<Count>,
     over: Option<Over>,
+    /// Rows of the scan that those of the groups were found among, where that is counted.
+    scanned: usize,
     ctl: &'a Ctl,
 }
 
@@ -60,6 +62,7 @@ impl<'a> GroupTable<'a> {
             sorter: None,
             count: None,
             over: None,
+            scanned: 0,
             ctl,
         }
     }
@@ -83,6 +86,7 @@ impl<'a> GroupTable<'a> {
         self.intern(batch, hashes, &mut groups);
         let left = self.left(batch, &mut groups);
         let batch = left.as_ref().unwrap_or(batch);
+        self.weigh(batch, &groups);
         let n = self.len();
         for (call, state) in self.calls.iter().zip(&mut self.states) {
             let args: Vec<Column> = call.args.iter().map(|slot| super::column(batch, *slot)).collect();

@@ -6,39 +6,57 @@
 
 use crate::value::short::{SHORT, pack_short};
 
-/// What a text is told apart by, with a mark beside it: a short one as it is, a long one by its hash before it is
-/// compared.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a text is told apart by, with a mark beside it: one of up to 32 bytes as it is, so that nothing else need be
+/// looked at, a longer one by its hash before it is compared.
+#[derive(Clone, Copy)]
 pub(in crate::exec) struct Id {
-    low: u64,
-    high: u64,
+    /// The first and the last half, which may overlap.
+    halves: [[u64; 2]; 2],
     length: u32,
     mark: u32,
+}
+
+/// Longest text that an id says everything about.
+const WHOLE: usize = 2 * SHORT;
+
+impl PartialEq for Id {
+    /// All at once: that some of it differs is no reason to hurry.
+    #[inline]
+    fn eq(&self, other: &Id) -> bool {
+        let ([[a, b], [c, d]], [[e, f], [g, h]]) = (self.halves, other.halves);
+        let rest = (self.length ^ other.length) | (self.mark ^ other.mark);
+        (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h) | u64::from(rest) == 0
+    }
 }
 
 impl Id {
     /// A text, whose hash is `hash`.
     #[inline]
     pub fn of_text(text: &[u8], hash: u64, mark: u32) -> Id {
-        let (low, high) = if Id::is_whole(text) { pack_short(text) } else { (hash, 0) };
-        Id { low, high, length: text.len() as u32, mark }
+        let half = |(low, high): (u64, u64)| [low, high];
+        let halves = match text.len() {
+            0..=SHORT => [half(pack_short(text)), [0, 0]],
+            length if length <= WHOLE => [half(pack_short(&text[..SHORT])), half(pack_short(&text[length - SHORT..]))],
+            _ => [[hash, 0], [0, 0]],
+        };
+        Id { halves, length: text.len() as u32, mark }
     }
 
     /// A text that stands in its view.
     #[inline]
     pub fn of_view(view: u128, mark: u32) -> Id {
-        Id { low: (view >> 32) as u64, high: (view >> 96) as u64, length: view as u32, mark }
+        Id { halves: [[(view >> 32) as u64, (view >> 96) as u64], [0, 0]], length: view as u32, mark }
     }
 
     /// A number.
     pub fn of_number(number: u64, mark: u32) -> Id {
-        Id { low: number, high: 0, length: 0, mark }
+        Id { halves: [[number, 0], [0, 0]], length: 0, mark }
     }
 
     /// Whether the id says everything about the text.
     #[inline]
     pub fn is_whole(text: &[u8]) -> bool {
-        text.len() <= SHORT
+        text.len() <= WHOLE
     }
 }
 

@@ -2,6 +2,7 @@
 //! have in common are found out once a batch ([`shared`](super::shared)); each plan has sinks of its own.
 
 mod job;
+mod joined;
 mod kept;
 
 use super::group::GroupTable;
@@ -18,7 +19,9 @@ use crate::source::{Catalog, Counters, Field, Flow, Scan, Source};
 use crate::value::column::Batch;
 use crate::when::When;
 use job::Job;
+use joined::Joined;
 use kept::Kept;
+use rayon::prelude::*;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
@@ -50,47 +53,65 @@ pub fn run_all(
         };
         let (members, others): (Vec<usize>, Vec<usize>) = left.iter().partition(|i| of_this_pass(plans[**i]));
         let jobs: Vec<(&Plan, &Cx<'_>)> = members.iter().map(|i| (plans[*i], &contexts[*i])).collect();
-        // Nothing is read for an estimate.
-        let mut gathered = if lead.estimate { Vec::new() } else { scan(&jobs, catalog)? }.into_iter();
-        for (i, (plan, cx)) in members.iter().zip(jobs) {
-            let answer = match gathered.next() {
-                Some(Gathered::Rows(rows)) => rows,
-                Some(Gathered::Sinks(sinks)) => merge(sinks, sink_at(plan), plan, cx),
-                None => super::rows(plan, cx).map(|rows| (rows, plan.ops.len())),
+        let gathered: Vec<Gathered<'_>> = match lead.estimate {
+            true => jobs.iter().map(|_| Gathered::Nothing).collect(),
+            false => scan(&jobs, catalog)?,
+        };
+        let answers: Vec<Result<Rows<'_>, Error>> = ctl.install(|| {
+            gathered.into_par_iter().zip(&jobs).map(|(gathered, (plan, cx))| answer(gathered, plan, cx)).collect()
+        });
+        for (i, answer) in members.iter().zip(answers) {
+            let give = |batch: Batch| {
+                let columns = plans[*i].shown.iter().map(|(_, slot)| super::column(&batch, *slot)).collect();
+                out(*i, Batch { columns, ..batch })
             };
-            let mut given = 0;
-            let mut refused = None;
-            let answered = answer.and_then(|(mut rows, done)| {
-                for (at, op) in plans[*i].ops.iter().enumerate().skip(done) {
-                    rows = steps::whole(op, plans[*i].ops.get(at + 1), rows, &contexts[*i])?;
-                }
-                for batch in rows.stream() {
-                    let batch = batch?;
-                    let columns = plans[*i].shown.iter().map(|(_, slot)| super::column(&batch, *slot)).collect();
-                    given += batch.rows as u64;
-                    match out(*i, Batch { columns, ..batch }) {
-                        Ok(Flow::More) => {}
-                        Ok(Flow::Enough) => break,
-                        Err(error) => {
-                            refused = Some(error);
-                            break;
-                        }
-                    }
-                }
-                Ok(Outcome { rows: given, partial: ctl.cancelled(), ..Outcome::default() })
-            });
-            if let Some(error) = refused {
-                return Err(error);
-            }
-            outcomes[*i] = answered;
+            outcomes[*i] = match answer {
+                Ok(rows) => given(rows, give, ctl)?,
+                Err(error) => Err(error),
+            };
         }
         left = others;
     }
     Ok(outcomes)
 }
 
+/// The rows of a plan's answer.
+fn answer<'a>(gathered: Gathered<'a>, plan: &'a Plan, cx: &'a Cx<'a>) -> Result<Rows<'a>, Error> {
+    let (mut rows, done) = match gathered {
+        Gathered::Rows(rows) => rows?,
+        Gathered::Sinks(sinks) => merge(sinks, sink_at(plan), plan, cx)?,
+        Gathered::Nothing => (super::rows(plan, cx)?, plan.ops.len()),
+    };
+    for (at, op) in plan.ops.iter().enumerate().skip(done) {
+        rows = steps::whole(op, plan.ops.get(at + 1), rows, cx)?;
+    }
+    Ok(rows)
+}
+
+/// Gives rows away until nobody wants more. The first error is that of whoever takes them, the second that of the rows.
+fn given(
+    rows: Rows<'_>,
+    mut give: impl FnMut(Batch) -> Result<Flow, Error>,
+    ctl: &Ctl,
+) -> Result<Result<Outcome, Error>, Error> {
+    let mut given = 0;
+    for batch in rows.stream() {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => return Ok(Err(error)),
+        };
+        given += batch.rows as u64;
+        if give(batch)? == Flow::Enough {
+            break;
+        }
+    }
+    Ok(Ok(Outcome { rows: given, partial: ctl.cancelled(), ..Outcome::default() }))
+}
+
 /// What came of a plan's look at the rows.
 enum Gathered<'a> {
+    /// It did not look.
+    Nothing,
     /// One sink a worker.
     Sinks(Vec<Sink<'a>>),
     /// The rows made of them, and the number of the next op.
@@ -117,11 +138,12 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
         return Ok(gathered);
     }
     // Groups that are whole are rows from now on, which take less memory than they do.
-    for (i, (plan, cx)) in plans.iter().enumerate().filter(|(i, _)| !again.contains(i)) {
-        if let Gathered::Sinks(sinks) = &mut gathered[i] {
-            gathered[i] = Gathered::Rows(merge(std::mem::take(sinks), sink_at(plan), plan, cx));
+    let whole = |(i, (gathered, (plan, cx))): (usize, (&mut Gathered<'a>, &(&'a Plan, &'a Cx<'a>)))| {
+        if let (Gathered::Sinks(sinks), false) = (&mut *gathered, again.contains(&i)) {
+            *gathered = Gathered::Rows(merge(std::mem::take(sinks), sink_at(plan), plan, cx));
         }
-    }
+    };
+    ctl.install(|| gathered.par_iter_mut().zip(plans).enumerate().for_each(whole));
     let mut share = ctl.memory().share();
     share.set(sieves.iter().flatten().map(Sieve::bytes).sum());
     let second = |i: &usize| Part::Second(sieves[*i].as_ref());
@@ -239,6 +261,12 @@ impl<'p, 'a> Pass<'p, 'a> {
             let mut sinks = self.sinks(parts);
             let mut answers = Answers::new(&self.front, ctl);
             let mut kept = Kept::new(self.wanted_again(parts), ctl);
+            let mut joined = Joined::default();
+            let mut look = |batch: &Batch, answers: &mut Answers<'f>| {
+                kept.add(batch);
+                answers.begin();
+                self.push(batch, parts, &mut sinks, answers)
+            };
             let mut flow = Flow::More;
             while flow == Flow::More && !jobs.iter().all(Job::has_enough) {
                 let Some(morsel) = next(&*morsels, ctl) else { break };
@@ -254,11 +282,15 @@ impl<'p, 'a> Pass<'p, 'a> {
                         Some(range) => steps::map(range, None, batch, cx),
                         None => batch,
                     };
-                    let batch = answers.next(batch, ctl);
-                    kept.add(&batch);
-                    self.push(&batch, parts, &mut sinks, &mut answers)?;
+                    let batch = answers.code(batch, ctl);
+                    if let Some(batch) = joined.add(batch) {
+                        look(&batch, &mut answers)?;
+                    }
                     Ok(if jobs.iter().all(Job::has_enough) { Flow::Enough } else { Flow::More })
                 })?;
+            }
+            if let Some(batch) = joined.finish() {
+                look(&batch, &mut answers)?;
             }
             Ok((sinks, (answers, kept)))
         };
@@ -325,6 +357,9 @@ impl<'p, 'a> Pass<'p, 'a> {
             let job = &self.jobs[*number];
             if job.has_enough() || batch.rows == 0 {
                 continue;
+            }
+            if let Sink::Group(table) = sink {
+                table.scanned(batch.rows);
             }
             let Some(mut rows) = job.rows((*number, *part), batch, answers, &self.front) else { continue };
             if let Part::Second(Some(sieve)) = part {

@@ -71,7 +71,7 @@ fn both<'a>(left: Rows<'a>, right: Rows<'a>, ctl: &'a Ctl) -> Result<Rows<'a>, E
 }
 
 /// Batch after batch changed by what may remember those before.
-fn each<'a>(rows: Rows<'a>, mut f: impl FnMut(Batch) -> Batch + 'a, ctl: &'a Ctl) -> Result<Rows<'a>, Error> {
+fn each<'a>(rows: Rows<'a>, mut f: impl FnMut(Batch) -> Batch + Send + 'a, ctl: &'a Ctl) -> Result<Rows<'a>, Error> {
     Ok(match rows {
         Rows::Held(held) => Rows::held(held.batches.into_iter().map(f).collect(), ctl),
         Rows::Stream(stream) => Rows::Stream(Box::new(stream.map(move |batch| batch.map(&mut f)))),

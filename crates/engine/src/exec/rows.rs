@@ -17,7 +17,7 @@ pub(crate) enum Rows<'a> {
 }
 
 /// Batches one after another.
-pub(crate) type Stream<'a> = Box<dyn Iterator<Item = Result<Batch, Error>> + 'a>;
+pub(crate) type Stream<'a> = Box<dyn Iterator<Item = Result<Batch, Error>> + Send + 'a>;
 
 /// Rows in memory.
 pub(crate) struct Held {
@@ -57,7 +57,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Each batch changed by itself.
-    pub fn map(self, f: impl Fn(Batch) -> Batch + 'a, ctl: &'a Ctl) -> Result<Rows<'a>, Error> {
+    pub fn map(self, f: impl Fn(Batch) -> Batch + Send + 'a, ctl: &'a Ctl) -> Result<Rows<'a>, Error> {
         Ok(match self {
             Rows::Held(held) => {
                 let mut batches = Vec::with_capacity(held.batches.len());
@@ -110,7 +110,7 @@ pub(super) fn sorted<'a>(sorters: Vec<Sorter<'a>>, limit: Option<u64>, ctl: &'a 
 }
 
 /// Batches of the rows that `next` gives, until it gives none.
-pub(super) fn built<'a>(mut next: impl FnMut(&mut RowBuilder) -> Result<bool, Error> + 'a) -> Stream<'a> {
+pub(super) fn built<'a>(mut next: impl FnMut(&mut RowBuilder) -> Result<bool, Error> + Send + 'a) -> Stream<'a> {
     let (mut rows, mut more) = (RowBuilder::default(), true);
     Box::new(std::iter::from_fn(move || {
         while more && !rows.is_full() {

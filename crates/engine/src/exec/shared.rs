@@ -178,7 +178,7 @@ fn few_columns(e: &Expr) -> Option<Vec<Slot>> {
 }
 
 /// The column whose presence is asked for: that is told without looking at values.
-fn present_column(e: &Expr) -> Option<Slot> {
+pub(super) fn present_column(e: &Expr) -> Option<Slot> {
     match e {
         Expr::Call(call) if call.function.name == "ispresent" => match call.args.as_slice() {
             [Expr::Slot(slot)] => Some(*slot),
@@ -346,7 +346,7 @@ impl<'f> Answers<'f> {
         }
     }
 
-    /// Another batch comes, whose texts are numbered already.
+    /// Another batch is to be looked at, whose texts are numbered.
     pub fn begin(&mut self) {
         self.hashes.clear();
         self.leaves.fill(None);
@@ -361,9 +361,8 @@ impl<'f> Answers<'f> {
         }
     }
 
-    /// Another batch comes: its texts are numbered.
-    pub fn next(&mut self, batch: Batch, ctl: &Ctl) -> Batch {
-        self.begin();
+    /// A batch with its texts numbered.
+    pub fn code(&mut self, batch: Batch, ctl: &Ctl) -> Batch {
         self.coders.resize_with(batch.columns.len(), || Coder::new(ctl));
         let mut columns: Vec<Column> = Vec::with_capacity(batch.columns.len());
         for (at, column) in batch.columns.iter().enumerate() {

@@ -72,11 +72,11 @@ impl Sieve {
         // The more a group must reach, the more groups may share a counter.
         let spread = SPREAD.saturating_sub(reach.least.max(1).ilog2());
         let (bits, counters): (u32, fn(usize) -> Counters) = match reach.weight {
-            Weight::Number(_) => (room.saturating_sub(2).min(SUMS), |n| Counters::Sums(vec![0; n], None, Vec::new())),
+            Weight::Number(_) => (room.saturating_sub(2).min(SUMS), |n| Counters::Sums(zeros(n), None, Vec::new())),
             Weight::Distinct(_) if most > MOST => {
-                (room.saturating_sub(2).min(spread), |n| Counters::Changes(vec![0; n], None))
+                (room.saturating_sub(2).min(spread), |n| Counters::Changes(zeros(n), None))
             }
-            _ => (room.min(spread), |n| Counters::Rows(vec![0; n])),
+            _ => (room.min(spread), |n| Counters::Rows(zeros(n))),
         };
         let bits = bits.max(16);
         let least = (reach.least >> unit) as u32;
@@ -138,13 +138,14 @@ impl Sieve {
         }
     }
 
-    /// All groups of a hash may be kept.
-    fn let_pass(&mut self, hash: u64) {
-        let (at, least) = ((hash >> self.shift) as usize, self.least);
+    /// Adds what the rows of a group of this hash have amounted to.
+    fn add_group(&mut self, hash: u64, weight: u64) {
+        let at = (hash >> self.shift) as usize;
+        let units = weight.div_ceil(1 << self.unit).min(u64::from(u32::MAX)) as u32;
         match &mut self.counters {
-            Counters::Rows(counters) => counters[at] = counters[at].max(least as u8),
-            Counters::Sums(counters, ..) => counters[at] = counters[at].max(least),
-            Counters::Changes(counters, _) => raise(&mut counters[at], least),
+            Counters::Rows(counters) => counters[at] = counters[at].saturating_add(units.min(u32::from(u8::MAX)) as u8),
+            Counters::Sums(counters, ..) => counters[at] = counters[at].saturating_add(units),
+            Counters::Changes(counters, _) => raise(&mut counters[at], units.min(MOST_CHANGES)),
         }
     }
 
@@ -186,14 +187,22 @@ impl Sieve {
     }
 }
 
+/// Counters at nothing, whose memory is really there: pages that are read before they are written are got twice.
+fn zeros<T: Clone + Default>(n: usize) -> Vec<T> {
+    let mut counters = Vec::with_capacity(n);
+    counters.resize(n, T::default());
+    counters
+}
+
 /// Adds to a counter of changes; which word was the last is no longer known.
 fn raise(counter: &mut u32, by: u32) {
     *counter = ((*counter & MOST_CHANGES) + by).min(MOST_CHANGES);
 }
 
-/// What groups must reach to be kept, and the counters once there are too many groups.
+/// What groups must reach to be kept, and what they amount to: each by itself, or by counters once they are too many.
 pub(super) struct Count {
     reach: Reach,
+    weights: Vec<u64>,
     sieve: Option<Sieve>,
 }
 
@@ -233,32 +242,55 @@ impl<'a> GroupTable<'a> {
 
     /// Only groups that reach so much will be kept; where there are many, [`GroupTable::sieve`] says which can.
     pub fn demand(&mut self, reach: Reach) {
-        self.count = Some(Count { reach, sieve: None });
+        self.count = Some(Count { reach, weights: Vec::new(), sieve: None });
     }
 
     /// Counts the rows of a batch if groups are too many; false if they are to be grouped.
     pub(super) fn sift(&mut self, batch: &Batch, hashes: &mut Hashes) -> bool {
-        let Some(Count { reach, sieve: Some(sieve) }) = &mut self.count else { return false };
+        let Some(Count { reach, sieve: Some(sieve), .. }) = &mut self.count else { return false };
         let keys = hashes.keys(batch, self.keys);
         sieve.add(reach.weight, batch, keys);
         true
     }
 
-    /// Groups are too many to be built before it is known which are kept. Where one text makes the group, there are
-    /// seldom as many as where times and other texts tell them apart, too.
-    pub(super) fn are_many(&self) -> bool {
-        const MORE: usize = 32;
-        let most = self.ctl.groups_kept();
-        self.count.is_some() && self.len() > if self.keys.len() == 1 { most.saturating_mul(MORE) } else { most }
+    /// Rows of the scan have been looked at for those that belong here.
+    pub fn scanned(&mut self, rows: usize) {
+        self.scanned += rows;
     }
 
-    /// Forgets the groups. What they amount to is not known: the few there were may all be kept.
+    /// Weighs the rows of a batch, as long as each group has a weight of its own.
+    pub(super) fn weigh(&mut self, batch: &Batch, groups: &[u32]) {
+        let n = self.len();
+        if let Some(Count { reach, weights, sieve: None }) = &mut self.count {
+            weights.resize(n, 0);
+            weigh(reach.weight, batch, |i, weight| {
+                let sum = &mut weights[groups[i] as usize];
+                *sum = sum.saturating_add(weight);
+            });
+        }
+    }
+
+    /// Groups are too many to be built before it is known which are kept. Where one text makes the group, there are
+    /// seldom as many as where times and other texts tell them apart, too; and where they become many only as so many
+    /// rows are looked at, to look at all rows again costs more than to build some more groups.
+    pub(super) fn are_many(&self) -> bool {
+        const MORE: usize = 32;
+        const SELDOM: usize = 16;
+        const STILL: usize = 8;
+        let most = self.ctl.groups_kept();
+        let most = if self.keys.len() == 1 { most.saturating_mul(MORE) } else { most };
+        let n = self.len();
+        let are_often = n.saturating_mul(SELDOM) > self.scanned;
+        self.count.is_some() && n > if are_often { most } else { most.saturating_mul(STILL) }
+    }
+
+    /// Forgets the groups but for what they amount to.
     pub(super) fn pour(&mut self) {
-        let Some(reach) = self.count.as_ref().map(|count| count.reach) else { return };
+        let Some(Count { reach, weights, .. }) = self.count.take() else { return };
         let mut sieve = Sieve::new(reach, self.ctl.memory().counter_bits());
-        (0..self.len()).for_each(|group| sieve.let_pass(self.hash(group)));
+        weights.iter().enumerate().for_each(|(group, weight)| sieve.add_group(self.hash(group), *weight));
         self.share.set(sieve.bytes());
-        self.count = Some(Count { reach, sieve: Some(sieve) });
+        self.count = Some(Count { reach, weights: Vec::new(), sieve: Some(sieve) });
         self.clear();
         self.states = self.calls.iter().map(|call| fresh(call, self.ctl)).collect();
     }
@@ -299,8 +331,7 @@ fn weigh(weight: Weight, batch: &Batch, mut add: impl FnMut(usize, u64)) {
         },
         Weight::True(slot) => match &crate::exec::column(batch, slot) {
             Column::Int(conditions) if conditions.null_count() == 0 => {
-                let conditions = conditions.values().iter().enumerate();
-                conditions.filter(|(_, holds)| truth(ValueRef::Int(**holds))).for_each(|(i, _)| add(i, 1));
+                conditions.values().iter().enumerate().filter(|(_, holds)| **holds != 0).for_each(|(i, _)| add(i, 1));
             }
             other => other.iter().enumerate().filter(|(_, cell)| truth(*cell)).for_each(|(i, _)| add(i, 1)),
         },
@@ -394,5 +425,10 @@ mod tests {
         assert!(!passes(&both));
         both.merge(&sieve(three, &[dict(&[1, 2])]));
         assert!(passes(&both));
+        let mut begun = sieve(three, &[]);
+        begun.add_group(7, 2);
+        assert!(!passes(&begun));
+        begun.add_group(7, 1);
+        assert!(passes(&begun));
     }
 }

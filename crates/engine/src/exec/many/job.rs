@@ -3,7 +3,7 @@
 use super::{Part, new_after, sink_at};
 use crate::exec::ctl::Ctl;
 use crate::exec::eval::eval;
-use crate::exec::shared::{Answers, Cond, Front, Rows as Chosen};
+use crate::exec::shared::{Answers, Cond, Front, Rows as Chosen, present_column};
 use crate::exec::{Cx, Shared, Sink, parse, steps};
 use crate::plan::reach::{ceiling, reach};
 use crate::plan::{Expr, Op, Plan, Slot};
@@ -255,6 +255,9 @@ impl<'a> Job<'a> {
 fn computed(e: &Expr, step: (usize, usize), batch: &Batch, answers: &mut Answers<'_>, cx: &Cx<'_>) -> Column {
     match e {
         Expr::Slot(_) | Expr::Literal(_) => eval(e, batch, cx),
+        // Told without looking at values.
+        _ if present_column(e).is_some() => eval(e, batch, cx),
+        Expr::Not(inner) if present_column(inner).is_some() => eval(e, batch, cx),
         _ => {
             let compute = |batch: &Batch| vec![eval(e, batch, cx)];
             answers.derive(step, || e.slots(), batch, cx, &compute).pop().unwrap_or_else(|| Column::null(batch.rows))

@@ -31,6 +31,9 @@ pub(super) struct Coder {
     share: Share,
 }
 
+/// Rows looked at together: their texts are still in the cache when they are looked at again.
+const AT_A_TIME: usize = 1024;
+
 /// Texts after which it is judged whether they repeat.
 const TRIAL: u64 = 8 * 1024;
 
@@ -115,33 +118,36 @@ impl Coder {
         let rows = array.len();
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
         let is_null = |i: usize| nulls.is_some_and(|nulls| nulls.is_null(i));
-        let seed = self.seed;
+        let (seed, views) = (self.seed, array.views());
         let mut of = std::mem::take(&mut self.row_hashes);
-        of.clear();
-        of.extend(array.views().iter().enumerate().map(|(i, view)| match *view as u32 {
-            _ if is_null(i) => 0,
-            length if length <= INLINE => view_hash(*view, seed),
-            _ => long_hash(array.value(i), seed),
-        }));
         let mut numbers: Vec<u32> = Vec::with_capacity(rows);
-        // All first looks, then all comparisons: neither waits for the one before.
-        numbers.extend(of.iter().map(|hash| self.index.likely(*hash)));
-        for (i, (number, view)) in numbers.iter_mut().zip(array.views()).enumerate() {
-            if is_null(i) {
-                *number = Dictionary::NULL;
-                continue;
-            }
-            let (kind, likely) = (kinds.get(i), *number);
-            if *view as u32 <= INLINE {
-                let id = view_id(*view, kind);
-                if likely == NONE || self.ids[likely as usize] != id {
-                    *number = self.find(kind, array.value(i), (id, of[i]));
+        for first in (0..rows).step_by(AT_A_TIME) {
+            let rows = first..rows.min(first + AT_A_TIME);
+            of.clear();
+            of.extend(rows.clone().map(|i| match views[i] as u32 {
+                _ if is_null(i) => 0,
+                length if length <= INLINE => view_hash(views[i], seed),
+                _ => long_hash(array.value(i), seed),
+            }));
+            // All first looks, then all comparisons: neither waits for the one before.
+            numbers.extend(of.iter().map(|hash| self.index.likely(*hash)));
+            for ((i, number), hash) in rows.clone().zip(&mut numbers[rows]).zip(&of) {
+                if is_null(i) {
+                    *number = Dictionary::NULL;
+                    continue;
                 }
-            } else {
-                let text = array.value(i);
-                let id = Id::of_text(text, of[i], kind as u32);
-                if likely == NONE || !self.is(likely, id, text) {
-                    *number = self.find(kind, text, (id, of[i]));
+                let (kind, likely) = (kinds.get(i), *number);
+                if views[i] as u32 <= INLINE {
+                    let id = view_id(views[i], kind);
+                    if likely == NONE || self.ids[likely as usize] != id {
+                        *number = self.find(kind, array.value(i), (id, *hash));
+                    }
+                } else {
+                    let text = array.value(i);
+                    let id = Id::of_text(text, *hash, kind as u32);
+                    if likely == NONE || !self.is(likely, id, text) {
+                        *number = self.find(kind, text, (id, *hash));
+                    }
                 }
             }
         }
