@@ -83,7 +83,7 @@ impl Accumulator for Distinct {
 
     fn merge(&mut self, others: Vec<(Box<dyn Accumulator>, Vec<u32>)>, n_groups: usize) {
         let mut others: Vec<(Self, Vec<u32>)> = same_type::<Self>(others).collect();
-        if self.is_words() && others.iter().all(|(other, _)| other.is_words()) {
+        if self.is_words() && others.iter().all(|(other, _)| other.is_words() && !other.pairs.is_merged()) {
             let others = others.iter_mut().map(|(other, map)| (std::mem::take(&mut other.pairs), std::mem::take(map)));
             return self.pairs.merge(others.collect(), n_groups);
         }

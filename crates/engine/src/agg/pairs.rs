@@ -112,38 +112,43 @@ impl Pairs {
         });
     }
 
+    /// Whether others were taken in.
+    pub(super) fn is_merged(&self) -> bool {
+        !self.more.is_empty()
+    }
+
     /// Whether equal texts are one word.
     pub(super) fn are_texts(&self) -> bool {
         self.words.as_ref().is_none_or(|(words, _)| words.given().is_none() && words.kind().is_some())
     }
 
-    /// Takes in others, whose group `g` is group `map[g]` here. Both must [be texts](Pairs::are_texts).
+    /// Takes in others, whose group `g` is group `map[g]` here. All must [be texts](Pairs::are_texts), and the others have
+    /// taken in none.
     pub(super) fn merge(&mut self, others: Vec<(Pairs, Vec<u32>)>, n_groups: usize) {
         let mut numbers: HashMap<Box<[u8]>, u32, foldhash::fast::RandomState> = HashMap::default();
         for (other, map) in others {
             let Some((theirs, their_count)) = &other.words else { continue };
             let (mine, known) = self.words.get_or_insert_with(|| (Arc::clone(theirs), *their_count)).clone();
             if numbers.is_empty() {
-                numbers.extend((1..known as u32).map(|word| (mine.text(word).1.into(), word)));
                 let more = self.more.iter().enumerate();
                 numbers.extend(more.map(|(i, text)| (text.clone(), (known + i) as u32)));
             }
-            let number = |text: &[u8], more: &mut Vec<Box<[u8]>>| match numbers.get(text) {
+            let mut beyond = |text: &[u8]| match numbers.get(text) {
                 Some(known) => *known,
                 None => {
-                    let number = (known + more.len()) as u32;
-                    more.push(text.into());
+                    let number = (known + self.more.len()) as u32;
+                    self.more.push(text.into());
                     numbers.insert(text.into(), number);
                     number
                 }
             };
-            let mut number = number;
+            let here = mine.numbers_of(theirs);
             let mut become_words: Vec<u32> = vec![Dictionary::NULL];
             for word in 1..*their_count as u32 {
-                become_words.push(number(theirs.text(word).1, &mut self.more));
-            }
-            for text in &other.more {
-                become_words.push(number(text, &mut self.more));
+                become_words.push(match here.get(word as usize) {
+                    Some(number) if (1..known).contains(&(*number as usize)) => *number,
+                    _ => beyond(theirs.text(word).1),
+                });
             }
             self.reach(n_groups, known + self.more.len());
             let (sets, counts) = (&mut self.sets, &mut self.counts);

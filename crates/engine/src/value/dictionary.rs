@@ -6,7 +6,11 @@
 
 use super::{Kind, ValueRef};
 use arrow::array::{Array, BinaryViewArray};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Texts of some kinds, numbered from 1; number 0 is null.
 #[derive(Debug)]
@@ -18,6 +22,8 @@ pub struct Dictionary {
     /// A bit for each kind that words have.
     kinds: AtomicU64,
     text: AtomicUsize,
+    /// What [`Dictionary::numbers_of`] found out: the other's id, and how many words there were here and there.
+    numbers: Mutex<Vec<(u64, usize, Arc<[u32]>)>>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -25,7 +31,8 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 impl Default for Dictionary {
     fn default() -> Dictionary {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Dictionary { id, given: None, words: boxcar::Vec::new(), kinds: AtomicU64::new(0), text: AtomicUsize::new(0) }
+        let (kinds, text, numbers) = (AtomicU64::new(0), AtomicUsize::new(0), Mutex::default());
+        Dictionary { id, given: None, words: boxcar::Vec::new(), kinds, text, numbers }
     }
 }
 
@@ -98,6 +105,37 @@ impl Dictionary {
         kinds.is_power_of_two().then(|| Kind::of(kinds.trailing_zeros() as u8)).flatten()
     }
 
+    /// The number here of each word of another dictionary, [`Dictionary::NULL`] where that is not here; texts are told
+    /// apart, kinds are not. It is found out once, as long as neither grows.
+    pub fn numbers_of(&self, other: &Dictionary) -> Arc<[u32]> {
+        let mut known = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = self.len();
+        let is_it = |id: u64, here: usize, there: usize| (id, here, there) == (other.id, count, other.len());
+        if let Some((.., numbers)) = known.iter().find(|(id, here, numbers)| is_it(*id, *here, numbers.len())) {
+            return Arc::clone(numbers);
+        }
+        let hasher = FixedState::default();
+        let hash = |text: &[u8]| {
+            let mut hasher = hasher.build_hasher();
+            hasher.write(text);
+            hasher.finish()
+        };
+        let mut mine: HashTable<u32> = HashTable::with_capacity(count);
+        for word in 1..count as u32 {
+            let text = self.text(word).1;
+            mine.insert_unique(hash(text), word, |word| hash(self.text(*word).1));
+        }
+        let number = |word: u32| {
+            let text = other.text(word).1;
+            mine.find(hash(text), |mine| self.text(*mine).1 == text).copied().unwrap_or(Dictionary::NULL)
+        };
+        let numbers: Arc<[u32]> =
+            std::iter::once(Dictionary::NULL).chain((1..other.len() as u32).map(number)).collect();
+        known.retain(|(id, ..)| *id != other.id);
+        known.push((other.id, count, Arc::clone(&numbers)));
+        numbers
+    }
+
     /// Bytes of memory, roughly.
     pub fn bytes(&self) -> usize {
         /// Kind, place and length of the text, and what the allocator adds.
@@ -130,6 +168,24 @@ mod tests {
         assert!(words.get(Dictionary::NULL).is_null());
         assert_eq!((words.text(1), words.text(3000)), ((Kind::String, &b"1"[..]), (Kind::Number, &b"1"[..])));
         assert_ne!(words.id(), Dictionary::default().id());
+    }
+
+    #[test]
+    fn the_numbers_of_the_words_of_another() {
+        let dictionary = |words: &[&str]| {
+            let dictionary = Dictionary::default();
+            words.iter().for_each(|word| {
+                dictionary.push(Kind::String, word.as_bytes());
+            });
+            dictionary
+        };
+        let (here, there) = (dictionary(&["a", "b", ""]), dictionary(&["x", "b", "", "a"]));
+        assert_eq!(*here.numbers_of(&there), [0, 0, 2, 3, 1]);
+        assert_eq!(*there.numbers_of(&here), [0, 4, 2, 3]);
+        here.push(Kind::String, b"x");
+        assert_eq!(*here.numbers_of(&there), [0, 4, 2, 3, 1]);
+        there.push(Kind::String, b"y");
+        assert_eq!(*here.numbers_of(&there), [0, 4, 2, 3, 1, 0]);
     }
 
     #[test]
