@@ -56,23 +56,22 @@ impl Sizes {
     }
 }
 
-/// The columns of the rows, in the order of the schema.
-pub(crate) fn build(schema: &Schema, runs: &[Run], sizes: &Sizes) -> Vec<Made> {
-    let mut blocks: Vec<&Arc<Block>> = Vec::new();
+/// The columns of the rows, in the order of the schema. Blocks are let go as soon as their rows are in them.
+pub(crate) fn build(schema: &Schema, runs: Vec<Run>, sizes: &Sizes) -> Vec<Made> {
+    let mut fields: Vec<Vec<Vec<Option<u32>>>> = Vec::new();
     let mut numbers = HashMap::new();
     let numbered: Vec<usize> = runs
         .iter()
         .map(|run| {
             *numbers.entry(Arc::as_ptr(&run.block)).or_insert_with(|| {
-                blocks.push(&run.block);
-                blocks.len() - 1
+                fields.push(fields_of(schema, &run.block));
+                fields.len() - 1
             })
         })
         .collect();
-    let fields: Vec<Vec<Vec<Option<u32>>>> = blocks.iter().map(|block| fields_of(schema, block)).collect();
-    let mut rows = Rows::new(schema, rows(runs), sizes);
-    for (run, number) in runs.iter().zip(numbered) {
-        rows.add(run, &fields[number]);
+    let mut rows = Rows::new(schema, rows(&runs), sizes);
+    for (run, number) in runs.into_iter().zip(numbered) {
+        rows.add(&run, &fields[number]);
     }
     for (field, size) in rows.fields.iter().zip(&sizes.0) {
         if let Builder::Text(words) = field {

@@ -363,7 +363,7 @@ impl<'s> Pipeline<'s> {
     fn job(&self, number: u64, job: Job) -> Result<(), Error> {
         let done = match job {
             Job::Group { place, encoder, runs, partitions } => {
-                let group = encoder.encode(&runs, partitions);
+                let group = encoder.encode(runs, partitions);
                 Done::Group(place, encoder, group.map_err(|e| encode::error(&self.settings.target, e))?)
             }
             Job::Part(mut part) => {

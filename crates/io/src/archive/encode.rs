@@ -95,7 +95,13 @@ impl Encoder {
     }
 
     /// Encodes rows.
-    pub(crate) fn encode(&self, runs: &[Run], partitions: Partitions) -> Result<Group, ParquetError> {
+    pub(crate) fn encode(&self, runs: Vec<Run>, partitions: Partitions) -> Result<Group, ParquetError> {
+        let mut lines = Lines::default();
+        for run in &runs {
+            lines.add(&run.block);
+        }
+        let first = runs.first().map_or(0, |run| run.seq + run.rows.start as u64);
+        let rows = columns::rows(&runs) as u64;
         let made = columns::build(&self.schema, runs, &self.sizes);
         let writers = self.factory.create_column_writers(0)?;
         let (mut chunks, mut filters) = (Vec::with_capacity(made.len()), Vec::new());
@@ -125,12 +131,7 @@ impl Encoder {
                 }
             });
         }
-        let mut lines = Lines::default();
-        for run in runs {
-            lines.add(&run.block);
-        }
-        let first = runs.first().map_or(0, |run| run.seq + run.rows.start as u64);
-        Ok(Group { chunks, rows: columns::rows(runs) as u64, first, partitions, lines, filters })
+        Ok(Group { chunks, rows, first, partitions, lines, filters })
     }
 
     /// What is kept of a column besides its values. Least and greatest are of no use where texts are whole records or

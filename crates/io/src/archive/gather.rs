@@ -202,11 +202,16 @@ impl Gatherer {
         let mut at = 0;
         while at < block.rows.len() {
             let number = partition.number(block.rows[at].time);
-            let same = block.rows[at..].iter().take_while(|row| partition.number(row.time) == number).count();
+            let rest = &block.rows[at..];
+            let same = match partition {
+                Partition::None => rest.len(),
+                _ => rest.iter().take_while(|row| partition.number(row.time) == number).count(),
+            };
             let waiting = self.waiting.entry((format, number)).or_default();
             let taken = same.min(GROUP_ROWS - waiting.rows);
             let rows = at..at + taken;
-            waiting.bytes += block.rows[rows.clone()].iter().map(|r| (r.end - r.start) as usize).sum::<usize>();
+            // One row begins where the other ends.
+            waiting.bytes += (rest[taken - 1].end - rest[0].start) as usize;
             waiting.rows += taken;
             waiting.runs.push(Run { block: Arc::clone(&block), rows, input: self.inputs, seq });
             at += taken;

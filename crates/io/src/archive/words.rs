@@ -4,6 +4,7 @@
 //! ones are their own key. All lie one behind the other, which is the dictionary as Parquet stores it. Where nearly all
 //! texts differ, they are no longer looked up, only kept.
 
+use crate::json::prefetch;
 use foldhash::fast::{FixedState, RandomState};
 use std::hash::BuildHasher;
 use std::ops::Range;
@@ -183,11 +184,16 @@ impl Words {
             return codes[..places.len()].fill(code);
         }
         let mask = self.table.len() - 1;
-        for (key, code) in keys.iter().zip(&mut codes[..]) {
-            let hash = self.hash(key);
+        let mut hashes = [0; TOGETHER];
+        for (key, hash) in keys.iter().zip(&mut hashes) {
+            *hash = self.hash(key);
+            prefetch(&self.table[*hash as usize & mask]);
+        }
+        for (hash, code) in hashes.into_iter().zip(&mut codes[..]).take(keys.len()) {
             // The place next to it is looked at, too: it lies in the same line of the cache, most likely.
             let (slot, next) = (self.table[hash as usize & mask], self.table[(hash as usize + 1) & mask]);
             *code = if slot.tag == tag(hash) { slot.code } else { next.code };
+            self.keys.get(*code as usize).into_iter().for_each(prefetch);
         }
         let mut missing = 0;
         for (at, (key, code)) in keys.iter().zip(&codes[..]).enumerate() {

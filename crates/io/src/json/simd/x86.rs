@@ -97,9 +97,14 @@ fn multiplied(bits: u64) -> u64 {
 const AHEAD: usize = 1536;
 
 #[inline(always)]
-fn prefetch(data: &[u8], at: usize) {
-    // SAFETY: a hint, allowed for any address; callers have SSE.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(data.as_ptr().wrapping_add(at + AHEAD).cast()) }
+fn prefetch_ahead(data: &[u8], at: usize) {
+    prefetch(data.as_ptr().wrapping_add(at + AHEAD));
+}
+
+#[inline(always)]
+pub(super) fn prefetch<T>(place: *const T) {
+    // SAFETY: a hint, allowed for any address; all processors of this kind have SSE.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) }
 }
 
 impl Simd for Avx2 {
@@ -107,7 +112,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn prefetch(self, data: &[u8], at: usize) {
-        prefetch(data, at);
+        prefetch_ahead(data, at);
     }
 
     #[inline(always)]
@@ -245,7 +250,7 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn prefetch(self, data: &[u8], at: usize) {
-        prefetch(data, at);
+        prefetch_ahead(data, at);
     }
 
     #[inline(always)]
