@@ -226,7 +226,13 @@ impl<'s> Pipeline<'s> {
         let morsels = files.tapped(&scan, &ctl.counters, first, &listener);
         let tickets = Mutex::new(0);
         let work = || -> Result<(), Error> {
-            while let Some((ticket, morsel)) = next(&*morsels, &tickets) {
+            loop {
+                // While another worker gets the next piece, which may take inflating a file, there is other work.
+                let busy = tickets.try_lock().is_err();
+                if busy {
+                    self.work_off(0)?;
+                }
+                let Some((ticket, morsel)) = next(&*morsels, &tickets) else { break };
                 if self.stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
