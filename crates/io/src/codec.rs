@@ -19,6 +19,7 @@ pub use feed::Feed;
 pub use utf16::Utf16;
 pub use whole::set_room;
 
+use arrow::buffer::Buffer;
 use backsight_engine::error::Error;
 use backsight_engine::source::Weight;
 
@@ -81,6 +82,15 @@ pub trait Decoder: Send {
 
     /// Bytes of the compressed file taken so far.
     fn taken(&self) -> u64;
+
+    /// `len` bytes as they lie in memory already, from `back` before the next one on, if they and more do: to be looked at
+    /// there instead of being copied. None of them counts as given.
+    fn peek(&self, _back: usize, _len: usize) -> Option<Buffer> {
+        None
+    }
+
+    /// Gives the next `n` bytes to somebody who has peeked at them.
+    fn pass(&mut self, _n: usize) {}
 }
 
 /// No compression: the bytes as they are. For files that need another filter all the same.

@@ -308,8 +308,32 @@ impl<'a> Stream<'a> {
         taken - std::mem::replace(&mut self.counted, taken)
     }
 
+    /// The next chunk, where it lies, if its bytes are in memory already and it is not the last.
+    fn cut_in_place(&mut self) -> Result<Option<Chunk>, Error> {
+        let carried = self.carry.len();
+        let Some(window) = self.decoder.peek(carried, self.chunk.max(carried)) else { return Ok(None) };
+        let cut = self.splitter.cut(&window);
+        if cut == 0 {
+            return Ok(None);
+        }
+        self.carry.drain(..cut.min(carried));
+        let more = cut.saturating_sub(carried);
+        self.decoder.pass(more);
+        let offset = self.offset;
+        self.offset += cut as u64;
+        let both = (self.decoder.taken(), offset + cut as u64);
+        self.pass.input.expands(more as u64, both, self.pass.options)?;
+        let (context, places) = (self.splitter.context(), self.splitter.places());
+        Ok(Some(Chunk { data: window.slice_with_length(0, cut), offset, context, places }))
+    }
+
     /// The next chunk; its bytes in the compressed file.
     fn cut(&mut self) -> Result<Option<(Chunk, u64)>, Error> {
+        if self.state == State::More
+            && let Some(chunk) = self.cut_in_place()?
+        {
+            return Ok(Some((chunk, self.newly_taken())));
+        }
         loop {
             // What is all there already needs no room for more: members of archives are small, and many.
             let room = match self.state {

@@ -5,6 +5,7 @@
 
 use super::whole::Content;
 use super::{Decoder, Feed, Finding, State};
+use arrow::buffer::Buffer;
 use backsight_engine::error::Error;
 use backsight_engine::source::Weight;
 use flate2::{Decompress, FlushDecompress, Status};
@@ -210,6 +211,7 @@ impl Gzip {
         }
         self.whole(body);
         if let Some(content) = &mut self.whole {
+            // They have been given out.
             content.pass(size as usize);
             self.member = None;
         }
@@ -399,5 +401,15 @@ impl Decoder for Gzip {
 
     fn taken(&self) -> u64 {
         self.feed.taken(self.at)
+    }
+
+    fn peek(&self, back: usize, len: usize) -> Option<Buffer> {
+        self.whole.as_ref()?.peek(back, len)
+    }
+
+    fn pass(&mut self, n: usize) {
+        if let Some(content) = &mut self.whole {
+            content.pass(n);
+        }
     }
 }

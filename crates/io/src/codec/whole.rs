@@ -5,6 +5,8 @@
 //! all threads together. What is not exactly one member, or finds no room, is left to [`super::gzip`].
 
 use super::gzip::TRAILER;
+use arrow::buffer::Buffer;
+use bytes::Bytes;
 use libdeflate_sys::{
     libdeflate_alloc_decompressor, libdeflate_decompressor, libdeflate_deflate_decompress_ex,
     libdeflate_free_decompressor, libdeflate_result_LIBDEFLATE_SUCCESS,
@@ -22,7 +24,7 @@ const SMALL_CONTENT: usize = 16 << 20;
 static ROOM: AtomicUsize = AtomicUsize::new(ROOM_MAX);
 
 /// More than that is not worth it.
-const ROOM_MAX: usize = 256 << 20;
+const ROOM_MAX: usize = 512 << 20;
 
 /// So many bytes of memory may be used to have large gzip files inflated in one go, which is faster.
 pub fn set_room(bytes: u64) {
@@ -91,10 +93,10 @@ impl Large {
     }
 
     /// Memory of at least so many bytes, if there is room.
-    fn take(length: usize) -> Option<Vec<u8>> {
+    fn take(length: usize) -> Option<Lent> {
         let mut large = Large::lock();
         if let Some(at) = large.free.iter().position(|bytes| bytes.len() >= length) {
-            return Some(large.free.swap_remove(at));
+            return Some(Lent(large.free.swap_remove(at)));
         }
         // What is too small gives way.
         let small: usize = large.free.drain(..).map(|bytes| bytes.len()).sum();
@@ -105,22 +107,49 @@ impl Large {
         }
         large.taken += size;
         drop(large);
-        Some(vec![0; size])
+        Some(Lent(vec![0; size]))
     }
+}
 
-    fn give(bytes: Vec<u8>) {
-        Large::lock().free.push(bytes);
+/// Memory for a large content while it is in use.
+struct Lent(Vec<u8>);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        Large::lock().free.push(std::mem::take(&mut self.0));
     }
 }
 
 /// The content of a file, part of which has been given out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Content {
-    bytes: Vec<u8>,
+    bytes: Memory,
     length: usize,
     given: usize,
-    is_large: bool,
     crc: crc32fast::Hasher,
+}
+
+#[derive(Debug)]
+enum Memory {
+    /// That of the thread.
+    Own(Vec<u8>),
+    /// Some that others may look at, too, also when the file has come to its end.
+    Large(Buffer),
+}
+
+impl Memory {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Memory::Own(bytes) => bytes,
+            Memory::Large(bytes) => bytes,
+        }
+    }
 }
 
 impl Content {
@@ -137,38 +166,49 @@ impl Content {
         if length / DENSEST > stream.len() {
             return None;
         }
-        let is_large = length > SMALL_CONTENT;
         KEPT.with_borrow_mut(|(inflater, kept)| {
             if inflater.is_none() {
                 *inflater = Inflater::new();
             }
             let inflater = inflater.as_mut()?;
-            let mut bytes = if is_large { Large::take(length)? } else { std::mem::take(kept) };
+            // Behind another member, or with anything behind it, the stream would end earlier.
+            let all = Some((stream.len(), length));
+            let content = |bytes| Content { bytes, length, given: 0, crc: crc32fast::Hasher::new() };
+            if length > SMALL_CONTENT {
+                let mut lent = Large::take(length)?;
+                let done = inflater.inflate(stream, &mut lent.0[..length]);
+                return (done == all).then(|| content(Memory::Large(Bytes::from_owner(lent).into())));
+            }
+            let mut bytes = std::mem::take(kept);
             if bytes.len() < length {
                 bytes.resize(length, 0);
             }
             let done = inflater.inflate(stream, &mut bytes[..length]);
-            // Behind another member, or with anything behind it, the stream would end earlier.
-            if done == Some((stream.len(), length)) {
-                return Some(Content { bytes, length, given: 0, is_large, crc: crc32fast::Hasher::new() });
+            if done == all {
+                return Some(content(Memory::Own(bytes)));
             }
-            match is_large {
-                true => Large::give(bytes),
-                false => *kept = bytes,
-            }
+            *kept = bytes;
             None
         })
     }
 
-    /// The first `n` bytes have been given out already.
+    /// The next `n` bytes are given out, by whom ever.
     pub(super) fn pass(&mut self, n: usize) {
-        self.given = n.min(self.length);
-        self.crc.update(&self.bytes[..self.given]);
+        let end = (self.given + n).min(self.length);
+        self.crc.update(&self.bytes.bytes()[self.given..end]);
+        self.given = end;
+    }
+
+    /// See [`super::Decoder::peek`].
+    pub(super) fn peek(&self, back: usize, len: usize) -> Option<Buffer> {
+        let Memory::Large(bytes) = &self.bytes else { return None };
+        let start = self.given.checked_sub(back)?;
+        (start.checked_add(len)? < self.length).then(|| bytes.slice_with_length(start, len))
     }
 
     /// Writes what comes next to the front of `out`: how many bytes.
     pub(super) fn give(&mut self, out: &mut [u8]) -> usize {
-        let rest = &self.bytes[self.given..self.length];
+        let rest = &self.bytes.bytes()[self.given..self.length];
         let n = rest.len().min(out.len());
         out[..n].copy_from_slice(&rest[..n]);
         // Here and not before, since these bytes come into the cache now anyway.
@@ -195,15 +235,13 @@ fn length(file: &[u8]) -> Option<usize> {
 
 impl Drop for Content {
     fn drop(&mut self) {
-        if self.is_large {
-            return Large::give(std::mem::take(&mut self.bytes));
-        }
+        let Memory::Own(bytes) = &mut self.bytes else { return };
         // The thread may be ending.
         let _ = KEPT.try_with(|kept| {
             if let Ok(mut kept) = kept.try_borrow_mut()
-                && kept.1.len() < self.bytes.len()
+                && kept.1.len() < bytes.len()
             {
-                kept.1 = std::mem::take(&mut self.bytes);
+                kept.1 = std::mem::take(bytes);
             }
         });
     }
@@ -230,6 +268,13 @@ mod tests {
     fn read(mut decoder: Box<dyn Decoder>) -> (Vec<u8>, Vec<String>) {
         let (mut all, mut findings, mut out) = (Vec::new(), Vec::new(), [0; 777]);
         loop {
+            // What lies there is looked at in place, from a bit before on.
+            if let Some(window) = decoder.peek(7, 10_000) {
+                let (before, next) = window.split_at(7);
+                assert!(all.ends_with(before));
+                all.extend_from_slice(next);
+                decoder.pass(next.len());
+            }
             let (n, state) = decoder.fill(&mut out, &mut findings).expect("no limit");
             all.extend_from_slice(&out[..n]);
             if state == State::End {
@@ -251,7 +296,7 @@ mod tests {
         wrong[at] ^= 1;
         for (file, in_one_go) in [(&whole, true), (&wrong, true), (&cut, false)] {
             let content = Content::of(file, 10);
-            assert_eq!(content.is_some_and(|content| content.is_large), in_one_go);
+            assert_eq!(content.is_some_and(|content| matches!(content.bytes, Memory::Large(_))), in_one_go);
             let ((fast, findings), (slow, expected)) =
                 (read(gzip::open(feed(file))), read(gzip::open_streaming(feed(file))));
             assert_eq!(findings, expected);
