@@ -11,7 +11,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         result: Type::Predicate,
         about: "1 where `x` is not null. An empty string, a map and a list are present.",
         examples: &[("ispresent(missing)", "0"), (r#"ispresent("")"#, "1"), ("ispresent(m)", "1")],
-        eval: Eval::Predicate(|args| args.test(|row| !args.get(0, row).is_null())),
+        eval: Eval::Predicate(|args| args.present(0)),
         ..ROW
     },
     Function {

@@ -18,7 +18,7 @@ pub use memo::Regexes;
 pub use net::parse_cidr;
 pub use time::grid::Grid;
 
-use crate::value::column::{Column, TextBuilder};
+use crate::value::column::{Column, Nulls, TextBuilder};
 use crate::value::number::Number;
 use crate::value::{Kind, Value, ValueRef};
 use arrow::buffer::BooleanBuffer;
@@ -219,6 +219,15 @@ impl<'a> Args<'a> {
             }
         }
         out.finish()
+    }
+
+    /// The rows where an argument is not null.
+    pub fn present(&self, arg: usize) -> BooleanBuffer {
+        match self.columns.get(arg).map_or(Nulls::All, Column::nulls) {
+            Nulls::None => BooleanBuffer::new_set(self.rows),
+            Nulls::All => BooleanBuffer::new_unset(self.rows),
+            Nulls::Some(nulls) => nulls.inner().clone(),
+        }
     }
 
     /// A predicate computed row by row, of nothing but the arguments.

@@ -261,7 +261,9 @@ impl Column {
 
 /// The numbers of the set bits.
 pub fn selected(keep: &BooleanBuffer) -> Vec<u32> {
-    keep.set_indices().map(|i| i as u32).collect()
+    let mut rows = Vec::with_capacity(keep.count_set_bits());
+    rows.extend(keep.set_indices_u32());
+    rows
 }
 
 fn take_nulls(nulls: Option<&NullBuffer>, rows: &[u32]) -> Option<NullBuffer> {
