@@ -113,6 +113,15 @@ impl Cells {
         let Column::Text(array) = self.0.get(column as usize)? else { return None };
         array.is_valid(row).then(|| array.value(row))
     }
+
+    /// A number of a system column.
+    pub(crate) fn integer(&self, column: System, row: usize) -> Option<i64> {
+        match self.0.get(column as usize)? {
+            Column::Int(array) => array.is_valid(row).then(|| array.value(row)),
+            Column::Small(array) => array.is_valid(row).then(|| array.value(row).into()),
+            _ => None,
+        }
+    }
 }
 
 /// Makes records again.
@@ -228,12 +237,20 @@ pub(crate) fn integer(batch: &RecordBatch, column: usize, row: usize) -> Option<
 /// Adds a token of a line; nothing if it is not there.
 fn token(column: &Column, row: usize, out: &mut Vec<u8>) -> Option<()> {
     match column {
+        Column::Text(array) if array.is_valid(row) => out.extend_from_slice(array.value(row)),
+        Column::Int(array) if array.is_valid(row) => whole(array.value(row), out),
+        Column::Id(array) if array.is_valid(row) => {
+            out.extend_from_slice(&crate::parquet::uuid(array.value(row)));
+        }
         column if column.is_null(row) => {}
-        Column::Text(array) => out.extend_from_slice(array.value(row)),
-        Column::Id(array) => out.extend_from_slice(&crate::parquet::uuid(array.value(row))),
         _ => return spell(column, false, None, row, out),
     }
     Some(())
+}
+
+/// Adds a whole number.
+fn whole(n: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
 /// Adds a value as it is spelled in the record.
@@ -255,7 +272,7 @@ fn spell(column: &Column, json: bool, kinds: Option<&Column>, row: usize, out: &
                 json::write_bytes(text, out);
             }
         }
-        Column::Int(array) => out.extend_from_slice(itoa::Buffer::new().format(array.value(row)).as_bytes()),
+        Column::Int(array) => whole(array.value(row), out),
         Column::Float(array) => out.extend_from_slice(number::float_text(array.value(row)).as_bytes()),
         Column::Bool(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
         Column::Id(array) => {

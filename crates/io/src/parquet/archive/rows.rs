@@ -103,8 +103,8 @@ impl Rows<'_, '_> {
         for row in 0..batch.num_rows() {
             let rebuilt = rebuilder.add(&cells, row, &mut out.text);
             let rebuilt = rebuilt.ok_or_else(|| Damage::new("the columns do not give a record"))?;
-            let gap = integer(batch, System::Gap as usize, row).unwrap_or_default() as u64;
-            let input = integer(batch, System::Input as usize, row).unwrap_or_default();
+            let gap = cells.integer(System::Gap, row).unwrap_or_default() as u64;
+            let input = cells.integer(System::Input, row).unwrap_or_default();
             let offset = match self.place {
                 Some((before, end)) if before == input => end.wrapping_add(gap),
                 _ => gap,
