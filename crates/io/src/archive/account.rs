@@ -10,7 +10,7 @@ use backsight_engine::Ctl;
 use backsight_engine::error::Error;
 use backsight_engine::source::{Note, Weight};
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::PoisonError;
@@ -74,7 +74,7 @@ fn silent(files: &Files, inputs: &[InputEntry], notes: &[Note], first: u64) -> R
         let sha256 = hex(&Sha256::new().finalize());
         out.push(InputEntry { sha256, first, ..entry(input, if is_table { "parquet" } else { "" }, is_table) });
     }
-    stored_sums(&mut out)?;
+    stored_sums(&mut out, &HashMap::new())?;
     Ok(out)
 }
 
@@ -130,23 +130,25 @@ pub(super) fn entry(input: &Input, format: &str, is_table: bool) -> InputEntry {
     }
 }
 
-/// Fills in the hashes of inputs as stored.
-pub(super) fn stored_sums(inputs: &mut [InputEntry]) -> Result<(), Error> {
-    let mut last: Option<(String, String)> = None;
-    for entry in inputs {
-        if entry.size.is_none() {
-            continue;
-        }
-        if entry.size == Some(entry.bytes) && !entry.is_table {
+/// True if the file of an input is not what was read of it.
+pub(super) fn differs_from_file(entry: &InputEntry) -> bool {
+    entry.size.is_some() && (entry.size != Some(entry.bytes) || entry.is_table)
+}
+
+/// The hash of a file that was read.
+pub(super) fn stored_sum(path: &str) -> Result<String, Error> {
+    Ok(sha256_of(Path::new(path)).map_err(|e| io_error(path, e))?.0)
+}
+
+/// Fills in the hashes of inputs as stored; `known`: those of some files.
+pub(super) fn stored_sums(inputs: &mut [InputEntry], known: &HashMap<String, String>) -> Result<(), Error> {
+    for entry in inputs.iter_mut().filter(|entry| entry.size.is_some()) {
+        entry.sha256_stored = Some(match known.get(&entry.path) {
+            Some(sum) if differs_from_file(entry) => sum.clone(),
+            _ if differs_from_file(entry) => stored_sum(&entry.path)?,
             // Not compressed: what was read is what is stored.
-            entry.sha256_stored = Some(entry.sha256.clone());
-            continue;
-        }
-        if last.as_ref().is_none_or(|(path, _)| *path != entry.path) {
-            let (sum, _) = sha256_of(Path::new(&entry.path)).map_err(|e| io_error(&entry.path, e))?;
-            last = Some((entry.path.clone(), sum));
-        }
-        entry.sha256_stored = last.as_ref().map(|(_, sum)| sum.clone());
+            _ => entry.sha256.clone(),
+        });
     }
     Ok(())
 }

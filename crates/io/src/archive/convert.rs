@@ -7,7 +7,7 @@
 //! A worker that is too far ahead of the order encodes what others have gathered, and then waits, so a few blocks and a few
 //! groups are all there is in memory.
 
-use super::account::{entry, manifest, publish, stored_sums};
+use super::account::{entry, manifest, publish, stored_sum, stored_sums};
 use super::block::{Block, Layouts};
 use super::encode;
 use super::gather::{Form, Gatherer, Job, Partition};
@@ -23,7 +23,7 @@ use backsight_engine::error::Error;
 use backsight_engine::source::{Flow, Morsels, Scan};
 use backsight_engine::value::column::Batch;
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -125,6 +125,8 @@ struct Pipeline<'s> {
     gathering: Mutex<Gathering>,
     /// Told when the next in order may go on.
     turn: Condvar,
+    /// Hashes of files that were read.
+    stored: Mutex<HashMap<String, String>>,
     writing: Mutex<Writing>,
     stop: AtomicBool,
 }
@@ -209,6 +211,7 @@ impl<'s> Pipeline<'s> {
                 queue: VecDeque::new(),
             }),
             turn: Condvar::new(),
+            stored: Mutex::default(),
             writing: Mutex::new(Writing::new(target, parts)),
             stop: AtomicBool::new(false),
         }
@@ -216,6 +219,10 @@ impl<'s> Pipeline<'s> {
 
     fn gathering(&self) -> MutexGuard<'_, Gathering> {
         self.gathering.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stored(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Converts the inputs from number `first` on.
@@ -372,8 +379,14 @@ impl<'s> Pipeline<'s> {
                 let group = encoder.encode(runs, partitions);
                 Done::Group(place, encoder, group.map_err(|e| encode::error(&self.settings.target, e))?)
             }
+            Job::Stored(path) => {
+                let sum = stored_sum(&path)?;
+                self.stored().insert(path, sum);
+                Done::Nothing
+            }
             Job::Part(mut part) => {
-                stored_sums(&mut part.inputs)?;
+                let known = std::mem::take(&mut *self.stored());
+                stored_sums(&mut part.inputs, &known)?;
                 Done::Part(part)
             }
         };

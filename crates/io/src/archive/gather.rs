@@ -4,6 +4,7 @@
 //! enough of them, or too much is held in all, a job is made of them. What is in a row group, and which columns there
 //! are, depends on nothing but the input and the settings: the same files come out for any number of threads.
 
+use super::account::differs_from_file;
 use super::block::{Block, Row};
 use super::columns::Run;
 use super::encode::{Encoder, GROUP_ROWS, Partitions};
@@ -80,6 +81,8 @@ pub(crate) struct Place {
 pub(crate) enum Job {
     /// A row group to encode.
     Group { place: Place, encoder: Arc<Encoder>, runs: Vec<Run>, partitions: Partitions },
+    /// A file was read that is not what came of it: to be hashed.
+    Stored(String),
     /// All rows of a part have become groups.
     Part(Part),
 }
@@ -166,7 +169,7 @@ impl Gatherer {
         jobs: &mut Vec<Job>,
     ) -> Result<(), Error> {
         if self.current.as_ref().is_none_or(|(now, ..)| now.number != input.number) {
-            self.settle();
+            self.settle(jobs);
             let place = input.number / self.span;
             // Members of one archive are not parted: a run that resumes begins with a file on the disk.
             if self.stored >= self.form.part_bytes && !self.form.single && self.place != Some(place) {
@@ -282,11 +285,14 @@ impl Gatherer {
     }
 
     /// The current input has been read.
-    fn settle(&mut self) {
+    fn settle(&mut self, jobs: &mut Vec<Job>) {
         if let Some((input, mut entry, hash)) = self.current.take() {
             entry.sha256 = hex(&hash.finalize());
             entry.tail = hex(&std::mem::take(&mut self.carry));
             self.stored += input.size.unwrap_or(entry.bytes);
+            if differs_from_file(&entry) {
+                jobs.push(Job::Stored(entry.path.clone()));
+            }
             self.settled.push(entry);
             self.inputs += 1;
         }
@@ -314,7 +320,7 @@ impl Gatherer {
 
     /// All inputs have been read.
     pub(crate) fn finish(&mut self, inputs: usize, jobs: &mut Vec<Job>) -> Result<(), Error> {
-        self.settle();
+        self.settle(jobs);
         self.end_part(inputs, jobs)
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Writing {
 pub(super) enum Done {
     Group(Place, Arc<Encoder>, Group),
     Part(Part),
+    /// Nothing is to be written.
+    Nothing,
 }
 
 impl Writing {
@@ -62,6 +64,7 @@ impl Writing {
     fn write(&mut self, done: Done, settings: &Settings) -> Result<(), Error> {
         let fail = |e| encode::error(&settings.target, e);
         match done {
+            Done::Nothing => {}
             Done::Group(place, encoder, group) => {
                 let (file, last) = match self.open.entry(place.clone()) {
                     std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
