@@ -328,14 +328,14 @@ impl<'a> Parser<'a> {
             let layout = &self.block.layouts[*number as usize];
             let Some((last, literals)) = layout.literals.split_last() else { return false };
             let mut at = from;
-            let is_between = |(span, literal): (&Span, &Box<[u8]>)| {
+            let is_between = |(span, literal): (&Span, &[u8])| {
                 let between = text.get(at..from + span.start as usize);
                 at = from + span.end as usize;
                 between.is_some_and(|between| between.len() == literal.len() && same(between, literal))
             };
             *of == variant
                 && self.spans.len() == literals.len()
-                && self.spans.iter().zip(literals).all(is_between)
+                && self.spans.iter().zip(literals.iter().map(|literal| &**literal)).all(is_between)
                 && text[at..] == **last
                 && layout.message == Some(to - at)
         };
