@@ -22,8 +22,17 @@ pub struct Dictionary {
     /// A bit for each kind that words have.
     kinds: AtomicU64,
     text: AtomicUsize,
-    /// What [`Dictionary::numbers_of`] found out: the other's id, and how many words there were here and there.
-    numbers: Mutex<Vec<(u64, usize, Arc<[u32]>)>>,
+    /// What [`Dictionary::numbers_of`] found out.
+    translations: Mutex<Vec<Translation>>,
+}
+
+/// The numbers in a dictionary of the words of another.
+#[derive(Debug)]
+struct Translation {
+    other: u64,
+    /// Words there were in the dictionary itself.
+    words: usize,
+    numbers: Arc<[u32]>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -31,8 +40,8 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 impl Default for Dictionary {
     fn default() -> Dictionary {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let (kinds, text, numbers) = (AtomicU64::new(0), AtomicUsize::new(0), Mutex::default());
-        Dictionary { id, given: None, words: boxcar::Vec::new(), kinds, text, numbers }
+        let (kinds, text, translations) = (AtomicU64::new(0), AtomicUsize::new(0), Mutex::default());
+        Dictionary { id, given: None, words: boxcar::Vec::new(), kinds, text, translations }
     }
 }
 
@@ -108,11 +117,11 @@ impl Dictionary {
     /// The number here of each word of another dictionary, [`Dictionary::NULL`] where that is not here; texts are told
     /// apart, kinds are not. It is found out once, as long as neither grows.
     pub fn numbers_of(&self, other: &Dictionary) -> Arc<[u32]> {
-        let mut known = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.translations.lock().unwrap_or_else(PoisonError::into_inner);
         let count = self.len();
-        let is_it = |id: u64, here: usize, there: usize| (id, here, there) == (other.id, count, other.len());
-        if let Some((.., numbers)) = known.iter().find(|(id, here, numbers)| is_it(*id, *here, numbers.len())) {
-            return Arc::clone(numbers);
+        let is_it = |t: &&Translation| (t.other, t.words, t.numbers.len()) == (other.id, count, other.len());
+        if let Some(translation) = known.iter().find(is_it) {
+            return Arc::clone(&translation.numbers);
         }
         let hasher = FixedState::default();
         let hash = |text: &[u8]| {
@@ -131,8 +140,8 @@ impl Dictionary {
         };
         let numbers: Arc<[u32]> =
             std::iter::once(Dictionary::NULL).chain((1..other.len() as u32).map(number)).collect();
-        known.retain(|(id, ..)| *id != other.id);
-        known.push((other.id, count, Arc::clone(&numbers)));
+        known.retain(|t| t.other != other.id);
+        known.push(Translation { other: other.id, words: count, numbers: Arc::clone(&numbers) });
         numbers
     }
 
