@@ -14,11 +14,16 @@ static ENDING: AtomicBool = AtomicBool::new(false);
 /// Large pieces of memory are asked for in large pages.
 static LARGE_PAGES: AtomicBool = AtomicBool::new(false);
 
-/// From now on, keeps memory that is given back for what is asked for next, and asks for large pages: for work that takes
-/// and gives back many megabytes at a time and goes to and fro in them, of which a tenth would be getting pages and finding
-/// their places.
-pub(crate) fn for_large_pieces() {
+/// From now on, asks for large pages: for work that goes to and fro in many megabytes, of which a tenth would be finding their
+/// places.
+pub(crate) fn in_large_pages() {
     LARGE_PAGES.store(true, Ordering::Relaxed);
+}
+
+/// The same, and keeps memory that is given back for what is asked for next: for work that takes and gives back many megabytes
+/// at a time.
+pub(crate) fn for_large_pieces() {
+    in_large_pages();
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: only says from which size on pieces are got from the system, and given back to it, one by one; and that all
     // threads share what is kept, which would else be given back with the last piece of a thread's own.

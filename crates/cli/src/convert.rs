@@ -76,6 +76,8 @@ fn to_archive(args: &ConvertArgs, target: PathBuf, common: &Common) -> Result<u8
     let files = run::files(&args.paths, reading)?;
     let ctl = run::control(reading)?;
     let defaults = Settings::default();
+    let memory = reading.memory_limit.unwrap_or(defaults.memory);
+    backsight_io::codec::set_room(memory / 8);
     let settings = Settings {
         target,
         partition: match args.partition {
@@ -87,7 +89,7 @@ fn to_archive(args: &ConvertArgs, target: PathBuf, common: &Common) -> Result<u8
         force: args.force,
         resume: args.resume,
         part_bytes: args.part_size.unwrap_or(defaults.part_bytes),
-        memory: reading.memory_limit.unwrap_or(defaults.memory),
+        memory,
         threads: ctl.threads(),
         command: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
         ..defaults

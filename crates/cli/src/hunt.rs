@@ -33,7 +33,7 @@ use std::time::Instant;
 /// `backsight hunt`
 pub(crate) fn hunt(args: &HuntArgs, common: &Common) -> Result<u8, Error> {
     let started = Instant::now();
-    alloc::for_large_pieces();
+    alloc::in_large_pages();
     let profiles = rules::profiles(&args.log_sources)?;
     let rules = chosen(args)?;
     let mut paths = args.paths.clone();

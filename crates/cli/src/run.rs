@@ -354,7 +354,6 @@ pub(crate) fn control(reading: &ReadArgs) -> Result<Arc<Ctl>, Error> {
     let threads = reading.threads.map_or(0, usize::from);
     let ctl = Ctl::new(threads).map_err(|why| Error::Limit(format!("threads: {why}")))?;
     let limit = reading.memory_limit.or_else(|| machine::memory().map(|bytes| bytes / 2)).unwrap_or(MEMORY);
-    backsight_io::codec::set_room(limit / 8);
     Ok(Arc::new(ctl.with_memory_limit(limit, Box::new(backsight_io::TemporaryFiles))))
 }
 

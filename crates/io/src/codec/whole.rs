@@ -21,12 +21,12 @@ const SMALL: usize = 4 << 20;
 const SMALL_CONTENT: usize = 16 << 20;
 
 /// Bytes of larger contents, of all threads together.
-static ROOM: AtomicUsize = AtomicUsize::new(ROOM_MAX);
+static ROOM: AtomicUsize = AtomicUsize::new(0);
 
 /// More than that is not worth it.
 const ROOM_MAX: usize = 512 << 20;
 
-/// So many bytes of memory may be used to have large gzip files inflated in one go, which is faster.
+/// So many bytes of memory may be used to have large gzip files inflated in one go, which is faster; none at first.
 pub fn set_room(bytes: u64) {
     ROOM.store(usize::try_from(bytes).unwrap_or(ROOM_MAX).min(ROOM_MAX), Ordering::Relaxed);
 }
@@ -288,6 +288,7 @@ mod tests {
 
     #[test]
     fn large_files_give_what_streaming_gives() {
+        set_room(1 << 30);
         let line = |i: u32| format!("{{\"n\":{},\"text\":\"{}\"}}\n", i * 7919 % 10_007, "abcdefgh".repeat(40));
         let text: Vec<u8> = (0..SMALL_CONTENT as u32 / 256).flat_map(|i| line(i).into_bytes()).collect();
         let whole = compressed(&text);
