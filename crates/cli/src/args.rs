@@ -372,7 +372,8 @@ pub(crate) struct HuntArgs {
     /// Replace an existing report
     #[arg(long)]
     pub(crate) force: bool,
-    /// Write beside the evidence what the SHA-256 of its file is; these files are then read once more
+    /// Write beside the evidence the SHA-256 of its file, for a member of an archive that of the archive; these files are then
+    /// read once more
     #[arg(long)]
     pub(crate) hash: bool,
     /// Exit with status 1 if there is a finding of this level or worse

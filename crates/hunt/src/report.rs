@@ -135,7 +135,7 @@ pub struct Evidence {
     pub time: Option<String>,
     /// The event as it stands there.
     pub event: String,
-    /// SHA-256 of the file on the disk, in hexadecimal, if it was asked for.
+    /// SHA-256 of the file on the disk (of a member of an archive: of the archive), in hexadecimal, if it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }

@@ -174,7 +174,7 @@ impl Page {
         }
     }
 
-    /// As `sha256sum -c` takes them.
+    /// One a line, the hash first, as `sha256sum` writes them.
     fn hashes(&mut self, report: &Report) {
         let hashes = report.hashes();
         if !hashes.is_empty() {
