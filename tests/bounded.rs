@@ -100,7 +100,7 @@ fn keys_without_end_are_read_in_little_memory() {
 /// F2: many files in one folder.
 #[test]
 fn many_files_are_read() {
-    let files = if full() { 100_000 } else { 2_000 };
+    let files: u64 = if full() { 100_000 } else { 2_000 };
     let folder = tempfile::tempdir().expect("a folder");
     for n in 0..files {
         let below = folder.path().join(format!("d{}", n % 10));
