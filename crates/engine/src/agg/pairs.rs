@@ -2,6 +2,7 @@
 //! bits while the dictionary is small, else by pairs of group and word in a hash table. Neither looks at a text.
 
 use crate::value::dictionary::Dictionary;
+use crate::value::short::spread;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -270,12 +271,6 @@ impl Table {
     fn bytes(&self) -> usize {
         (self.slots.capacity() + self.recent.capacity()) * 8
     }
-}
-
-#[inline]
-fn spread(pair: u64) -> u64 {
-    let product = u128::from(pair ^ 0x243f_6a88_85a3_08d3) * 0x9e37_79b9_7f4a_7c15;
-    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use crate::plan::Slot;
 use crate::value::column::{Batch, Column};
 use crate::value::dictionary::Dictionary;
-use crate::value::short::{SHORT, pack_short};
+use crate::value::short::{ONE, SHORT, fold, pack_short};
 use crate::value::{ValueRef, time};
 use arrow::array::Array;
 use foldhash::fast::FixedState;
@@ -169,15 +169,6 @@ fn join(hash: u64, next: u64) -> u64 {
     fold(hash.rotate_left(23) ^ next, ONE)
 }
 
-/// Both halves of a product, folded together.
-#[inline]
-pub(in crate::exec) fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
-}
-
-/// Digits of pi.
-pub(in crate::exec) const ONE: u64 = 0x243f_6a88_85a3_08d3;
 const NOTHING: u64 = 0x082e_fa98_ec4e_6c89;
 
 #[cfg(test)]

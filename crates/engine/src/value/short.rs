@@ -3,6 +3,22 @@
 /// Longest text that is short.
 pub(crate) const SHORT: usize = 16;
 
+/// Both halves of a product, folded together.
+#[inline]
+pub(crate) fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// Digits of pi.
+pub(crate) const ONE: u64 = 0x243f_6a88_85a3_08d3;
+
+/// The hash of a number that nobody chooses.
+#[inline]
+pub(crate) fn spread(number: u64) -> u64 {
+    fold(number ^ ONE, 0x9e37_79b9_7f4a_7c15)
+}
+
 /// Up to 16 bytes as two words; the two may overlap, which with the length still says everything.
 #[inline]
 pub(crate) fn pack_short(text: &[u8]) -> (u64, u64) {

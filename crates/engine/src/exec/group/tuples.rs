@@ -1,6 +1,7 @@
 //! Keys of several cells: tuples of the numbers of their [`words`](super::words), each with the number of its group.
 
 use crate::exec::index::{Index, NONE};
+use crate::value::short::spread;
 
 /// The groups of keys of `width` words.
 pub(in crate::exec) struct Tuples {
@@ -113,12 +114,6 @@ fn id(key: &[u32]) -> u64 {
 /// The hash of a key.
 pub(in crate::exec) fn hash(key: &[u32]) -> u64 {
     spread(id(key))
-}
-
-#[inline]
-fn spread(id: u64) -> u64 {
-    let product = u128::from(id ^ 0x243f_6a88_85a3_08d3) * 0x9e37_79b9_7f4a_7c15;
-    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]

@@ -19,13 +19,17 @@ pub(super) struct Joined {
 /// Rows after which a batch is large enough.
 const ROWS: usize = 16 << 10;
 
+/// Batches joined at most: each may keep a piece of the input alive, however few of its rows are left.
+const PARTS: usize = 8;
+
 impl Joined {
     /// Takes a batch, and gives those before it if it cannot be joined to them, or they are enough.
     pub fn add(&mut self, batch: Batch) -> Option<Batch> {
         if batch.rows == 0 {
             return None;
         }
-        let goes_on = self.rows < ROWS && self.parts.iter().all(|part| may_join(part, &batch));
+        let room = self.rows < ROWS && self.parts.len() < PARTS;
+        let goes_on = room && self.parts.iter().all(|part| may_join(part, &batch));
         let before = if goes_on { None } else { self.finish() };
         self.rows += batch.rows;
         self.parts.push(batch);
@@ -183,6 +187,19 @@ mod tests {
         let one = joined.finish().expect("rows");
         assert_eq!(cells(&[one]), cells(&parts));
         assert!(joined.finish().is_none());
+    }
+
+    #[test]
+    fn no_more_pieces_of_the_input_are_kept_than_a_few() {
+        let mut joined = Joined::default();
+        let parts: Vec<Batch> = (0..100).map(|i| batch(vec![Column::Int(vec![i].into())], i as u64)).collect();
+        let mut out = Vec::new();
+        for part in &parts {
+            out.extend(joined.add(part.clone()));
+            assert!(joined.parts.len() <= PARTS);
+        }
+        out.extend(joined.finish());
+        assert_eq!(cells(&out), cells(&parts));
     }
 
     #[test]

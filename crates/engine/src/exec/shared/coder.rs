@@ -2,11 +2,11 @@
 //! Where texts hardly repeat, it is noticed and left.
 
 use crate::exec::ctl::Ctl;
-use crate::exec::hashes::{ONE, fold};
 use crate::exec::index::{Id, Index, NONE};
 use crate::exec::memory::Share;
 use crate::value::column::{Column, Kinds};
 use crate::value::dictionary::Dictionary;
+use crate::value::short::{ONE, fold};
 use crate::value::{Kind, Value, ValueRef};
 use arrow::array::{Array, BinaryViewArray, make_view};
 use foldhash::fast::FixedState;
