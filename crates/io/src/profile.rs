@@ -228,7 +228,8 @@ impl<'c> Worker<'c> {
 
     fn batch(&mut self, batch: &Batch) {
         let [times, messages, cells @ ..] = &batch.columns[..] else { return };
-        let file = batch.positions.base >> OFFSET_BITS;
+        let Some(first) = batch.positions.iter().next() else { return };
+        let file = first >> OFFSET_BITS;
         let format = self.format(file);
         let tree = self.trees.entry(format).or_default();
         let columns = self.columns.of.get(format).map_or(&[][..], Vec::as_slice);

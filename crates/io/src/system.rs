@@ -39,7 +39,7 @@ pub fn merge(said: &Column, usual: &Column) -> Column {
 
 /// The column of a system field for rows that do not have their own; null for a field of the data.
 pub fn column(pass: &Pass<'_>, field: &Field, positions: &Positions) -> Column {
-    let rows = positions.offsets.len();
+    let rows = positions.len();
     match field {
         Field::Log => Column::Const(Value::string(&pass.input.log), rows),
         Field::LogStream => Column::Const(Value::string(&pass.input.stream), rows),

@@ -136,7 +136,8 @@ fn feed(aggregate: &Aggregate, settings: &Settings, batches: &[Vec<(u64, Row)>])
             values.push(row.value.as_ref());
             times.push(row.time.map_or(ValueRef::Null, ValueRef::Time));
         }
-        let positions = Positions { base: 1000, offsets: batch.iter().map(|(position, _)| *position as u32).collect() };
+        let positions =
+            Positions::Near { base: 1000, offsets: batch.iter().map(|(position, _)| *position as u32).collect() };
         let (values, times) = (values.finish(), times.finish());
         // Texts come as they are, or as words of a dictionary.
         let args = [if number % 2 == 0 { values.in_words() } else { values }];
@@ -365,7 +366,7 @@ fn numbers_at_the_edges() {
 #[test]
 fn rows_of_one_record_keep_their_order() {
     // `unnest` makes several rows of one: same time, same position.
-    let positions = Positions { base: 0, offsets: [7, 7, 7].into() };
+    let positions = Positions::Near { base: 0, offsets: [7, 7, 7].into() };
     let column: Column = ["a", "b", "c"].map(Value::string).into_iter().collect();
     let times = Column::Const(Value::Time(1), 3);
     for (name, expected) in [("earliest", "a"), ("latest", "c")] {

@@ -194,14 +194,18 @@ impl State for Group {
                 }
             }),
             (None, Some(Column::Time(times))) if times.null_count() == 0 => {
-                let Positions { base, offsets } = input.positions;
-                let events =
-                    times.values().iter().zip(offsets.iter()).map(|(time, offset)| (*time, base + u64::from(*offset)));
-                match states {
+                let times = times.values().iter().copied();
+                let mut add = |events: &mut dyn Iterator<Item = (i64, u64)>| match &mut *states {
                     [one] => events.for_each(|(time, position)| one.event(time, position)),
                     many => events
                         .zip(groups)
                         .for_each(|((time, position), group)| many[*group as usize].event(time, position)),
+                };
+                match input.positions {
+                    Positions::Near { base, offsets } => {
+                        add(&mut times.zip(offsets.iter().map(|offset| base + u64::from(*offset))));
+                    }
+                    Positions::Far(all) => add(&mut times.zip(all.iter().copied())),
                 }
             }
             (None, Some(times)) => (0..groups.len()).for_each(|i| {

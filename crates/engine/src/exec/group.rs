@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::plan::{AggCall, Slot};
 use crate::value::column::{Batch, Column};
 use kinds::{GroupKinds, note_kinds};
+
 use sieve::{Count, Over};
 use tuples::Tuples;
 use words::Words;
@@ -68,7 +69,7 @@ impl<'a> GroupTable<'a> {
     }
 
     /// Number of groups. Without keys there is one, even of no rows.
-    fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         match self.words.as_slice() {
             [] => 1,
             [words] => words.len(),

@@ -116,7 +116,7 @@ impl Hashes {
 }
 
 /// Two columns are the same memory.
-pub(super) fn is_same(a: &Column, b: &Column) -> bool {
+pub(in crate::exec) fn is_same(a: &Column, b: &Column) -> bool {
     let nulls = |array: &dyn Array| array.nulls().map(|n| (n.buffer().as_ptr(), n.offset()));
     match (a, b) {
         (Column::Text(a, _), Column::Text(b, _)) => {

@@ -4,9 +4,10 @@
 mod job;
 mod joined;
 mod kept;
+mod parted;
 
 use super::group::GroupTable;
-use super::group::sieve::Sieve;
+use super::group::sieve::{OfBatch, Sieve};
 use super::rows::Rows;
 use super::shared::{Answers, Front};
 use super::{Cx, Sink, context, is_sink, merge, next, opened, steps};
@@ -16,14 +17,14 @@ use crate::func::Clock;
 use crate::plan::ordered::Ordered;
 use crate::plan::{Op, Plan, Slot};
 use crate::source::{Catalog, Counters, Field, Flow, Scan, Source};
-use crate::value::column::Batch;
+use crate::value::column::{Batch, Positions};
 use crate::when::When;
 use job::Job;
 use joined::Joined;
 use kept::Kept;
+use parted::Parted;
 use rayon::prelude::*;
-use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs several plans, those of one source in one pass over it, and gives their answers to `out`, one plan after another,
 /// each with its number, until that says [`Flow::Enough`] for the plan. A plan that fails once its rows are read, as for
@@ -118,22 +119,51 @@ enum Gathered<'a> {
     Rows(Result<(Rows<'a>, usize), Error>),
 }
 
-/// The source's rows through all jobs into their sinks.
+/// The source's rows through all jobs.
 ///
-/// Groups that are many and mostly too small to be kept are only counted, and the rows are looked at once more for those
-/// that may be kept; so it is for what is new after a time that is known at the end only. The rows were [`Kept`] if there
-/// was room for them, else the source is read again.
+/// Most plans wait: their rows are [`Kept`] while the source is read, and looked at part by part ([`Parted`]). Where there
+/// is no room for that, they look at the rows as these are read. Groups that are then many and mostly too small to be kept
+/// are only counted, and the rows are looked at once more for those that may be kept; so it is for what is new after a
+/// time that is known at the end only.
 fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<Vec<Gathered<'a>>, Error> {
     let Some((plan, cx)) = plans.first() else { return Ok(Vec::new()) };
     let (source, ctl) = (opened(&plan.scan, catalog)?, cx.ctl);
-    let first = |(plan, _): &(&'a Plan, &'a Cx<'a>)| if new_after(plan).is_some() { Part::Edges } else { Part::First };
-    let parts: Vec<(usize, Part<'_>)> = plans.iter().map(first).enumerate().collect();
     let pass = Pass::new(plans);
-    let (mut gathered, workers) = pass.read(&parts, &*source, &ctl.counters)?;
-    let sieves: Vec<Option<Sieve>> = gathered.iter_mut().map(|sinks| sieve(sinks, ctl)).collect();
-    let is_again = |i: &usize| sieves[*i].is_some() || matches!(parts[*i].1, Part::Edges) && is_new_wanted(plans[*i]);
-    let again: Vec<usize> = (0..plans.len()).filter(is_again).collect();
-    let mut gathered: Vec<Gathered<'a>> = gathered.into_iter().map(Gathered::Sinks).collect();
+    let first = |(i, (plan, _)): (usize, &(&'a Plan, &'a Cx<'a>))| match new_after(plan) {
+        Some(_) => (i, Part::Edges),
+        None if pass.jobs[i].parted_by(&pass.want).is_empty() => (i, Part::First),
+        None => (i, Part::Later),
+    };
+    let parts: Vec<(usize, Part<'_>)> = plans.iter().enumerate().map(first).collect();
+    let (mut sinks, workers) = pass.read(&parts, &*source, &ctl.counters)?;
+    let is_wanted = |i: &usize| !matches!(parts[*i].1, Part::Edges) || is_new_wanted(plans[*i]);
+    let mut gathered: Vec<Gathered<'a>> = plans.iter().map(|_| Gathered::Nothing).collect();
+    let mut left: Vec<usize> = (0..plans.len()).collect();
+    let parted = if workers.iter().all(Kept::is_whole) { Parted::new(workers, ctl) } else { None };
+    if let Some(parted) = &parted {
+        let waiting = |i: &usize| matches!(parts[*i].1, Part::Edges | Part::Later) && is_wanted(i);
+        for (by, jobs) in pass.columns(parted, (0..plans.len()).filter(waiting)) {
+            let part = |i: usize| if by.is_some() { Part::Second(None) } else { parts[i].1.again() };
+            let of_jobs: Vec<(usize, Part<'_>)> = jobs.iter().map(|i| (*i, part(*i))).collect();
+            let looked = pass.look(parted, by, &of_jobs)?;
+            for (i, looked) in jobs.into_iter().zip(looked) {
+                match looked {
+                    Gathered::Sinks(of) => sinks[i] = of,
+                    rows => {
+                        left.retain(|other| *other != i);
+                        gathered[i] = rows;
+                    }
+                }
+            }
+        }
+    }
+    let sieves: Vec<Option<Sieve>> = sinks.iter_mut().map(|sinks| sieve(sinks, ctl)).collect();
+    let is_again = |i: &usize| {
+        let unseen = matches!(parts[*i].1, Part::Edges) && parted.is_none() && is_wanted(i);
+        sieves[*i].is_some() || unseen
+    };
+    let again: Vec<usize> = left.iter().copied().filter(is_again).collect();
+    left.into_iter().for_each(|i| gathered[i] = Gathered::Sinks(std::mem::take(&mut sinks[i])));
     if again.is_empty() || ctl.cancelled() {
         return Ok(gathered);
     }
@@ -147,16 +177,17 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
     let mut share = ctl.memory().share();
     share.set(sieves.iter().flatten().map(Sieve::bytes).sum());
     let second = |i: &usize| Part::Second(sieves[*i].as_ref());
-    let sinks = if workers.iter().all(|(_, kept)| kept.is_whole()) {
-        pass.look_again(&again.iter().map(|i| (*i, second(i))).collect::<Vec<_>>(), workers)?
-    } else {
-        drop(workers);
-        let those: Vec<(&Plan, &Cx<'_>)> = again.iter().map(|i| plans[*i]).collect();
-        let parts: Vec<(usize, Part<'_>)> = again.iter().map(second).enumerate().collect();
-        // What the source holds was counted the first time.
-        Pass::new(&those).read(&parts, &*source, &Counters::default())?.0
+    let looked = match &parted {
+        Some(parted) => pass.look(parted, None, &again.iter().map(|i| (*i, second(i))).collect::<Vec<_>>())?,
+        None => {
+            let those: Vec<(&Plan, &Cx<'_>)> = again.iter().map(|i| plans[*i]).collect();
+            let parts: Vec<(usize, Part<'_>)> = again.iter().map(second).enumerate().collect();
+            // What the source holds was counted the first time.
+            let (sinks, _) = Pass::new(&those).read(&parts, &*source, &Counters::default())?;
+            sinks.into_iter().map(Gathered::Sinks).collect()
+        }
     };
-    again.iter().zip(sinks).for_each(|(i, sinks)| gathered[*i] = Gathered::Sinks(sinks));
+    again.iter().zip(looked).for_each(|(i, looked)| gathered[*i] = looked);
     Ok(gathered)
 }
 
@@ -165,10 +196,24 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
 enum Part<'s> {
     /// It sees all rows, and may find that only a second look answers it.
     First,
+    /// It waits for the rows to be kept, and sees them as [`Part::First`] if they cannot be.
+    Later,
     /// It wants to know the first and the last time, without which it cannot tell whether any row matters.
     Edges,
     /// Its second look; it sees the rows that the sieve lets pass.
     Second(Option<&'s Sieve>),
+    /// It sees all rows of some of its groups at once, and which sieve leaves out rows of those that are too small.
+    Whole(usize),
+}
+
+impl<'s> Part<'s> {
+    /// How it looks at the rows that were kept.
+    fn again(self) -> Part<'s> {
+        match self {
+            Part::Later => Part::First,
+            Part::First | Part::Edges | Part::Second(_) | Part::Whole(_) => Part::Second(None),
+        }
+    }
 }
 
 /// Now that the first and last time are known: whether there can be something new so late.
@@ -204,9 +249,6 @@ fn sieve(sinks: &mut [Sink<'_>], ctl: &Ctl) -> Option<Sieve> {
     }
     GroupTable::sieve(tables, ctl)
 }
-
-/// What a worker knows of values, and the rows it has seen.
-type Worker<'f> = (Answers<'f>, Kept);
 
 /// The workers' sinks of each plan.
 type Sinks<'a> = Vec<Vec<Sink<'a>>>;
@@ -245,27 +287,40 @@ impl<'p, 'a> Pass<'p, 'a> {
         Pass { plans, ctl: plans[0].1.ctl, jobs, front, want, in_range }
     }
 
-    /// Reads the source for the jobs named.
-    fn read<'f>(
-        &'f self,
+    /// Reads the source for the jobs named. Those that wait see the rows here if these cannot all be kept.
+    fn read(
+        &self,
         parts: &[(usize, Part<'_>)],
         source: &dyn Source,
         counters: &Counters,
-    ) -> Result<(Sinks<'a>, Vec<Worker<'f>>), Error> {
+    ) -> Result<(Sinks<'a>, Vec<Kept>), Error> {
         let Pass { ctl, jobs, .. } = self;
         let (cx, range) = (self.plans[0].1, self.plans[0].0.scan.range);
         let again = parts.iter().any(|(_, part)| matches!(part, Part::Second(_)));
         let scan = Scan { needles: needles(self.plans), want: self.want.clone(), range, ..Scan::default() };
         let morsels = source.open(&scan, counters)?;
-        let worker = || -> Result<(Vec<Sink<'a>>, Worker<'f>), Error> {
-            let mut sinks = self.sinks(parts);
+        let (mut now, mut later) = (Vec::new(), Vec::new());
+        for (number, part) in parts {
+            if let Part::Later = part { &mut later } else { &mut now }.push((*number, *part));
+        }
+        let uses =
+            |column: usize| later.iter().filter(|(job, _)| jobs[*job].parted_by(&self.want).contains(&column)).count();
+        let by = (0..self.want.len()).rev().max_by_key(|column| uses(*column)).filter(|column| uses(*column) > 0);
+        let worker = || -> Result<(Vec<Sink<'a>>, Vec<Sink<'a>>, Kept), Error> {
+            let (mut sinks, mut later_sinks) = (self.sinks(&now), self.sinks(&later));
             let mut answers = Answers::new(&self.front, ctl);
-            let mut kept = Kept::new(self.wanted_again(parts), ctl);
+            let mut kept = Kept::new(self.wanted_again(parts), by, ctl);
             let mut joined = Joined::default();
-            let mut look = |batch: &Batch, answers: &mut Answers<'f>| {
-                kept.add(batch);
+            let mut look = |batch: &Batch, answers: &mut Answers<'_>| {
+                for before in kept.add(batch, &mut answers.hashes) {
+                    answers.begin();
+                    self.push(&before.batch(), &later, &mut later_sinks, answers, &mut [])?;
+                }
                 answers.begin();
-                self.push(batch, parts, &mut sinks, answers)
+                if !kept.is_whole() {
+                    self.push(batch, &later, &mut later_sinks, answers, &mut [])?;
+                }
+                self.push(batch, &now, &mut sinks, answers, &mut [])
             };
             let mut flow = Flow::More;
             while flow == Flow::More && !jobs.iter().all(Job::has_enough) {
@@ -292,41 +347,122 @@ impl<'p, 'a> Pass<'p, 'a> {
             if let Some(batch) = joined.finish() {
                 look(&batch, &mut answers)?;
             }
-            Ok((sinks, (answers, kept)))
+            Ok((sinks, later_sinks, kept))
         };
-        let mut by_job: Sinks<'a> = parts.iter().map(|_| Vec::new()).collect();
-        let mut workers = Vec::new();
-        for ended in ctl.broadcast(worker) {
-            let (sinks, worker) = ended?;
-            by_job.iter_mut().zip(sinks).for_each(|(all, sink)| all.push(sink));
-            workers.push(worker);
+        let mut workers = ctl.broadcast(worker).into_iter().collect::<Result<Vec<_>, Error>>()?;
+        if !workers.iter().all(|(_, _, kept)| kept.is_whole()) {
+            // Who waited for all rows waits no longer.
+            let catch_up = |(_, sinks, kept): &mut (Vec<Sink<'a>>, Vec<Sink<'a>>, Kept)| {
+                let mut answers = Answers::new(&self.front, ctl);
+                for before in kept.lose() {
+                    answers.begin();
+                    self.push(&before.batch(), &later, sinks, &mut answers, &mut [])?;
+                }
+                Ok::<(), Error>(())
+            };
+            ctl.install(|| workers.par_iter_mut().try_for_each(catch_up))?;
         }
-        Ok((by_job, workers))
+        let mut by_job: Sinks<'a> = parts.iter().map(|_| Vec::new()).collect();
+        let place = |job: usize| parts.iter().position(|(number, _)| *number == job).unwrap_or(0);
+        let mut all_kept = Vec::new();
+        for (sinks, later_sinks, kept) in workers {
+            now.iter().zip(sinks).chain(later.iter().zip(later_sinks)).for_each(|((job, _), sink)| {
+                by_job[place(*job)].push(sink);
+            });
+            all_kept.push(kept);
+        }
+        Ok((by_job, all_kept))
     }
 
-    /// Looks once more at the rows that workers have kept, for the jobs named.
-    fn look_again(&self, parts: &[(usize, Part<'_>)], workers: Vec<Worker<'_>>) -> Result<Sinks<'a>, Error> {
-        let workers = Mutex::new(workers);
-        let take = || workers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let worker = || -> Result<Vec<Sink<'a>>, Error> {
-            let mut sinks = self.sinks(parts);
-            while let Some((mut answers, kept)) = take() {
-                answers.forget_others(|job| parts.iter().any(|(number, _)| *number == job));
-                for batch in kept.batches() {
-                    if self.ctl.cancelled() {
-                        break;
-                    }
+    /// The jobs by the column whose values part their rows: the one that parts those of the most jobs, as long as there
+    /// are any.
+    fn columns(&self, parted: &Parted, jobs: impl Iterator<Item = usize>) -> Vec<(Option<usize>, Vec<usize>)> {
+        let by = |job: usize| -> Vec<usize> {
+            let columns = self.jobs[job].parted_by(&self.want).into_iter().map(|column| parted.original(column));
+            columns.filter(|column| parted.is_parted_by(*column)).collect()
+        };
+        let mut left: Vec<(usize, Vec<usize>)> = jobs.map(|job| (job, by(job))).collect();
+        let mut out = Vec::new();
+        loop {
+            let uses = |column: usize| left.iter().filter(|(_, by)| by.contains(&column)).count();
+            let Some(best) = (0..self.want.len()).rev().max_by_key(|column| uses(*column)).filter(|c| uses(*c) > 0)
+            else {
+                break;
+            };
+            let (mine, others) = left.into_iter().partition(|(_, by)| by.contains(&best));
+            left = others;
+            let mine: Vec<(usize, Vec<usize>)> = mine;
+            out.push((Some(best), mine.into_iter().map(|(job, _)| job).collect()));
+        }
+        if !left.is_empty() {
+            out.push((None, left.into_iter().map(|(job, _)| job).collect()));
+        }
+        out
+    }
+
+    /// Looks at the rows that were kept, for the jobs named: by the values of a column, or as they come.
+    fn look(&self, parted: &Parted, by: Option<usize>, jobs: &[(usize, Part<'_>)]) -> Result<Vec<Gathered<'a>>, Error> {
+        let ctl = self.ctl;
+        let mut parts = parted.parts(by, ctl);
+        // The largest first, so that nobody waits for one of them in the end.
+        parts.sort_by_key(|rows| std::cmp::Reverse(rows.len()));
+        let mut wanted = vec![false; self.want.len()];
+        for (number, _) in jobs {
+            let (plan, _) = self.plans[*number];
+            plan.scan.fields.iter().for_each(|(field, _)| wanted[job::number(&self.want, field)] = true);
+        }
+        let as_whole: Vec<(usize, Part<'_>)> =
+            jobs.iter().enumerate().map(|(which, (number, _))| (*number, Part::Whole(which))).collect();
+        let jobs = if by.is_some() { &as_whole } else { jobs };
+        // Not all rows of their groups.
+        let as_more: Vec<(usize, Part<'_>)> = jobs.iter().map(|(number, _)| (*number, Part::Second(None))).collect();
+        let at = AtomicUsize::new(0);
+        let worker = || -> Result<(Vec<Sink<'a>>, Vec<Vec<Batch>>), Error> {
+            let mut sinks = self.sinks(jobs);
+            let mut sieves: Vec<Option<OfBatch<'a>>> =
+                jobs.iter().map(|(number, _)| self.jobs[*number].of_batch()).collect();
+            let mut found: Vec<Vec<Batch>> = jobs.iter().map(|_| Vec::new()).collect();
+            let mut answers = Answers::new(&self.front, ctl);
+            while let Some(rows) = parts.get(at.fetch_add(1, Ordering::Relaxed)) {
+                let batches = parted.batches(rows, &wanted);
+                let as_they_are = if by.is_some() && batches.len() > 1 { &as_more } else { jobs };
+                for batch in batches {
+                    ctl.check()?;
                     answers.begin();
-                    self.push(&batch, parts, &mut sinks, &mut answers)?;
+                    self.push(&batch, as_they_are, &mut sinks, &mut answers, &mut sieves)?;
+                }
+                if by.is_some() {
+                    for (((number, _), sink), found) in jobs.iter().zip(&mut sinks).zip(&mut found) {
+                        if is_much(sink) {
+                            found.extend(self.jobs[*number].part(sink, ctl)?.0);
+                        }
+                    }
                 }
             }
-            Ok(sinks)
+            Ok((sinks, found))
         };
-        let mut by_job: Sinks<'a> = parts.iter().map(|_| Vec::new()).collect();
-        for sinks in self.ctl.broadcast(worker) {
-            by_job.iter_mut().zip(sinks?).for_each(|(all, sink)| all.push(sink));
+        let mut all: Vec<(Vec<Sink<'a>>, Vec<Batch>)> = jobs.iter().map(|_| (Vec::new(), Vec::new())).collect();
+        for looked in ctl.broadcast(worker) {
+            let (sinks, found) = looked?;
+            all.iter_mut().zip(sinks.into_iter().zip(found)).for_each(|(all, (sink, found))| {
+                all.0.push(sink);
+                all.1.extend(found);
+            });
         }
-        Ok(by_job)
+        if by.is_none() {
+            return Ok(all.into_iter().map(|(sinks, _)| Gathered::Sinks(sinks)).collect());
+        }
+        let rows = |((number, _), (sinks, mut found)): (&(usize, Part<'_>), (Vec<Sink<'a>>, Vec<Batch>))| {
+            let mut then = 0;
+            for mut sink in sinks {
+                let (last, end) = self.jobs[*number].part(&mut sink, ctl)?;
+                found.extend(last);
+                then = end;
+            }
+            Ok((Rows::held(numbered(found), ctl), then))
+        };
+        let rows = ctl.install(|| jobs.par_iter().zip(all).map(rows).collect::<Vec<_>>());
+        Ok(rows.into_iter().map(Gathered::Rows).collect())
     }
 
     fn sinks(&self, parts: &[(usize, Part<'_>)]) -> Vec<Sink<'a>> {
@@ -352,6 +488,7 @@ impl<'p, 'a> Pass<'p, 'a> {
         parts: &[(usize, Part<'_>)],
         sinks: &mut [Sink<'a>],
         answers: &mut Answers<'_>,
+        sieves: &mut [Option<OfBatch<'a>>],
     ) -> Result<(), Error> {
         for ((number, part), sink) in parts.iter().zip(sinks) {
             let job = &self.jobs[*number];
@@ -362,8 +499,15 @@ impl<'p, 'a> Pass<'p, 'a> {
                 table.scanned(batch.rows);
             }
             let Some(mut rows) = job.rows((*number, *part), batch, answers, &self.front) else { continue };
-            if let Part::Second(Some(sieve)) = part {
-                let keep = sieve.passing(&rows, job.keys(), &mut answers.hashes);
+            let keep = match part {
+                Part::Second(Some(sieve)) => Some(sieve.passing(&rows, job.keys(), &mut answers.hashes)),
+                Part::Whole(which) => {
+                    let sieve = sieves.get_mut(*which).and_then(Option::as_mut);
+                    sieve.map(|sieve| sieve.passing(&rows, &mut answers.hashes))
+                }
+                _ => None,
+            };
+            if let Some(keep) = keep {
                 rows = rows.filter(&keep);
             }
             if rows.rows > 0 {
@@ -373,6 +517,30 @@ impl<'p, 'a> Pass<'p, 'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a sink holds so much that what it has of whole parts is better made rows.
+fn is_much(sink: &Sink<'_>) -> bool {
+    const MANY: usize = 1 << 14;
+    match sink {
+        Sink::Group(table) => table.len() > MANY,
+        Sink::Collect(_) | Sink::Top(_) => true,
+    }
+}
+
+/// Batches of rows, those that have any, numbered from 0; one at least.
+fn numbered(mut batches: Vec<Batch>) -> Vec<Batch> {
+    let empty = batches.first().cloned();
+    batches.retain(|batch| batch.rows > 0);
+    if batches.is_empty() {
+        batches.extend(empty);
+    }
+    let mut first = 0;
+    for batch in &mut batches {
+        batch.positions = Positions::sequence(first, batch.rows);
+        first += batch.rows as u64;
+    }
+    batches
 }
 
 /// What a record must hold one of so that any plan can want it: of each plan the first of its entries. Nothing if a plan

@@ -7,7 +7,7 @@
 //! for together, in one go over it.
 
 mod coded;
-mod coder;
+pub(super) mod coder;
 mod derived;
 mod memo;
 
@@ -374,11 +374,6 @@ impl<'f> Answers<'f> {
             });
         }
         Batch { columns, ..batch }
-    }
-
-    /// Forgets what was computed for other jobs than these.
-    pub fn forget_others(&mut self, is_of_these: impl Fn(usize) -> bool) {
-        self.derived.retain(|(job, _), _| *job == usize::MAX || is_of_these(*job));
     }
 
     fn bytes(&self) -> usize {

@@ -215,7 +215,7 @@ impl<'a> Gather<'a> {
         }
         if keys.is_empty() {
             // Source order, whatever worker read what.
-            batches.sort_by_key(|b: &Batch| if b.rows == 0 { b.positions.base } else { b.positions.get(0) });
+            batches.sort_by_key(|b: &Batch| if b.rows == 0 { 0 } else { b.positions.get(0) });
             drop(shares);
             return Ok(Rows::held(batches, ctl));
         }

@@ -1,6 +1,7 @@
 //! What a group of `stats` must amount to, going by the filters behind it: `stats count(*) as n by ip | filter n > 20`
 //! keeps no group of fewer than 21 rows, so that a group may be left out that can be known to have fewer.
 
+use super::ordered::Ordered;
 use super::{AggCall, CompareOp, Expr, Op, Slot};
 use crate::value::Kind;
 
@@ -53,6 +54,18 @@ pub(crate) fn reach(ops: &[Op], group: usize) -> Option<Reach> {
         Weight::Number(_) => (0, r.least),
         _ => (1, r.least),
     })
+}
+
+/// What the rows of a key must amount to so that an op that looks for events finds any.
+pub(crate) fn of_events(op: &Ordered) -> Option<Reach> {
+    match op {
+        // Each step must be met so often, each time by another row.
+        Ordered::Sequence { steps, .. } => {
+            let (slot, least) = steps.iter().max_by_key(|(_, least)| *least)?;
+            (*least > 1).then_some(Reach { weight: Weight::True(*slot), least: *least })
+        }
+        _ => None,
+    }
 }
 
 /// The strictest limit that the filters behind a `stats` set to the number of its groups' rows.

@@ -481,11 +481,16 @@ impl TextBuilder {
 /// of the record in its (decompressed) file, or its row number in a Parquet file, in the lower 40. It does not depend
 /// on morsels or threads, so ties broken by it are the same however the input was cut.
 #[derive(Clone, Debug)]
-pub struct Positions {
-    /// Added to every offset.
-    pub base: u64,
-    /// One a row.
-    pub offsets: Arc<[u32]>,
+pub enum Positions {
+    /// Rows of one piece of a file.
+    Near {
+        /// Added to every offset.
+        base: u64,
+        /// One a row.
+        offsets: Arc<[u32]>,
+    },
+    /// Rows of anywhere: one position each.
+    Far(Arc<[u64]>),
 }
 
 /// Bits of a position that are the offset in the file.
@@ -494,17 +499,66 @@ pub const OFFSET_BITS: u32 = 40;
 impl Positions {
     /// Rows numbered from `base` on.
     pub fn sequence(base: u64, rows: usize) -> Positions {
-        Positions { base, offsets: (0..rows as u32).collect() }
+        Positions::Near { base, offsets: (0..rows as u32).collect() }
+    }
+
+    /// Number of rows.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        match self {
+            Positions::Near { offsets, .. } => offsets.len(),
+            Positions::Far(all) => all.len(),
+        }
     }
 
     /// The position of row `i`.
+    #[inline]
     pub fn get(&self, i: usize) -> u64 {
-        self.base + u64::from(self.offsets[i])
+        match self {
+            Positions::Near { base, offsets } => base + u64::from(offsets[i]),
+            Positions::Far(all) => all[i],
+        }
+    }
+
+    /// The positions of all rows.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        (0..self.len()).map(|i| self.get(i))
     }
 
     /// The positions of some rows.
     pub fn take(&self, rows: &[u32]) -> Positions {
-        Positions { base: self.base, offsets: rows.iter().map(|i| self.offsets[*i as usize]).collect() }
+        match self {
+            Positions::Near { base, offsets } => {
+                Positions::Near { base: *base, offsets: rows.iter().map(|i| offsets[*i as usize]).collect() }
+            }
+            Positions::Far(all) => Positions::Far(rows.iter().map(|i| all[*i as usize]).collect()),
+        }
+    }
+
+    /// The same in as little memory as it takes.
+    pub fn packed(&self) -> Positions {
+        let Positions::Far(all) = self else { return self.clone() };
+        let base = all.iter().min().copied().unwrap_or(0);
+        let offsets = all.iter().map(|position| u32::try_from(position - base).ok()).collect::<Option<_>>();
+        offsets.map_or_else(|| self.clone(), |offsets| Positions::Near { base, offsets })
+    }
+
+    /// The positions of some rows in a row.
+    pub fn slice(&self, first: usize, rows: usize) -> Positions {
+        match self {
+            Positions::Near { base, offsets } => {
+                Positions::Near { base: *base, offsets: offsets[first..first + rows].into() }
+            }
+            Positions::Far(all) => Positions::Far(all[first..first + rows].into()),
+        }
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Positions::Near { offsets, .. } => size_of_val(&offsets[..]),
+            Positions::Far(all) => size_of_val(&all[..]),
+        }
     }
 }
 
@@ -532,8 +586,7 @@ impl Batch {
     /// Some rows in a row, columns shared.
     pub fn slice(&self, first: usize, rows: usize) -> Batch {
         let columns = self.columns.iter().map(|c| c.slice(first, rows)).collect();
-        let offsets = self.positions.offsets[first..first + rows].into();
-        Batch { columns, rows, positions: Positions { base: self.positions.base, offsets } }
+        Batch { columns, rows, positions: self.positions.slice(first, rows) }
     }
 
     /// The rows whose bit is set.
@@ -554,7 +607,7 @@ impl Batch {
 
     /// Bytes of memory, roughly.
     pub fn bytes(&self) -> usize {
-        self.columns.iter().map(Column::bytes).sum::<usize>() + self.rows * 4
+        self.columns.iter().map(Column::bytes).sum::<usize>() + self.positions.bytes()
     }
 }
 

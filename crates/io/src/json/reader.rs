@@ -213,7 +213,7 @@ impl<'r> Reader<'r> {
         for first in (0..rows).step_by(BATCH_ROWS) {
             let rows = (rows - first).min(BATCH_ROWS);
             // A line has a byte at least: so counted, the rows of a chunk stay before those of the next.
-            let positions = Positions {
+            let positions = Positions::Near {
                 base: self.pass.position(self.chunk.offset + first as u64),
                 offsets: if rows == offsets.len() { Arc::clone(&offsets) } else { offsets[..rows].into() },
             };
@@ -368,6 +368,7 @@ impl<'r> Reader<'r> {
             return out(rows.finish(self.plan, self.pass, &self.chunk));
         };
         let (origins, layouts) = (std::mem::take(&mut rows.origins), std::mem::take(&mut rows.layouts));
+        let offsets = rows.offsets.clone();
         let batch = rows.finish(self.plan, self.pass, &self.chunk);
         let kept = selected(&(filter.keep)(&batch));
         if kept.is_empty() {
@@ -377,7 +378,8 @@ impl<'r> Reader<'r> {
             self.filter = None;
         }
         let mut batch = batch.take(&kept);
-        let late = self.late(data, &batch.positions.offsets, &kept, &origins, &layouts);
+        let offsets: Vec<u32> = kept.iter().map(|row| offsets[*row as usize]).collect();
+        let late = self.late(data, &offsets, &kept, &origins, &layouts);
         for slot in self.plan.late.slots.iter().chain(&self.plan.time_slot).filter(|s| !self.plan.is_early(**s)) {
             batch.columns[*slot] = late.columns[*slot].clone();
         }

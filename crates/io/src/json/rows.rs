@@ -83,8 +83,8 @@ impl Rows {
 
     /// The rows as a batch. Slots that have not been filled are null.
     pub(super) fn finish(self, plan: &Plan, pass: &Pass<'_>, chunk: &Chunk) -> Batch {
-        let positions = Positions { base: pass.position(chunk.offset), offsets: self.offsets.into() };
-        let rows = positions.offsets.len();
+        let rows = self.offsets.len();
+        let positions = Positions::Near { base: pass.position(chunk.offset), offsets: self.offsets.into() };
         let buffers = self.side.buffers(std::slice::from_ref(&chunk.data));
         let mut times = Some(self.times);
         let columns =

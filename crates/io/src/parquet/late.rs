@@ -144,5 +144,5 @@ impl<'f> First<'f> {
 
 /// Positions of some rows of a stretch.
 fn positions(file: &ParquetFile, stretch: &Stretch, rows: Vec<u32>) -> Positions {
-    Positions { base: (file.origin.number << OFFSET_BITS) + stretch.first, offsets: rows.into() }
+    Positions::Near { base: (file.origin.number << OFFSET_BITS) + stretch.first, offsets: rows.into() }
 }

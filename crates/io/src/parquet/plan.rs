@@ -131,7 +131,7 @@ impl<'f> Plan<'f> {
     /// The columns of a batch: one a slot. `decoded` holds the columns that are [`read`](Plan::read). Second: rows
     /// without a time, where one was wanted.
     pub(super) fn columns(&self, decoded: &[Cells], positions: &Positions) -> (Vec<Column>, usize) {
-        let rows = positions.offsets.len();
+        let rows = positions.len();
         let mut without_time = 0;
         let columns = self.slots.iter().map(|Slot { ways, usual }| {
             let said = self.first_of(ways, decoded, rows);
@@ -206,11 +206,10 @@ impl<'f> Plan<'f> {
     }
 
     fn pointers(&self, positions: &Positions) -> Column {
-        let first = positions.base & ((1 << OFFSET_BITS) - 1);
         let mut out = TextBuilder::default();
         let mut text = self.origin.pointer.clone();
         let prefix = text.len();
-        for row in positions.offsets.iter().map(|offset| first + u64::from(*offset)) {
+        for row in positions.iter().map(|position| position & ((1 << OFFSET_BITS) - 1)) {
             text.truncate(prefix);
             // Writing to a string cannot fail.
             let _ = write!(text, "{row}");

@@ -126,7 +126,7 @@ impl<'a> Rows<'a> {
     fn positions(&self, rows: usize) -> Positions {
         let offsets = if rows == BATCH_ROWS { Arc::clone(&self.offsets) } else { (0..rows as u32).collect() };
         let base = (self.file.origin.number << OFFSET_BITS) + self.stretch.first + self.done;
-        Positions { base, offsets }
+        Positions::Near { base, offsets }
     }
 
     /// Hands out rows of which no column is wanted.
@@ -151,7 +151,7 @@ impl<'a> Rows<'a> {
     }
 
     fn give(&mut self, columns: (Vec<Column>, usize), positions: Positions, out: &mut Out<'_>) -> Result<Flow, Stop> {
-        let ((columns, without_time), rows) = (columns, positions.offsets.len());
+        let ((columns, without_time), rows) = (columns, positions.len());
         Counters::add(&self.counters.records, rows as u64);
         Counters::add(&self.counters.no_timestamp, without_time as u64);
         self.done += rows as u64;

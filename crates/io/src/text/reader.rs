@@ -332,7 +332,7 @@ impl<'r, 'a> Reader<'r, 'a> {
     fn batch(&mut self) -> Batch {
         let pass = &self.file.pass;
         let offsets = std::mem::take(&mut self.offsets);
-        let positions = Positions { base: pass.position(self.chunk.offset), offsets: offsets.into() };
+        let positions = Positions::Near { base: pass.position(self.chunk.offset), offsets: offsets.into() };
         let side = std::mem::take(&mut self.side);
         let buffers = side.buffers(std::slice::from_ref(&self.chunk.data));
         let times = std::mem::take(&mut self.times);
@@ -344,7 +344,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             }
         });
         let columns = columns.collect();
-        Batch { columns, rows: positions.offsets.len(), positions }
+        Batch { columns, rows: positions.len(), positions }
     }
 }
 

@@ -50,6 +50,9 @@ const MOST: u64 = 200;
 /// Bits of a sum that must be reached.
 const SUM_BITS: u32 = 30;
 
+/// The fewest counters, as a power of two, where all rows are counted.
+const LEAST: u32 = 16;
+
 /// Counters of sums, as a power of two.
 const SUMS: u32 = 18;
 
@@ -60,6 +63,22 @@ const MOST_CHANGES: u32 = (1 << CHANGES) - 1;
 impl Sieve {
     /// With 2 to the power of `room` bytes at most, but for the least that makes sense.
     fn new(reach: Reach, room: u32) -> Sieve {
+        // The more a group must reach, the more groups may share a counter.
+        let spread = SPREAD.saturating_sub(reach.least.max(1).ilog2());
+        Sieve::of(reach, |bytes, most| room.saturating_sub(bytes.ilog2()).min(spread).min(most).max(LEAST))
+    }
+
+    /// For the groups of so many rows.
+    fn of_part(reach: Reach, rows: usize) -> Sieve {
+        /// Counters for each group that there could be, as a power of two.
+        const EACH: u32 = 4;
+        const SOME: u32 = 12;
+        let groups = (rows as u64 / reach.least.max(1)).max(1).ilog2();
+        Sieve::of(reach, |_, most| (groups + EACH).min(most).min(LEAST).max(SOME))
+    }
+
+    /// With as many counters as `bits`, given their size and how many make sense, says, as powers of two.
+    fn of(reach: Reach, bits: impl Fn(usize, u32) -> u32) -> Sieve {
         let most = match reach.weight {
             Weight::Number(_) => 1 << SUM_BITS,
             Weight::Distinct(_) if reach.least < u64::from(MOST_CHANGES) => u64::from(MOST_CHANGES),
@@ -69,16 +88,11 @@ impl Sieve {
         while reach.least >> unit > most {
             unit += 1;
         }
-        // The more a group must reach, the more groups may share a counter.
-        let spread = SPREAD.saturating_sub(reach.least.max(1).ilog2());
         let (bits, counters): (u32, fn(usize) -> Counters) = match reach.weight {
-            Weight::Number(_) => (room.saturating_sub(2).min(SUMS), |n| Counters::Sums(zeros(n), None, Vec::new())),
-            Weight::Distinct(_) if most > MOST => {
-                (room.saturating_sub(2).min(spread), |n| Counters::Changes(zeros(n), None))
-            }
-            _ => (room.min(spread), |n| Counters::Rows(zeros(n))),
+            Weight::Number(_) => (bits(4, SUMS), |n| Counters::Sums(zeros(n), None, Vec::new())),
+            Weight::Distinct(_) if most > MOST => (bits(4, u32::BITS), |n| Counters::Changes(zeros(n), None)),
+            _ => (bits(1, u32::BITS), |n| Counters::Rows(zeros(n))),
         };
-        let bits = bits.max(16);
         let least = (reach.least >> unit) as u32;
         Sieve { counters: counters(1 << bits), shift: 64 - bits, unit, least }
     }
@@ -164,11 +178,23 @@ impl Sieve {
         }
     }
 
+    /// Counts nothing any more.
+    fn clear(&mut self) {
+        match &mut self.counters {
+            Counters::Rows(counters) => counters.fill(0),
+            Counters::Sums(counters, ..) | Counters::Changes(counters, _) => counters.fill(0),
+        }
+    }
+
     /// The rows whose groups may be kept.
     pub fn passing(&self, batch: &Batch, keys: &[Slot], hashes: &mut Hashes) -> BooleanBuffer {
-        let of = hashes.keys(batch, keys);
-        let at = |i: usize| (of[i] >> self.shift) as usize;
-        let (rows, least) = (batch.rows, self.least);
+        self.pass(hashes.keys(batch, keys))
+    }
+
+    /// The rows, of keys with these hashes, whose groups may be kept.
+    fn pass(&self, keys: &[u64]) -> BooleanBuffer {
+        let at = |i: usize| (keys[i] >> self.shift) as usize;
+        let (rows, least) = (keys.len(), self.least);
         match &self.counters {
             Counters::Rows(counters) => BooleanBuffer::collect_bool(rows, |i| u32::from(counters[at(i)]) >= least),
             Counters::Sums(counters, ..) => BooleanBuffer::collect_bool(rows, |i| counters[at(i)] >= least),
@@ -184,6 +210,29 @@ impl Sieve {
             Counters::Rows(counters) => counters.len(),
             Counters::Sums(counters, ..) | Counters::Changes(counters, _) => counters.len() * 4,
         }
+    }
+}
+
+/// What leaves out rows whose groups cannot be kept, where a batch holds all rows of its groups.
+pub(crate) struct OfBatch<'a> {
+    keys: &'a [Slot],
+    reach: Reach,
+    sieve: Sieve,
+}
+
+impl<'a> OfBatch<'a> {
+    /// For batches of so many rows, or more.
+    pub fn new(keys: &'a [Slot], reach: Reach, rows: usize) -> OfBatch<'a> {
+        OfBatch { keys, reach, sieve: Sieve::of_part(reach, rows) }
+    }
+
+    /// The rows of a batch whose groups may be kept.
+    pub fn passing(&mut self, batch: &Batch, hashes: &mut Hashes) -> BooleanBuffer {
+        let OfBatch { keys, reach, sieve } = self;
+        let keys = hashes.keys(batch, keys);
+        sieve.clear();
+        sieve.add(reach.weight, batch, keys);
+        sieve.pass(keys)
     }
 }
 

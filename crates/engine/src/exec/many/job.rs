@@ -1,11 +1,16 @@
 //! A plan's part of a pass: which rows it wants, and what is done with them on the way to its sink.
 
+use super::parted::ROWS;
 use super::{Part, new_after, sink_at};
+use crate::error::Error;
 use crate::exec::ctl::Ctl;
 use crate::exec::eval::eval;
+use crate::exec::group::sieve::OfBatch;
+use crate::exec::memory::keep;
 use crate::exec::shared::{Answers, Cond, Front, Rows as Chosen, present_column};
-use crate::exec::{Cx, Shared, Sink, parse, steps};
-use crate::plan::reach::{ceiling, reach};
+use crate::exec::{Cx, Shared, Sink, is_sink, merge, parse, steps};
+use crate::plan::ordered::Ordered;
+use crate::plan::reach::{ceiling, of_events, reach};
 use crate::plan::{Expr, Op, Plan, Slot};
 use crate::source::Field;
 use crate::value::column::{Batch, Column, selected};
@@ -110,7 +115,7 @@ impl<'a> Job<'a> {
     pub fn sink(&self, part: Part<'_>, ctl: &'a Ctl) -> Sink<'a> {
         let mut sink = Sink::for_op(self.plan.ops.get(self.sink_at), ctl);
         if let Sink::Group(table) = &mut sink {
-            if let (Part::First, Some(reach)) = (part, reach(&self.plan.ops, self.sink_at)) {
+            if let (Part::First | Part::Later, Some(reach)) = (part, reach(&self.plan.ops, self.sink_at)) {
                 table.demand(reach);
             }
             if let Some(ceiling) = ceiling(&self.plan.ops, self.sink_at) {
@@ -120,13 +125,69 @@ impl<'a> Job<'a> {
         sink
     }
 
-    /// Whether the rows may have to be looked at once more.
+    /// Whether the rows may have to be looked at later.
     pub fn may_come_again(&self, part: Part<'_>) -> bool {
         match part {
             Part::First => reach(&self.plan.ops, self.sink_at).is_some(),
             Part::Edges => new_after(self.plan).is_some(),
-            Part::Second(_) => false,
+            Part::Later => true,
+            Part::Second(_) | Part::Whole(_) => false,
         }
+    }
+
+    /// The columns of the scan of which each value's rows can be looked at apart from all others; see [`Job::part`].
+    pub fn parted_by(&self, want: &[Field]) -> Vec<usize> {
+        let Some((keys, _)) = self.parted() else { return Vec::new() };
+        let of_key = |slot: &Slot| {
+            let (field, _) = self.plan.scan.fields.iter().find(|(_, of)| of == slot)?;
+            Some(number(want, field))
+        };
+        keys.iter().filter_map(of_key).collect()
+    }
+
+    /// The keys whose rows the first op to look at more than one row tells apart, and the number of that op.
+    fn parted(&self) -> Option<(&'a [Slot], usize)> {
+        let next = |from: usize| self.plan.ops[from..].iter().position(is_sink).map(|n| from + n);
+        let at = self.sink_at;
+        match self.plan.ops.get(at)? {
+            Op::Group { keys, .. } => Some((keys, at)),
+            // Its rows are put in order by what follows.
+            Op::Sort { limit: None, .. } => {
+                let then = next(at + 1)?;
+                let Op::Ordered(Ordered::Sequence { keys, .. } | Ordered::Burst { keys, .. }) = &self.plan.ops[then]
+                else {
+                    return None;
+                };
+                let Op::Sort { .. } = &self.plan.ops[next(then + 1)?] else { return None };
+                Some((keys, then))
+            }
+            _ => None,
+        }
+    }
+
+    /// What leaves out rows of a batch that holds all rows of its groups.
+    pub fn of_batch(&self) -> Option<OfBatch<'a>> {
+        let (keys, at) = self.parted()?;
+        let reach = match &self.plan.ops[at] {
+            Op::Ordered(op) => of_events(op),
+            _ => reach(&self.plan.ops, at),
+        };
+        Some(OfBatch::new(keys, reach?, ROWS))
+    }
+
+    /// What has come of the rows of some values, which is all there is of them, and the number of the next op. The sink
+    /// begins anew.
+    pub fn part(&self, sink: &mut Sink<'a>, ctl: &'a Ctl) -> Result<(Vec<Batch>, usize), Error> {
+        let full = std::mem::replace(sink, self.sink(Part::Second(None), ctl));
+        let (mut rows, done) = merge(vec![full], self.sink_at, self.plan, self.cx)?;
+        let ops = &self.plan.ops;
+        let then = self.parted().map_or(done, |(_, then)| then + 1);
+        let end = ops[then..].iter().position(is_sink).map_or(ops.len(), |n| then + n);
+        for at in done..end {
+            rows = steps::whole(&ops[at], ops.get(at + 1), rows, self.cx)?;
+        }
+        let batches = rows.stream().map(|batch| batch.map(keep)).collect::<Result<_, _>>()?;
+        Ok((batches, end))
     }
 
     /// The keys of the groups.

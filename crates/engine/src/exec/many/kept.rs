@@ -1,7 +1,8 @@
-//! The rows of a pass, kept for the plans that want them once more: so the source is read, and its texts are numbered,
-//! only once. Words of dictionaries are kept in as few bytes as they need.
+//! The rows of a pass, kept for the plans that want them later or once more: so the source is read, and its texts are
+//! numbered, only once. Words of dictionaries are kept in as few bytes as they need.
 
 use crate::exec::ctl::Ctl;
+use crate::exec::hashes::{Hashes, is_same};
 use crate::exec::memory::Share;
 use crate::value::column::{Batch, Column, Positions};
 use crate::value::dictionary::Dictionary;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub(super) struct Kept {
     /// Columns that are wanted again.
     wanted: Vec<bool>,
+    /// The column by whose values most of them will be looked at.
+    by: Option<usize>,
     batches: Vec<Packed>,
     /// The dictionary met last, a column.
     last: Vec<Option<Arc<Dictionary>>>,
@@ -24,16 +27,18 @@ pub(super) struct Kept {
 }
 
 /// A batch in little room.
-struct Packed {
-    columns: Vec<Cells>,
-    rows: usize,
-    positions: Positions,
+pub(super) struct Packed {
+    pub columns: Vec<Cells>,
+    pub rows: usize,
+    pub positions: Positions,
 }
 
 /// A column.
-enum Cells {
+pub(super) enum Cells {
     /// Not wanted.
     Absent,
+    /// Those of an earlier column: one field often has several names.
+    Same(usize),
     /// Words, of which none is above 255.
     Bytes(Box<[u8]>, Arc<Dictionary>),
     /// Words, of which none is above 65,535.
@@ -45,12 +50,13 @@ enum Cells {
 }
 
 impl Kept {
-    /// Nothing yet; only the columns marked will be wanted again, and none of them if nothing is marked.
-    pub fn new(wanted: Vec<bool>, ctl: &Ctl) -> Kept {
+    /// Nothing yet; only the columns marked will be wanted again, and none of them if nothing is marked. Rows with the same
+    /// value of column `by` will often be wanted together.
+    pub fn new(wanted: Vec<bool>, by: Option<usize>, ctl: &Ctl) -> Kept {
         let most = ctl.rows_kept();
         let lost = most == 0 || !wanted.contains(&true);
         let share = ctl.memory().share();
-        Kept { wanted, batches: Vec::new(), last: Vec::new(), bytes: 0, most, lost, share }
+        Kept { wanted, by, batches: Vec::new(), last: Vec::new(), bytes: 0, most, lost, share }
     }
 
     /// Whether all rows are here.
@@ -58,16 +64,23 @@ impl Kept {
         !self.lost
     }
 
-    /// Keeps the next batch, unless there is no room for it.
-    pub fn add(&mut self, batch: &Batch) {
+    /// Keeps the next batch. If there is no room for it, nothing is kept any more, and what was kept is given back.
+    pub fn add(&mut self, batch: &Batch, hashes: &mut Hashes) -> Vec<Packed> {
         if self.lost || batch.rows == 0 {
-            return;
+            return Vec::new();
         }
+        let order = self.by.and_then(|by| together(&batch.columns[by], hashes));
         self.last.resize(batch.columns.len(), None);
         let mut columns = Vec::with_capacity(batch.columns.len());
+        let is_wanted = |at: usize| self.wanted.get(at).is_some_and(|wanted| *wanted);
         for (at, column) in batch.columns.iter().enumerate() {
-            if !self.wanted.get(at).is_some_and(|wanted| *wanted) {
+            if !is_wanted(at) {
                 columns.push(Cells::Absent);
+                continue;
+            }
+            let same = |before: &usize| is_wanted(*before) && is_same(&batch.columns[*before], column);
+            if let Some(before) = (0..at).find(same) {
+                columns.push(Cells::Same(before));
                 continue;
             }
             if let Column::Dict(_, dictionary) = column
@@ -79,30 +92,76 @@ impl Kept {
                     self.bytes += old.bytes() - old.given_bytes();
                 }
             }
-            match Cells::of(column) {
+            let ordered = order.as_ref().map(|order| column.take(order));
+            match Cells::of(ordered.as_ref().unwrap_or(column)) {
                 Some(cells) => columns.push(cells),
                 None => return self.lose(),
             }
         }
-        self.bytes += columns.iter().map(Cells::bytes).sum::<usize>() + batch.rows * 4;
+        let positions = order.as_ref().map_or_else(|| batch.positions.clone(), |order| batch.positions.take(order));
+        let positions = positions.packed();
+        self.bytes += columns.iter().map(Cells::bytes).sum::<usize>() + positions.bytes();
         if self.bytes > self.most || !self.share.set(self.bytes) {
             return self.lose();
         }
-        self.batches.push(Packed { columns, rows: batch.rows, positions: batch.positions.clone() });
+        self.batches.push(Packed { columns, rows: batch.rows, positions });
+        Vec::new()
     }
 
-    fn lose(&mut self) {
-        (self.batches, self.last) = (Vec::new(), Vec::new());
+    /// Keeps nothing any more, and gives back what was kept.
+    pub fn lose(&mut self) -> Vec<Packed> {
+        self.last = Vec::new();
         self.lost = true;
         self.share.set(0);
+        std::mem::take(&mut self.batches)
+    }
+}
+
+/// An order of the rows of a column in which those stand together whose values have hashes near to each other, so that
+/// those of a part are near to each other in memory; nothing if that is not worth it.
+fn together(column: &Column, hashes: &mut Hashes) -> Option<Vec<u32>> {
+    const BITS: u32 = 8;
+    const LEAST: usize = 16 << BITS;
+    let Column::Dict(words, dictionary) = column else { return None };
+    if words.len() < LEAST {
+        return None;
+    }
+    let of = hashes.of_words(dictionary);
+    let cluster = |word: &u32| (of[*word as usize] >> (64 - BITS)) as usize;
+    let mut next = [0u32; 1 << BITS];
+    words.iter().for_each(|word| next[cluster(word)] += 1);
+    let mut first = 0;
+    for count in &mut next {
+        first += std::mem::replace(count, first);
+    }
+    let mut order = vec![0; words.len()];
+    for (row, word) in words.iter().enumerate() {
+        let at = &mut next[cluster(word)];
+        order[*at as usize] = row as u32;
+        *at += 1;
+    }
+    Some(order)
+}
+
+impl Packed {
+    /// The cells of a column, whatever its name.
+    pub fn cells(&self, column: usize) -> &Cells {
+        match &self.columns[column] {
+            Cells::Same(before) => self.cells(*before),
+            cells => cells,
+        }
     }
 
-    /// The batches, in the order in which they came.
-    pub fn batches(&self) -> impl Iterator<Item = Batch> {
-        self.batches.iter().map(|packed| {
-            let columns = packed.columns.iter().map(|cells| cells.column(packed.rows)).collect();
-            Batch { columns, rows: packed.rows, positions: packed.positions.clone() }
-        })
+    /// The batch, with nulls in place of columns that are not wanted.
+    pub fn batch(&self) -> Batch {
+        let mut columns: Vec<Column> = Vec::with_capacity(self.columns.len());
+        for cells in &self.columns {
+            columns.push(match cells {
+                Cells::Same(before) => columns[*before].clone(),
+                cells => cells.column(self.rows),
+            });
+        }
+        Batch { columns, rows: self.rows, positions: self.positions.clone() }
     }
 }
 
@@ -132,9 +191,19 @@ impl Cells {
         })
     }
 
-    fn column(&self, rows: usize) -> Column {
+    /// The dictionary of words.
+    pub fn dictionary(&self) -> Option<&Arc<Dictionary>> {
         match self {
-            Cells::Absent => Column::null(rows),
+            Cells::Bytes(_, dictionary) | Cells::Pairs(_, dictionary) | Cells::Whole(Column::Dict(_, dictionary)) => {
+                Some(dictionary)
+            }
+            _ => None,
+        }
+    }
+
+    pub fn column(&self, rows: usize) -> Column {
+        match self {
+            Cells::Absent | Cells::Same(_) => Column::null(rows),
             Cells::Bytes(words, dictionary) => {
                 Column::Dict(words.iter().map(|word| u32::from(*word)).collect(), Arc::clone(dictionary))
             }
@@ -151,7 +220,7 @@ impl Cells {
 
     fn bytes(&self) -> usize {
         match self {
-            Cells::Absent => 0,
+            Cells::Absent | Cells::Same(_) => 0,
             Cells::Bytes(words, _) => words.len(),
             Cells::Pairs(words, _) => words.len() * 2,
             Cells::Times(_, distances) => distances.len() * 4,
@@ -185,13 +254,13 @@ mod tests {
         ];
         let batch = Batch { columns, rows: 3, positions: Positions::sequence(9, 3) };
         let ctl = Ctl::new(1).expect("a thread");
-        let mut kept = Kept::new(vec![true; 8], &ctl);
-        kept.add(&batch);
-        kept.add(&batch);
+        let mut kept = Kept::new(vec![true; 8], None, &ctl);
+        let mut hashes = Hashes::new(0);
+        assert!(kept.add(&batch, &mut hashes).is_empty() && kept.add(&batch, &mut hashes).is_empty());
         let cells = |batch: &Batch| -> Vec<String> {
             batch.columns.iter().flat_map(|c| c.iter().map(|v| format!("{v:?}"))).collect()
         };
-        let again: Vec<Batch> = kept.batches().collect();
+        let again: Vec<Batch> = kept.batches.iter().map(Packed::batch).collect();
         assert_eq!(again.len(), 2);
         for other in &again {
             assert_eq!(cells(other), cells(&batch));
@@ -199,7 +268,27 @@ mod tests {
         }
         // Texts in the lines of a log are not kept, and then nothing is.
         let texts: Column = ["a text longer than twelve bytes", "b"].map(Value::string).into_iter().collect();
-        kept.add(&Batch { columns: vec![texts], rows: 2, positions: Positions::sequence(0, 2) });
-        assert!(!kept.is_whole() && kept.batches().next().is_none());
+        let texts = Batch { columns: vec![texts], rows: 2, positions: Positions::sequence(0, 2) };
+        let before = kept.add(&texts, &mut hashes);
+        assert_eq!(before.iter().map(|packed| cells(&packed.batch())).collect::<Vec<_>>(), vec![cells(&batch); 2]);
+        assert!(!kept.is_whole() && kept.batches.is_empty());
+    }
+
+    #[test]
+    fn a_column_that_is_there_twice_is_kept_once() {
+        let words = Arc::new(Dictionary::default());
+        words.push(Kind::String, b"a");
+        let column = Column::Dict(vec![1, 0].into(), words);
+        let columns = vec![column.clone(), column.clone(), column];
+        let batch = Batch { columns, rows: 2, positions: Positions::sequence(0, 2) };
+        let ctl = Ctl::new(1).expect("a thread");
+        let mut kept = Kept::new(vec![false, true, true], None, &ctl);
+        kept.add(&batch, &mut Hashes::new(0));
+        let [packed] = &kept.batches[..] else { panic!("a batch") };
+        assert!(matches!(packed.columns[..], [Cells::Absent, Cells::Bytes(..), Cells::Same(1)]));
+        let again = packed.batch();
+        assert!(again.columns[0].is_null());
+        let cells = |column: &Column| column.iter().map(|cell| format!("{cell:?}")).collect::<Vec<_>>();
+        assert!(again.columns[1..].iter().all(|column| cells(column) == cells(&batch.columns[0])));
     }
 }

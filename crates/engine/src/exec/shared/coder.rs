@@ -14,7 +14,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 /// The texts of a column that one worker has seen.
-pub(super) struct Coder {
+pub(in crate::exec) struct Coder {
     words: Arc<Dictionary>,
     index: Index,
     /// Of each word.
@@ -95,6 +95,11 @@ impl Coder {
             }
             _ => return None,
         })
+    }
+
+    /// The dictionary.
+    pub fn dictionary(&self) -> Arc<Dictionary> {
+        Arc::clone(&self.words)
     }
 
     /// A column of words of this dictionary.

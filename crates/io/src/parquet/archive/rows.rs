@@ -273,7 +273,7 @@ impl Rows<'_, '_> {
             let offsets = numbers[start..start + rows].iter().map(|n| (n - first) as u32).collect();
             let base = (self.file.origin.number << OFFSET_BITS) + first;
             let columns = columns.iter().map(|c| c.slice(start, rows)).collect();
-            out.push(Batch { columns, rows, positions: Positions { base, offsets } });
+            out.push(Batch { columns, rows, positions: Positions::Near { base, offsets } });
             start += rows;
         }
         Ok(out)

@@ -1,0 +1,251 @@
+//! The rows that workers have kept, looked at part by part. All rows with the same value of a column are in one part, so
+//! the groups of keys that have it among them are whole once their part is seen: workers need not merge what they find,
+//! groups that the filters behind `stats` leave out are forgotten at once, and the tables stay small enough for the cache
+//! (partitioned hash aggregation; Shatdal et al., "Cache Conscious Algorithms for Relational Query Processing", 1994).
+
+use super::kept::{Cells, Kept, Packed};
+use crate::exec::ctl::Ctl;
+use crate::exec::hashes::Hashes;
+use crate::exec::shared::coder::Coder;
+use crate::value::Value;
+use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
+use crate::value::dictionary::Dictionary;
+use arrow::array::Int64Array;
+use arrow::buffer::ScalarBuffer;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// All rows kept, in source order.
+pub(super) struct Parted {
+    batches: Vec<Packed>,
+    /// The number of the first row of each batch.
+    starts: Vec<u32>,
+    rows: u32,
+    columns: Vec<Form>,
+}
+
+/// What a column is in all batches.
+enum Form {
+    /// Nobody wants it, or it is null everywhere.
+    Null,
+    /// That of an earlier column.
+    Same(usize),
+    /// Words, and what the words of each dictionary are in the one that holds all.
+    Words(Arc<Dictionary>, HashMap<u64, Arc<[u32]>>),
+    Times,
+    /// Anything.
+    Cells,
+}
+
+/// Rows of a part, if values are spread evenly.
+pub(super) const ROWS: usize = 32 << 10;
+
+/// Rows of a batch made of a part, at most.
+const MOST_ROWS: usize = 1 << 20;
+
+/// Parts at most, as a power of two.
+const MOST: u32 = 12;
+
+/// A column of fewer values a part would give parts of very different size.
+const VALUES: usize = 8;
+
+impl Parted {
+    /// The rows of all workers; nothing if they are too many to be numbered.
+    pub fn new(workers: Vec<Kept>, ctl: &Ctl) -> Option<Parted> {
+        let mut batches: Vec<Packed> = workers.into_iter().flat_map(|mut kept| kept.lose()).collect();
+        batches.sort_by_key(|batch| batch.positions.iter().next());
+        let mut rows = 0u32;
+        let mut starts = Vec::with_capacity(batches.len());
+        for batch in &batches {
+            starts.push(rows);
+            rows = rows.checked_add(u32::try_from(batch.rows).ok()?)?;
+        }
+        let width = batches.first().map_or(0, |batch| batch.columns.len());
+        let columns = ctl.install(|| (0..width).into_par_iter().map(|at| Form::of(&batches, at, ctl)).collect());
+        Some(Parted { batches, starts, rows, columns })
+    }
+
+    /// Whether a column has values enough for parts of them.
+    pub fn is_parted_by(&self, column: usize) -> bool {
+        match &self.columns[self.original(column)] {
+            Form::Words(dictionary, _) => self.bits() == 0 || dictionary.len() >> self.bits() >= VALUES,
+            Form::Null | Form::Same(_) | Form::Times | Form::Cells => false,
+        }
+    }
+
+    /// How many parts there are, as a power of two.
+    fn bits(&self) -> u32 {
+        (self.rows as usize / ROWS).max(1).ilog2().min(MOST)
+    }
+
+    /// The column that this one is, too.
+    pub fn original(&self, column: usize) -> usize {
+        if let Form::Same(before) = &self.columns[column] { self.original(*before) } else { column }
+    }
+
+    /// The rows of each part, by the values of a column that [parts](Parted::is_parted_by) them, else as they come.
+    pub fn parts(&self, by: Option<usize>, ctl: &Ctl) -> Vec<Vec<u32>> {
+        let words = by.map(|column| (column, &self.columns[self.original(column)]));
+        let Some((column, Form::Words(dictionary, _))) = words else { return self.pieces() };
+        let bits = self.bits();
+        let mut hashes = Hashes::new(ctl.seed());
+        let part = |hash: &u64| hash.checked_shr(64 - bits).unwrap_or(0) as u16;
+        let part_of: Vec<u16> = hashes.of_words(dictionary).iter().map(part).collect();
+        let at_once = self.batches.len().div_ceil(4 * ctl.threads()).max(1);
+        let split = |(chunk, batches): (usize, &[Packed])| {
+            let mut parts: Vec<Vec<u32>> = vec![Vec::new(); 1usize << bits];
+            let mut words = Vec::new();
+            for (batch, start) in batches.iter().zip(&self.starts[chunk * at_once..]) {
+                words.clear();
+                self.words(batch, column, &mut words, 0..batch.rows as u32);
+                for (row, word) in words.iter().enumerate() {
+                    parts[part_of[*word as usize] as usize].push(start + row as u32);
+                }
+            }
+            parts
+        };
+        let chunks: Vec<Vec<Vec<u32>>> =
+            ctl.install(|| self.batches.par_chunks(at_once).enumerate().map(split).collect());
+        let whole = |part: usize| chunks.iter().flat_map(|parts| parts[part].iter().copied()).collect();
+        ctl.install(|| (0..1usize << bits).into_par_iter().map(whole).collect())
+    }
+
+    /// All rows, in pieces.
+    fn pieces(&self) -> Vec<Vec<u32>> {
+        (0..self.rows).step_by(ROWS).map(|first| (first..self.rows.min(first + ROWS as u32)).collect()).collect()
+    }
+
+    /// The named rows, in ascending order, in batches.
+    pub fn batches<'r>(&'r self, rows: &'r [u32], wanted: &'r [bool]) -> impl ExactSizeIterator<Item = Batch> + 'r {
+        rows.chunks(MOST_ROWS).map(move |rows| self.batch(rows, wanted))
+    }
+
+    fn batch(&self, rows: &[u32], wanted: &[bool]) -> Batch {
+        // Rows of one batch each: which, and where they are among all.
+        let mut runs = Vec::new();
+        let mut first = 0;
+        while first < rows.len() {
+            let batch = self.starts.partition_point(|start| *start <= rows[first]) - 1;
+            let end = self.starts[batch] + self.batches[batch].rows as u32;
+            let next = first + rows[first..].partition_point(|row| *row < end);
+            runs.push((batch, first..next));
+            first = next;
+        }
+        let within = |batch: usize, run: &std::ops::Range<usize>| {
+            let start = self.starts[batch];
+            rows[run.clone()].iter().map(move |row| row - start)
+        };
+        let mut columns: Vec<Column> = Vec::with_capacity(self.columns.len());
+        for (at, form) in self.columns.iter().enumerate() {
+            columns.push(match form {
+                _ if !wanted[at] => Column::null(rows.len()),
+                Form::Null => Column::null(rows.len()),
+                Form::Same(before) if wanted[*before] => columns[*before].clone(),
+                Form::Same(_) | Form::Words(..) => {
+                    let Form::Words(dictionary, _) = &self.columns[self.original(at)] else {
+                        columns.push(self.cells(&runs, self.original(at), rows));
+                        continue;
+                    };
+                    let mut words = Vec::with_capacity(rows.len());
+                    for (batch, run) in &runs {
+                        self.words(&self.batches[*batch], at, &mut words, within(*batch, run));
+                    }
+                    Column::Dict(words.into(), Arc::clone(dictionary))
+                }
+                Form::Times => {
+                    let mut times: Vec<i64> = Vec::with_capacity(rows.len());
+                    for (batch, run) in &runs {
+                        if let Cells::Times(first, distances) = self.batches[*batch].cells(at) {
+                            times.extend(within(*batch, run).map(|row| first + i64::from(distances[row as usize])));
+                        }
+                    }
+                    Column::Time(Int64Array::new(ScalarBuffer::from(times), None))
+                }
+                Form::Cells => self.cells(&runs, at, rows),
+            });
+        }
+        let mut positions = Vec::with_capacity(rows.len());
+        for (batch, run) in &runs {
+            let of = &self.batches[*batch].positions;
+            positions.extend(within(*batch, run).map(|row| of.get(row as usize)));
+        }
+        Batch { columns, rows: rows.len(), positions: Positions::Far(positions.into()) }
+    }
+
+    /// Adds the words of some rows of a batch.
+    fn words(&self, batch: &Packed, column: usize, out: &mut Vec<u32>, rows: impl Iterator<Item = u32>) {
+        let column = self.original(column);
+        let Form::Words(_, numbers) = &self.columns[column] else { return };
+        let number = |dictionary: &Dictionary| &numbers[&dictionary.id()];
+        match batch.cells(column) {
+            Cells::Bytes(words, dictionary) => {
+                let number = number(dictionary);
+                out.extend(rows.map(|row| number[words[row as usize] as usize]));
+            }
+            Cells::Pairs(words, dictionary) => {
+                let number = number(dictionary);
+                out.extend(rows.map(|row| number[words[row as usize] as usize]));
+            }
+            Cells::Whole(Column::Dict(words, dictionary)) => {
+                let number = number(dictionary);
+                out.extend(rows.map(|row| number[words[row as usize] as usize]));
+            }
+            _ => out.extend(rows.map(|_| Dictionary::NULL)),
+        }
+    }
+
+    /// A column of any cells.
+    fn cells(&self, runs: &[(usize, std::ops::Range<usize>)], column: usize, rows: &[u32]) -> Column {
+        let mut cells = ColumnBuilder::default();
+        for (batch, run) in runs {
+            let of = self.batches[*batch].cells(column).column(self.batches[*batch].rows);
+            let start = self.starts[*batch];
+            rows[run.clone()].iter().for_each(|row| cells.push(of.get((row - start) as usize)));
+        }
+        cells.finish()
+    }
+}
+
+impl Form {
+    /// What a column is.
+    fn of(batches: &[Packed], at: usize, ctl: &Ctl) -> Form {
+        let mut same = batches.iter().map(|batch| match &batch.columns[at] {
+            Cells::Same(before) => Some(*before),
+            _ => None,
+        });
+        if let Some(Some(before)) = same.next()
+            && same.all(|other| other == Some(before))
+        {
+            return Form::Same(before);
+        }
+        let cells = || batches.iter().map(|batch| batch.cells(at));
+        let is_null = |cells: &Cells| matches!(cells, Cells::Absent | Cells::Whole(Column::Const(Value::Null, _)));
+        if cells().all(is_null) {
+            return Form::Null;
+        }
+        if cells().all(|cells| matches!(cells, Cells::Times(..))) {
+            return Form::Times;
+        }
+        let mut dictionaries: Vec<&Arc<Dictionary>> = Vec::new();
+        for cells in cells() {
+            match cells.dictionary() {
+                Some(dictionary) if dictionaries.iter().any(|other| other.id() == dictionary.id()) => {}
+                Some(dictionary) => dictionaries.push(dictionary),
+                None if is_null(cells) => {}
+                None => return Form::Cells,
+            }
+        }
+        if let [one] = dictionaries[..] {
+            let numbers = (0..one.len() as u32).collect();
+            return Form::Words(Arc::clone(one), HashMap::from([(one.id(), numbers)]));
+        }
+        let mut coder = Coder::new(ctl);
+        let mut numbers = HashMap::new();
+        for dictionary in dictionaries {
+            let all = Column::Dict((0..dictionary.len() as u32).collect(), Arc::clone(dictionary));
+            numbers.insert(dictionary.id(), coder.words(&all).unwrap_or_default().into());
+        }
+        Form::Words(coder.dictionary(), numbers)
+    }
+}
