@@ -33,8 +33,10 @@ pub struct Setup {
     among: bool,
     /// Groups that a worker keeps before it counts them first.
     groups: usize,
-    /// Rows are kept for those who want a second look at them; else the source is read again.
-    keep: bool,
+    /// Bytes of rows that a worker keeps for later looks at them; if they are more, the source is read again.
+    keep: usize,
+    /// Rows of a part of those that are kept.
+    part: Option<usize>,
 }
 
 /// How the input of a case lies on the disk.
@@ -61,8 +63,11 @@ const PLAIN: Setup = Setup {
     spill: false,
     among: false,
     groups: usize::MAX,
-    keep: true,
+    keep: usize::MAX,
+    part: None,
 };
+
+const AMONG: Setup = Setup { name: "among other queries", threads: 2, morsel: 64, among: true, ..PLAIN };
 
 /// All ways to run a case. The first is what blessing writes down.
 pub const SETUPS: &[Setup] = &[
@@ -76,15 +81,16 @@ pub const SETUPS: &[Setup] = &[
     Setup { name: "1 thread, spilling", spill: true, ..PLAIN },
     Setup { name: "2 threads, morsels of 64 bytes, spilling", threads: 2, morsel: 64, spill: true, ..PLAIN },
     Setup { name: "1 thread, among other queries", among: true, ..PLAIN },
+    Setup { name: "1 thread, among other queries, all read again", among: true, groups: 0, keep: 0, ..PLAIN },
+    Setup { name: "among other queries, in parts of one row", part: Some(1), ..AMONG },
     Setup {
-        name: "2 threads, morsels of 64 bytes, among other queries, groups counted first",
-        threads: 2,
-        morsel: 64,
-        among: true,
+        name: "among other queries, in parts of few rows, groups counted first",
+        part: Some(5),
         groups: 0,
-        ..PLAIN
+        ..AMONG
     },
-    Setup { name: "1 thread, among other queries, all read again", among: true, groups: 0, keep: false, ..PLAIN },
+    Setup { name: "among other queries, nothing kept, groups counted first", groups: 0, keep: 0, ..AMONG },
+    Setup { name: "among other queries, little kept", keep: 300, ..AMONG },
     Setup { name: "2 threads, Parquet", threads: 2, form: Form::Parquet, ..PLAIN },
     Setup { name: "2 threads, archive", threads: 2, form: Form::Archive, ..PLAIN },
 ];
@@ -114,9 +120,9 @@ pub fn in_process(case: &Case, setup: &Setup) -> Ended {
 
 fn answer(case: &Case, setup: &Setup, catalog: Paths) -> Result<Answer, Error> {
     let settings = CompileSettings { pushdown: setup.pushdown, ..CompileSettings::default() };
-    let mut ctl = Ctl::new(setup.threads).expect("threads").with_groups_kept(setup.groups);
-    if !setup.keep {
-        ctl = ctl.without_rows_kept();
+    let mut ctl = Ctl::new(setup.threads).expect("threads").with_groups_kept(setup.groups).with_rows_kept(setup.keep);
+    if let Some(rows) = setup.part {
+        ctl = ctl.with_parts_of(rows);
     }
     if setup.spill {
         ctl = ctl.with_eager_spill(Box::new(backsight_io::TemporaryFiles));

@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Groups that are many.
 const MANY_GROUPS: usize = 1 << 12;
 
+/// Rows of a part of those that are kept.
+const PART_ROWS: usize = 32 << 10;
+
 /// Shared by everyone who takes part in a run.
 #[derive(Debug)]
 pub struct Ctl {
@@ -18,7 +21,8 @@ pub struct Ctl {
     abort: Arc<AtomicBool>,
     memory: Arc<Memory>,
     groups_kept: usize,
-    keep_rows: bool,
+    rows_kept: usize,
+    part_rows: usize,
     seed: u64,
     /// What was seen so far.
     pub counters: Counters,
@@ -40,7 +44,8 @@ impl Ctl {
             abort,
             memory,
             groups_kept: MANY_GROUPS,
-            keep_rows: true,
+            rows_kept: usize::MAX,
+            part_rows: PART_ROWS,
             seed,
             counters: Counters::default(),
         })
@@ -69,10 +74,17 @@ impl Ctl {
         self
     }
 
-    /// The same where a pass for several plans keeps no rows, however few, and always reads the source again for those
-    /// who want a second look. It does not change the answer.
-    pub fn without_rows_kept(mut self) -> Ctl {
-        self.keep_rows = false;
+    /// The same where in a pass for several plans a worker keeps rows of so many bytes at most; where they are more, plans
+    /// look at the rows as these are read, and the source is read again for a second look. It does not change the answer.
+    pub fn with_rows_kept(mut self, bytes: usize) -> Ctl {
+        self.rows_kept = bytes;
+        self
+    }
+
+    /// The same where a pass for several plans looks at the rows it keeps in parts of so many, however few values there
+    /// are. It does not change the answer.
+    pub fn with_parts_of(mut self, rows: usize) -> Ctl {
+        self.part_rows = rows.max(1);
         self
     }
 
@@ -118,9 +130,20 @@ impl Ctl {
         self.groups_kept
     }
 
-    /// Bytes of rows that each worker may keep for a second look at them.
+    /// Bytes of rows that each worker may keep for later looks at them.
     pub(crate) fn rows_kept(&self) -> usize {
-        if self.keep_rows { self.memory.rows_kept() } else { 0 }
+        self.rows_kept.min(self.memory.rows_kept())
+    }
+
+    /// Rows of a part, if values are spread evenly.
+    pub(crate) fn part_rows(&self) -> usize {
+        self.part_rows
+    }
+
+    /// Whether values of which there are `each` for every part are too few to be spread over them.
+    pub(crate) fn are_uneven(&self, each: usize) -> bool {
+        const FEW: usize = 8;
+        each < FEW && self.part_rows >= PART_ROWS
     }
 
     /// What hashes start from, so that nobody can write logs in which all are the same.

@@ -379,7 +379,7 @@ impl<'p, 'a> Pass<'p, 'a> {
     fn columns(&self, parted: &Parted, jobs: impl Iterator<Item = usize>) -> Vec<(Option<usize>, Vec<usize>)> {
         let by = |job: usize| -> Vec<usize> {
             let columns = self.jobs[job].parted_by(&self.want).into_iter().map(|column| parted.original(column));
-            columns.filter(|column| parted.is_parted_by(*column)).collect()
+            columns.filter(|column| parted.is_parted_by(*column, self.ctl)).collect()
         };
         let mut left: Vec<(usize, Vec<usize>)> = jobs.map(|job| (job, by(job))).collect();
         let mut out = Vec::new();
@@ -420,11 +420,11 @@ impl<'p, 'a> Pass<'p, 'a> {
         let worker = || -> Result<(Vec<Sink<'a>>, Vec<Vec<Batch>>), Error> {
             let mut sinks = self.sinks(jobs);
             let mut sieves: Vec<Option<OfBatch<'a>>> =
-                jobs.iter().map(|(number, _)| self.jobs[*number].of_batch()).collect();
+                jobs.iter().map(|(number, _)| self.jobs[*number].of_batch(ctl)).collect();
             let mut found: Vec<Vec<Batch>> = jobs.iter().map(|_| Vec::new()).collect();
             let mut answers = Answers::new(&self.front, ctl);
             while let Some(rows) = parts.get(at.fetch_add(1, Ordering::Relaxed)) {
-                let batches = parted.batches(rows, &wanted);
+                let batches = parted.batches(rows, &wanted, ctl);
                 let as_they_are = if by.is_some() && batches.len() > 1 { &as_more } else { jobs };
                 for batch in batches {
                     ctl.check()?;

@@ -1,6 +1,5 @@
 //! A plan's part of a pass: which rows it wants, and what is done with them on the way to its sink.
 
-use super::parted::ROWS;
 use super::{Part, new_after, sink_at};
 use crate::error::Error;
 use crate::exec::ctl::Ctl;
@@ -166,13 +165,13 @@ impl<'a> Job<'a> {
     }
 
     /// What leaves out rows of a batch that holds all rows of its groups.
-    pub fn of_batch(&self) -> Option<OfBatch<'a>> {
+    pub fn of_batch(&self, ctl: &Ctl) -> Option<OfBatch<'a>> {
         let (keys, at) = self.parted()?;
         let reach = match &self.plan.ops[at] {
             Op::Ordered(op) => of_events(op),
             _ => reach(&self.plan.ops, at),
         };
-        Some(OfBatch::new(keys, reach?, ROWS))
+        Some(OfBatch::new(keys, reach?, ctl.part_rows()))
     }
 
     /// What has come of the rows of some values, which is all there is of them, and the number of the next op. The sink

@@ -38,17 +38,11 @@ enum Form {
     Cells,
 }
 
-/// Rows of a part, if values are spread evenly.
-pub(super) const ROWS: usize = 32 << 10;
-
-/// Rows of a batch made of a part, at most.
-const MOST_ROWS: usize = 1 << 20;
+/// Parts of usual size that a batch may be made of, where one is larger.
+const AT_ONCE: usize = 32;
 
 /// Parts at most, as a power of two.
 const MOST: u32 = 12;
-
-/// A column of fewer values a part would give parts of very different size.
-const VALUES: usize = 8;
 
 impl Parted {
     /// The rows of all workers; nothing if they are too many to be numbered.
@@ -67,16 +61,19 @@ impl Parted {
     }
 
     /// Whether a column has values enough for parts of them.
-    pub fn is_parted_by(&self, column: usize) -> bool {
+    pub fn is_parted_by(&self, column: usize, ctl: &Ctl) -> bool {
         match &self.columns[self.original(column)] {
-            Form::Words(dictionary, _) => self.bits() == 0 || dictionary.len() >> self.bits() >= VALUES,
+            Form::Words(dictionary, _) => {
+                let bits = self.bits(ctl);
+                bits == 0 || !ctl.are_uneven(dictionary.len() >> bits)
+            }
             Form::Null | Form::Same(_) | Form::Times | Form::Cells => false,
         }
     }
 
     /// How many parts there are, as a power of two.
-    fn bits(&self) -> u32 {
-        (self.rows as usize / ROWS).max(1).ilog2().min(MOST)
+    fn bits(&self, ctl: &Ctl) -> u32 {
+        (self.rows as usize / ctl.part_rows()).max(1).ilog2().min(MOST)
     }
 
     /// The column that this one is, too.
@@ -87,8 +84,8 @@ impl Parted {
     /// The rows of each part, by the values of a column that [parts](Parted::is_parted_by) them, else as they come.
     pub fn parts(&self, by: Option<usize>, ctl: &Ctl) -> Vec<Vec<u32>> {
         let words = by.map(|column| (column, &self.columns[self.original(column)]));
-        let Some((column, Form::Words(dictionary, _))) = words else { return self.pieces() };
-        let bits = self.bits();
+        let Some((column, Form::Words(dictionary, _))) = words else { return self.pieces(ctl) };
+        let bits = self.bits(ctl);
         let mut hashes = Hashes::new(ctl.seed());
         let part = |hash: &u64| hash.checked_shr(64 - bits).unwrap_or(0) as u16;
         let part_of: Vec<u16> = hashes.of_words(dictionary).iter().map(part).collect();
@@ -112,13 +109,20 @@ impl Parted {
     }
 
     /// All rows, in pieces.
-    fn pieces(&self) -> Vec<Vec<u32>> {
-        (0..self.rows).step_by(ROWS).map(|first| (first..self.rows.min(first + ROWS as u32)).collect()).collect()
+    fn pieces(&self, ctl: &Ctl) -> Vec<Vec<u32>> {
+        let rows = ctl.part_rows();
+        let end = |first: u32| self.rows.min(first.saturating_add(u32::try_from(rows).unwrap_or(u32::MAX)));
+        (0..self.rows).step_by(rows).map(|first| (first..end(first)).collect()).collect()
     }
 
     /// The named rows, in ascending order, in batches.
-    pub fn batches<'r>(&'r self, rows: &'r [u32], wanted: &'r [bool]) -> impl ExactSizeIterator<Item = Batch> + 'r {
-        rows.chunks(MOST_ROWS).map(move |rows| self.batch(rows, wanted))
+    pub fn batches<'r>(
+        &'r self,
+        rows: &'r [u32],
+        wanted: &'r [bool],
+        ctl: &Ctl,
+    ) -> impl ExactSizeIterator<Item = Batch> + 'r {
+        rows.chunks(ctl.part_rows().saturating_mul(AT_ONCE)).map(move |rows| self.batch(rows, wanted))
     }
 
     fn batch(&self, rows: &[u32], wanted: &[bool]) -> Batch {
