@@ -25,6 +25,7 @@ use kept::Kept;
 use parted::Parted;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Runs several plans, those of one source in one pass over it, and gives their answers to `out`, one plan after another,
 /// each with its number, until that says [`Flow::Enough`] for the plan. A plan that fails once its rows are read, as for
@@ -140,12 +141,13 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
     let mut gathered: Vec<Gathered<'a>> = plans.iter().map(|_| Gathered::Nothing).collect();
     let mut left: Vec<usize> = (0..plans.len()).collect();
     let parted = if workers.iter().all(Kept::is_whole) { Parted::new(workers, ctl) } else { None };
+    let desks = Mutex::default();
     if let Some(parted) = &parted {
         let waiting = |i: &usize| matches!(parts[*i].1, Part::Edges | Part::Later) && is_wanted(i);
         for (by, jobs) in pass.columns(parted, (0..plans.len()).filter(waiting)) {
             let part = |i: usize| if by.is_some() { Part::Second(None) } else { parts[i].1.again() };
             let of_jobs: Vec<(usize, Part<'_>)> = jobs.iter().map(|i| (*i, part(*i))).collect();
-            let looked = pass.look(parted, by, &of_jobs)?;
+            let looked = pass.look(parted, by, &of_jobs, &desks)?;
             for (i, looked) in jobs.into_iter().zip(looked) {
                 match looked {
                     Gathered::Sinks(of) => sinks[i] = of,
@@ -178,7 +180,7 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
     share.set(sieves.iter().flatten().map(Sieve::bytes).sum());
     let second = |i: &usize| Part::Second(sieves[*i].as_ref());
     let looked = match &parted {
-        Some(parted) => pass.look(parted, None, &again.iter().map(|i| (*i, second(i))).collect::<Vec<_>>())?,
+        Some(parted) => pass.look(parted, None, &again.iter().map(|i| (*i, second(i))).collect::<Vec<_>>(), &desks)?,
         None => {
             let those: Vec<(&Plan, &Cx<'_>)> = again.iter().map(|i| plans[*i]).collect();
             let parts: Vec<(usize, Part<'_>)> = again.iter().map(second).enumerate().collect();
@@ -400,8 +402,15 @@ impl<'p, 'a> Pass<'p, 'a> {
         out
     }
 
-    /// Looks at the rows that were kept, for the jobs named: by the values of a column, or as they come.
-    fn look(&self, parted: &Parted, by: Option<usize>, jobs: &[(usize, Part<'_>)]) -> Result<Vec<Gathered<'a>>, Error> {
+    /// Looks at the rows that were kept, for the jobs named: by the values of a column, or as they come. What workers know
+    /// of values lies on `desks`.
+    fn look<'f>(
+        &'f self,
+        parted: &Parted,
+        by: Option<usize>,
+        jobs: &[(usize, Part<'_>)],
+        desks: &Mutex<Vec<Answers<'f>>>,
+    ) -> Result<Vec<Gathered<'a>>, Error> {
         let ctl = self.ctl;
         let mut parts = parted.parts(by, ctl);
         // The largest first, so that nobody waits for one of them in the end.
@@ -422,7 +431,9 @@ impl<'p, 'a> Pass<'p, 'a> {
             let mut sieves: Vec<Option<OfBatch<'a>>> =
                 jobs.iter().map(|(number, _)| self.jobs[*number].of_batch(ctl)).collect();
             let mut found: Vec<Vec<Batch>> = jobs.iter().map(|_| Vec::new()).collect();
-            let mut answers = Answers::new(&self.front, ctl);
+            let free = || desks.lock().unwrap_or_else(PoisonError::into_inner);
+            let left = free().pop();
+            let mut answers = left.unwrap_or_else(|| Answers::new(&self.front, ctl));
             while let Some(rows) = parts.get(at.fetch_add(1, Ordering::Relaxed)) {
                 let batches = parted.batches(rows, &wanted, ctl);
                 let as_they_are = if by.is_some() && batches.len() > 1 { &as_more } else { jobs };
@@ -439,6 +450,7 @@ impl<'p, 'a> Pass<'p, 'a> {
                     }
                 }
             }
+            free().push(answers);
             Ok((sinks, found))
         };
         let mut all: Vec<(Vec<Sink<'a>>, Vec<Batch>)> = jobs.iter().map(|_| (Vec::new(), Vec::new())).collect();

@@ -99,18 +99,20 @@ impl Words {
                 }
             }
             Column::Time(times) => {
-                // Rows follow each other in time, and a time is often the start of a long span.
-                let mut last: Option<(i64, u32)> = None;
+                // A time is often the start of a long span, and rows are not far from each other.
+                const RECENT: u32 = 8;
+                let mut recent = [(0i64, NONE); 1 << RECENT];
                 for (i, ms) in times.values().iter().enumerate() {
-                    let word = match last {
-                        _ if times.is_null(i) => self.intern_cell(Cell::Null, hashes.of_cell(ValueRef::Null)),
-                        Some((known, word)) if known == *ms => word,
-                        _ => self.intern_cell(Cell::Time(*ms), hashes.of_time(*ms)),
-                    };
-                    if times.is_valid(i) {
-                        last = Some((*ms, word));
+                    if times.is_null(i) {
+                        out.push(self.intern_cell(Cell::Null, hashes.of_cell(ValueRef::Null)));
+                        continue;
                     }
-                    out.push(word);
+                    let hash = hashes.of_time(*ms);
+                    let (known, word) = &mut recent[(hash >> (u64::BITS - RECENT)) as usize];
+                    if *word == NONE || *known != *ms {
+                        (*known, *word) = (*ms, self.intern_cell(Cell::Time(*ms), hash));
+                    }
+                    out.push(*word);
                 }
             }
             other => {
