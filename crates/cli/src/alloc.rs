@@ -1,4 +1,5 @@
-//! Memory that the system refuses ends the program with a status of its own, not with an abort; and memory in large pages.
+//! Memory that the system refuses ends the program with a status of its own, not with an abort; and memory that is kept for
+//! later.
 
 use crate::exit;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -11,19 +12,9 @@ pub(crate) struct OrExit;
 /// Somebody is ending the program already.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
-/// Large pieces of memory are asked for in large pages.
-static LARGE_PAGES: AtomicBool = AtomicBool::new(false);
-
-/// From now on, asks for large pages: for work that goes to and fro in many megabytes, of which a tenth would be finding their
-/// places.
-pub(crate) fn in_large_pages() {
-    LARGE_PAGES.store(true, Ordering::Relaxed);
-}
-
-/// The same, and keeps memory that is given back for what is asked for next: for work that takes and gives back many megabytes
+/// From now on, keeps memory that is given back for what is asked for next: for work that takes and gives back many megabytes
 /// at a time.
 pub(crate) fn for_large_pieces() {
-    in_large_pages();
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: only says from which size on pieces are got from the system, and given back to it, one by one; and that all
     // threads share what is kept, which would else be given back with the last piece of a thread's own.
@@ -32,37 +23,6 @@ pub(crate) fn for_large_pieces() {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
     }
-}
-
-/// Says that a piece of memory, and what shares large pages with it, is to be in such if it can.
-#[inline]
-fn advise(place: *mut u8, size: usize) {
-    if size >= large::FROM && LARGE_PAGES.load(Ordering::Relaxed) {
-        large::advise(place.addr(), size);
-    }
-}
-
-#[cfg(target_os = "linux")]
-mod large {
-    /// Pieces from this size on are worth a call.
-    pub(super) const FROM: usize = 256 << 10;
-
-    /// Bytes of a large page, as far as it matters: to the system it is all a hint.
-    const PAGE: usize = 2 << 20;
-
-    pub(super) fn advise(start: usize, size: usize) {
-        let from = start & !(PAGE - 1);
-        let to = (start + size).next_multiple_of(PAGE);
-        // SAFETY: changes nothing that can be read or written there, wherever it is.
-        unsafe { libc::madvise(std::ptr::without_provenance_mut(from), to - from, libc::MADV_HUGEPAGE) };
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod large {
-    pub(super) const FROM: usize = usize::MAX;
-
-    pub(super) fn advise(_: usize, _: usize) {}
 }
 
 #[cold]
@@ -83,7 +43,6 @@ unsafe impl GlobalAlloc for OrExit {
         if place.is_null() {
             refused()
         }
-        advise(place, layout.size());
         place
     }
 
@@ -93,7 +52,6 @@ unsafe impl GlobalAlloc for OrExit {
         if place.is_null() {
             refused()
         }
-        advise(place, layout.size());
         place
     }
 
@@ -103,7 +61,6 @@ unsafe impl GlobalAlloc for OrExit {
         if place.is_null() {
             refused()
         }
-        advise(place, size);
         place
     }
 

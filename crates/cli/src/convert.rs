@@ -77,7 +77,7 @@ fn to_archive(args: &ConvertArgs, target: PathBuf, common: &Common) -> Result<u8
     let ctl = run::control(reading)?;
     let defaults = Settings::default();
     let memory = reading.memory_limit.unwrap_or(defaults.memory);
-    backsight_io::codec::set_room(memory / 8);
+    backsight_io::codec::set_room(memory / 2);
     let settings = Settings {
         target,
         partition: match args.partition {

@@ -1,6 +1,5 @@
 //! `backsight hunt`: the rules over a folder of mixed exports.
 
-use crate::alloc;
 use crate::args::{Common, HuntArgs};
 use crate::cancel;
 use crate::escape;
@@ -33,7 +32,6 @@ use std::time::Instant;
 /// `backsight hunt`
 pub(crate) fn hunt(args: &HuntArgs, common: &Common) -> Result<u8, Error> {
     let started = Instant::now();
-    alloc::in_large_pages();
     let profiles = rules::profiles(&args.log_sources)?;
     let rules = chosen(args)?;
     let mut paths = args.paths.clone();

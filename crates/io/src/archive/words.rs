@@ -70,7 +70,7 @@ impl Key {
 const SHORT: usize = 16;
 
 /// Texts that are looked up together.
-pub(crate) const TOGETHER: usize = 32;
+pub(crate) const TOGETHER: usize = 64;
 
 /// Start and end of a text.
 pub(crate) type Place = (u32, u32);
@@ -157,7 +157,7 @@ impl Words {
         }
         let mut keys = [Key::default(); TOGETHER];
         // One bit a text: it is long; it is the one before.
-        let (mut long, mut again) = (0u32, 0u32);
+        let (mut long, mut again) = (0u64, 0u64);
         let mut before: &[u8] = b"";
         for (at, (key, place)) in keys.iter_mut().zip(places).enumerate() {
             let len = place.1 - place.0;
@@ -195,10 +195,10 @@ impl Words {
             *code = if slot.tag == tag(hash) { slot.code } else { next.code };
             self.keys.get(*code as usize).into_iter().for_each(prefetch);
         }
-        let mut missing = 0;
+        let mut missing = 0u64;
         for (at, (key, code)) in keys.iter().zip(&codes[..]).enumerate() {
             let is = self.keys.get(*code as usize).is_some_and(|found| found.is(key));
-            missing |= u32::from(!is) << at;
+            missing |= u64::from(!is) << at;
         }
         let mut rest = missing | long | again;
         while rest != 0 {
