@@ -12,6 +12,7 @@ use backsight_engine::plan::{Plan, SourceRef};
 use backsight_engine::source::{Catalog, Counters, Field, Flow, Scan, Source, Table};
 use backsight_engine::value::column::{Batch, Column};
 use backsight_engine::{Ctl, run_all};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -142,7 +143,9 @@ fn plans(setup: &Setup<'_>) -> Result<Vec<Option<Plan>>, Error> {
             other => other,
         })
     };
-    setup.rules.iter().map(plan).collect()
+    // The first of them that is wrong is the one to be told.
+    let plans: Vec<Result<Option<Plan>, Error>> = setup.rules.par_iter().map(plan).collect();
+    plans.into_iter().collect()
 }
 
 fn pass(

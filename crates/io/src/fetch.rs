@@ -9,6 +9,9 @@ use backsight_engine::value::json::Cursor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// Bytes of a file that are given back at a time.
+const RELEASED: usize = 16 << 20;
+
 impl Files {
     /// The files that `keep` lets pass, as a source of their own; positions stay what they are.
     pub fn only(&self, keep: impl Fn(&crate::Input) -> bool) -> Files {
@@ -48,8 +51,10 @@ impl Files {
                 let stored = open.as_ref()?.1.as_ref()?;
                 let from = usize::try_from(offset).ok()?;
                 // A few words of each page would keep the whole file in memory.
-                stored.release(done..from);
-                done = from;
+                if from - done >= RELEASED {
+                    stored.release(done..from);
+                    done = from;
+                }
                 object_at(stored, from)
             });
             match text {

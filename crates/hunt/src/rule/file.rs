@@ -4,6 +4,7 @@
 
 use super::Rule;
 use super::spec::BesideTest;
+use rayon::prelude::*;
 
 /// What is wrong with a rule, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,21 +39,24 @@ const CLOSE: &str = "#---";
 /// Reads rules from files given as names and texts: `*.bsq`, and `*.tests.jsonl` beside them. A file without front
 /// matter is a plain query and gives no rule.
 pub fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> (Vec<Rule>, Vec<Problem>) {
-    let (mut rules, mut problems, mut beside) = (Vec::new(), Vec::new(), Vec::new());
+    let files: Vec<(&str, &str)> = files.into_iter().collect();
+    let of_file = |(name, text): &(&str, &str)| match name.ends_with(".bsq") {
+        true => rules_of(name, text),
+        false => (Vec::new(), Vec::new()),
+    };
+    let read: Vec<(Vec<Rule>, Vec<Problem>)> = files.par_iter().map(of_file).collect();
+    let (rules, problems): (Vec<Vec<Rule>>, Vec<Vec<Problem>>) = read.into_iter().unzip();
+    let (mut rules, mut problems) = (rules.concat(), problems.concat());
     for (name, text) in files {
-        match name.strip_suffix(".tests.jsonl") {
-            Some(stem) => beside.push((name, format!("{stem}.bsq"), text)),
-            None if name.ends_with(".bsq") => rules_of(name, text, &mut rules, &mut problems),
-            None => {}
+        if let Some(stem) = name.strip_suffix(".tests.jsonl") {
+            tests_beside(name, &format!("{stem}.bsq"), text, &mut rules, &mut problems);
         }
-    }
-    for (name, of, text) in beside {
-        tests_beside(name, &of, text, &mut rules, &mut problems);
     }
     (rules, problems)
 }
 
-fn rules_of(name: &str, text: &str, rules: &mut Vec<Rule>, problems: &mut Vec<Problem>) {
+fn rules_of(name: &str, text: &str) -> (Vec<Rule>, Vec<Problem>) {
+    let (mut rules, mut problems) = (Vec::new(), Vec::new());
     let lines: Vec<&str> = text.lines().collect();
     let mut at = lines.iter().position(|l| l.trim_end() == OPEN);
     while let Some(open) = at {
@@ -73,6 +77,7 @@ fn rules_of(name: &str, text: &str, rules: &mut Vec<Rule>, problems: &mut Vec<Pr
         }
         at = next;
     }
+    (rules, problems)
 }
 
 /// The front matter without its `#`, read. A problem comes with its line, from 1 on, 0 if there is none.
