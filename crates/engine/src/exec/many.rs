@@ -4,6 +4,8 @@
 mod job;
 mod joined;
 mod kept;
+mod look;
+mod part;
 mod parted;
 
 use super::group::GroupTable;
@@ -14,18 +16,17 @@ use super::{Cx, Sink, context, is_sink, merge, next, opened, steps};
 use crate::error::Error;
 use crate::exec::{Ctl, Outcome};
 use crate::func::Clock;
-use crate::plan::ordered::Ordered;
-use crate::plan::{Op, Plan, Slot};
+use crate::plan::{Op, Plan};
 use crate::source::{Catalog, Counters, Field, Flow, Scan, Source};
-use crate::value::column::{Batch, Positions};
-use crate::when::When;
+use crate::value::column::Batch;
 use job::Job;
 use joined::Joined;
 use kept::Kept;
+use part::{Part, is_new_wanted, new_after};
 use parted::Parted;
 use rayon::prelude::*;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 /// Runs several plans, those of one source in one pass over it, and gives their answers to `out`, one plan after another,
 /// each with its number, until that says [`Flow::Enough`] for the plan. A plan that fails once its rows are read, as for
@@ -140,7 +141,7 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
     let is_wanted = |i: &usize| !matches!(parts[*i].1, Part::Edges) || is_new_wanted(plans[*i]);
     let mut gathered: Vec<Gathered<'a>> = plans.iter().map(|_| Gathered::Nothing).collect();
     let mut left: Vec<usize> = (0..plans.len()).collect();
-    let parted = if workers.iter().all(Kept::is_whole) { Parted::new(workers, ctl) } else { None };
+    let parted = workers.iter().all(Kept::is_whole).then(|| Parted::new(workers, ctl));
     let desks = Mutex::default();
     if let Some(parted) = &parted {
         let waiting = |i: &usize| matches!(parts[*i].1, Part::Edges | Part::Later) && is_wanted(i);
@@ -191,51 +192,6 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
     };
     again.iter().zip(looked).for_each(|(i, looked)| gathered[*i] = looked);
     Ok(gathered)
-}
-
-/// What part a plan takes in a look at the rows.
-#[derive(Clone, Copy)]
-enum Part<'s> {
-    /// It sees all rows, and may find that only a second look answers it.
-    First,
-    /// It waits for the rows to be kept, and sees them as [`Part::First`] if they cannot be.
-    Later,
-    /// It wants to know the first and the last time, without which it cannot tell whether any row matters.
-    Edges,
-    /// Its second look; it sees the rows that the sieve lets pass.
-    Second(Option<&'s Sieve>),
-    /// It sees all rows of some of its groups at once, and which sieve leaves out rows of those that are too small.
-    Whole(usize),
-}
-
-impl<'s> Part<'s> {
-    /// How it looks at the rows that were kept.
-    fn again(self) -> Part<'s> {
-        match self {
-            Part::Later => Part::First,
-            Part::First | Part::Edges | Part::Second(_) | Part::Whole(_) => Part::Second(None),
-        }
-    }
-}
-
-/// Now that the first and last time are known: whether there can be something new so late.
-fn is_new_wanted((plan, cx): (&Plan, &Cx<'_>)) -> bool {
-    let Some(when) = new_after(plan) else { return false };
-    let edges = cx.edges.edges();
-    when.resolve(cx.clock.now, edges).zip(edges).is_some_and(|(after, (_, last))| after <= last)
-}
-
-/// The time from which on values count as new, where it depends on the first or last event: often all are before it.
-fn new_after(plan: &Plan) -> Option<When> {
-    let at = sink_at(plan);
-    let is_read = |slot: &Slot| plan.scan.fields.iter().any(|(_, s)| s == slot);
-    let sees = plan.ops[..at].iter().any(|op| matches!(op, Op::Edges(time) if is_read(time)));
-    match plan.ops.get(at..at + 2) {
-        Some([Op::Group { .. }, Op::Ordered(Ordered::New { after: Some(when), .. })]) if sees && when.needs_edges() => {
-            Some(*when)
-        }
-        _ => None,
-    }
 }
 
 fn sink_at(plan: &Plan) -> usize {
@@ -376,107 +332,6 @@ impl<'p, 'a> Pass<'p, 'a> {
         Ok((by_job, all_kept))
     }
 
-    /// The jobs by the column whose values part their rows: the one that parts those of the most jobs, as long as there
-    /// are any.
-    fn columns(&self, parted: &Parted, jobs: impl Iterator<Item = usize>) -> Vec<(Option<usize>, Vec<usize>)> {
-        let by = |job: usize| -> Vec<usize> {
-            let columns = self.jobs[job].parted_by(&self.want).into_iter().map(|column| parted.original(column));
-            columns.filter(|column| parted.is_parted_by(*column, self.ctl)).collect()
-        };
-        let mut left: Vec<(usize, Vec<usize>)> = jobs.map(|job| (job, by(job))).collect();
-        let mut out = Vec::new();
-        loop {
-            let uses = |column: usize| left.iter().filter(|(_, by)| by.contains(&column)).count();
-            let Some(best) = (0..self.want.len()).rev().max_by_key(|column| uses(*column)).filter(|c| uses(*c) > 0)
-            else {
-                break;
-            };
-            let (mine, others) = left.into_iter().partition(|(_, by)| by.contains(&best));
-            left = others;
-            let mine: Vec<(usize, Vec<usize>)> = mine;
-            out.push((Some(best), mine.into_iter().map(|(job, _)| job).collect()));
-        }
-        if !left.is_empty() {
-            out.push((None, left.into_iter().map(|(job, _)| job).collect()));
-        }
-        out
-    }
-
-    /// Looks at the rows that were kept, for the jobs named: by the values of a column, or as they come. What workers know
-    /// of values lies on `desks`.
-    fn look<'f>(
-        &'f self,
-        parted: &Parted,
-        by: Option<usize>,
-        jobs: &[(usize, Part<'_>)],
-        desks: &Mutex<Vec<Answers<'f>>>,
-    ) -> Result<Vec<Gathered<'a>>, Error> {
-        let ctl = self.ctl;
-        let mut parts = parted.parts(by, ctl);
-        // The largest first, so that nobody waits for one of them in the end.
-        parts.sort_by_key(|rows| std::cmp::Reverse(rows.len()));
-        let mut wanted = vec![false; self.want.len()];
-        for (number, _) in jobs {
-            let (plan, _) = self.plans[*number];
-            plan.scan.fields.iter().for_each(|(field, _)| wanted[job::number(&self.want, field)] = true);
-        }
-        let as_whole: Vec<(usize, Part<'_>)> =
-            jobs.iter().enumerate().map(|(which, (number, _))| (*number, Part::Whole(which))).collect();
-        let jobs = if by.is_some() { &as_whole } else { jobs };
-        // Not all rows of their groups.
-        let as_more: Vec<(usize, Part<'_>)> = jobs.iter().map(|(number, _)| (*number, Part::Second(None))).collect();
-        let at = AtomicUsize::new(0);
-        let worker = || -> Result<(Vec<Sink<'a>>, Vec<Vec<Batch>>), Error> {
-            let mut sinks = self.sinks(jobs);
-            let mut sieves: Vec<Option<OfBatch<'a>>> =
-                jobs.iter().map(|(number, _)| self.jobs[*number].of_batch(ctl)).collect();
-            let mut found: Vec<Vec<Batch>> = jobs.iter().map(|_| Vec::new()).collect();
-            let free = || desks.lock().unwrap_or_else(PoisonError::into_inner);
-            let left = free().pop();
-            let mut answers = left.unwrap_or_else(|| Answers::new(&self.front, ctl));
-            while let Some(rows) = parts.get(at.fetch_add(1, Ordering::Relaxed)) {
-                let batches = parted.batches(rows, &wanted, ctl);
-                let as_they_are = if by.is_some() && batches.len() > 1 { &as_more } else { jobs };
-                for batch in batches {
-                    ctl.check()?;
-                    answers.begin();
-                    self.push(&batch, as_they_are, &mut sinks, &mut answers, &mut sieves)?;
-                }
-                if by.is_some() {
-                    for (((number, _), sink), found) in jobs.iter().zip(&mut sinks).zip(&mut found) {
-                        if is_much(sink) {
-                            found.extend(self.jobs[*number].part(sink, ctl)?.0);
-                        }
-                    }
-                }
-            }
-            free().push(answers);
-            Ok((sinks, found))
-        };
-        let mut all: Vec<(Vec<Sink<'a>>, Vec<Batch>)> = jobs.iter().map(|_| (Vec::new(), Vec::new())).collect();
-        for looked in ctl.broadcast(worker) {
-            let (sinks, found) = looked?;
-            all.iter_mut().zip(sinks.into_iter().zip(found)).for_each(|(all, (sink, found))| {
-                all.0.push(sink);
-                all.1.extend(found);
-            });
-        }
-        if by.is_none() {
-            return Ok(all.into_iter().map(|(sinks, _)| Gathered::Sinks(sinks)).collect());
-        }
-        let rows = |((number, _), (sinks, mut found)): (&(usize, Part<'_>), (Vec<Sink<'a>>, Vec<Batch>))| {
-            let mut then = 0;
-            for mut sink in sinks {
-                let (last, end) = self.jobs[*number].part(&mut sink, ctl)?;
-                found.extend(last);
-                then = end;
-            }
-            Ok((Rows::held(numbered(found), ctl), then))
-        };
-        let rows = ctl.install(|| jobs.par_iter().zip(all).map(rows).collect::<Vec<_>>());
-        Ok(rows.into_iter().map(Gathered::Rows).collect())
-    }
-
     fn sinks(&self, parts: &[(usize, Part<'_>)]) -> Vec<Sink<'a>> {
         parts.iter().map(|(number, part)| self.jobs[*number].sink(*part, self.ctl)).collect()
     }
@@ -529,30 +384,6 @@ impl<'p, 'a> Pass<'p, 'a> {
         }
         Ok(())
     }
-}
-
-/// Whether a sink holds so much that what it has of whole parts is better made rows.
-fn is_much(sink: &Sink<'_>) -> bool {
-    const MANY: usize = 1 << 14;
-    match sink {
-        Sink::Group(table) => table.len() > MANY,
-        Sink::Collect(_) | Sink::Top(_) => true,
-    }
-}
-
-/// Batches of rows, those that have any, numbered from 0; one at least.
-fn numbered(mut batches: Vec<Batch>) -> Vec<Batch> {
-    let empty = batches.first().cloned();
-    batches.retain(|batch| batch.rows > 0);
-    if batches.is_empty() {
-        batches.extend(empty);
-    }
-    let mut first = 0;
-    for batch in &mut batches {
-        batch.positions = Positions::sequence(first, batch.rows);
-        first += batch.rows as u64;
-    }
-    batches
 }
 
 /// What a record must hold one of so that any plan can want it: of each plan the first of its entries. Nothing if a plan

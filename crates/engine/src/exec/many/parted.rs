@@ -45,19 +45,20 @@ const AT_ONCE: usize = 32;
 const MOST: u32 = 12;
 
 impl Parted {
-    /// The rows of all workers; nothing if they are too many to be numbered.
-    pub fn new(workers: Vec<Kept>, ctl: &Ctl) -> Option<Parted> {
+    /// The rows of all workers.
+    pub fn new(workers: Vec<Kept>, ctl: &Ctl) -> Parted {
         let mut batches: Vec<Packed> = workers.into_iter().flat_map(|mut kept| kept.lose()).collect();
         batches.sort_by_key(|batch| batch.positions.iter().next());
+        // They fit into half a gigabyte, and each takes four bytes or more.
         let mut rows = 0u32;
         let mut starts = Vec::with_capacity(batches.len());
         for batch in &batches {
             starts.push(rows);
-            rows = rows.checked_add(u32::try_from(batch.rows).ok()?)?;
+            rows += batch.rows as u32;
         }
         let width = batches.first().map_or(0, |batch| batch.columns.len());
         let columns = ctl.install(|| (0..width).into_par_iter().map(|at| Form::of(&batches, at, ctl)).collect());
-        Some(Parted { batches, starts, rows, columns })
+        Parted { batches, starts, rows, columns }
     }
 
     /// Whether a column has values enough for parts of them.
@@ -251,5 +252,71 @@ impl Form {
             numbers.insert(dictionary.id(), coder.words(&all).unwrap_or_default().into());
         }
         Form::Words(coder.dictionary(), numbers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Kind;
+    use std::collections::BTreeMap;
+
+    const ROWS: usize = 5000;
+
+    /// Rows of one worker: a word of 40, the same once more, a time, and texts for the odd ones only.
+    fn batch(first: usize, dictionary: &Arc<Dictionary>) -> Batch {
+        let rows = first..first + ROWS;
+        let words: ScalarBuffer<u32> = rows.clone().map(|i| (i * 7 % 41) as u32).collect();
+        let word = Column::Dict(words, Arc::clone(dictionary));
+        let times: Vec<i64> = rows.clone().map(|i| 1_761_955_200_000 + i as i64).collect();
+        let odd = rows.map(|i| if i % 2 == 1 { Value::Int(i as i64) } else { Value::Null }).collect();
+        let columns = vec![Column::null(ROWS), word.clone(), word, Column::Time(times.into()), odd];
+        Batch { columns, rows: ROWS, positions: Positions::sequence((first as u64) << 40, ROWS) }
+    }
+
+    fn lines(batch: &Batch) -> Vec<String> {
+        let cells = |i: usize| batch.columns.iter().map(|column| format!("{:?}", column.get(i))).collect::<Vec<_>>();
+        (0..batch.rows).map(|i| format!("{} {:?}", batch.positions.get(i), cells(i))).collect()
+    }
+
+    #[test]
+    fn every_row_is_in_one_part_with_all_of_its_value() {
+        let ctl = Ctl::new(2).expect("threads").with_parts_of(500);
+        let mut expected = Vec::new();
+        let worker = |number: usize| {
+            let dictionary = Arc::new(Dictionary::default());
+            // The same words by other numbers.
+            (0..40).for_each(|i| {
+                let word = if number == 0 { i } else { 39 - i };
+                dictionary.push(Kind::String, format!("word {word}").as_bytes());
+            });
+            let mut kept = Kept::new(vec![false, true, true, true, true], Some(1), &ctl);
+            for half in 0..2 {
+                let batch = batch((2 * half + number) * ROWS, &dictionary);
+                expected.extend(lines(&batch));
+                assert!(kept.add(&batch, &mut Hashes::new(ctl.seed())).is_empty() && kept.is_whole());
+            }
+            kept
+        };
+        let parted = Parted::new((0..2).map(worker).collect(), &ctl);
+        expected.sort();
+        assert!(parted.is_parted_by(2, &ctl) && !parted.is_parted_by(3, &ctl) && parted.original(2) == 1);
+        for by in [None, Some(1), Some(2)] {
+            let parts = parted.parts(by, &ctl);
+            assert!(parts.len() > 8);
+            let (mut all, mut part_of) = (Vec::new(), BTreeMap::new());
+            for (number, rows) in parts.iter().enumerate() {
+                for batch in parted.batches(rows, &[true; 5], &ctl) {
+                    all.extend(lines(&batch));
+                    for word in batch.columns[1].iter().map(|cell| format!("{cell:?}")) {
+                        assert!(*part_of.entry(word).or_insert(number) == number || by.is_none());
+                    }
+                }
+            }
+            all.sort();
+            assert_eq!(all, expected);
+        }
+        let few = parted.batches(&[3, 4, 19_000], &[false, false, true, false, false], &ctl).next().expect("rows");
+        assert!(few.rows == 3 && few.columns[1].is_null() && !few.columns[2].is_null() && few.columns[3].is_null());
     }
 }
