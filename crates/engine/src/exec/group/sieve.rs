@@ -74,7 +74,7 @@ impl Sieve {
         const EACH: u32 = 4;
         const SOME: u32 = 12;
         let groups = (rows as u64 / reach.least.max(1)).max(1).ilog2();
-        Sieve::of(reach, |_, most| (groups + EACH).min(most).min(LEAST).max(SOME))
+        Sieve::of(reach, |_, most| (groups + EACH).min(most).clamp(SOME, LEAST))
     }
 
     /// With as many counters as `bits`, given their size and how many make sense, says, as powers of two.

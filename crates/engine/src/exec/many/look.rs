@@ -14,6 +14,9 @@ use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// What workers hold for a job, and the rows made of whole parts before.
+type Found<'a> = (Vec<Sink<'a>>, Vec<Batch>);
+
 impl<'a> Pass<'_, 'a> {
     /// The jobs by the column whose values part their rows: the one that parts those of the most jobs, as long as there
     /// are any.
@@ -92,7 +95,7 @@ impl<'a> Pass<'_, 'a> {
             free().push(answers);
             Ok((sinks, found))
         };
-        let mut all: Vec<(Vec<Sink<'a>>, Vec<Batch>)> = jobs.iter().map(|_| (Vec::new(), Vec::new())).collect();
+        let mut all: Vec<Found<'a>> = jobs.iter().map(|_| (Vec::new(), Vec::new())).collect();
         for looked in ctl.broadcast(worker) {
             let (sinks, found) = looked?;
             all.iter_mut().zip(sinks.into_iter().zip(found)).for_each(|(all, (sink, found))| {
@@ -103,7 +106,7 @@ impl<'a> Pass<'_, 'a> {
         if by.is_none() {
             return Ok(all.into_iter().map(|(sinks, _)| Gathered::Sinks(sinks)).collect());
         }
-        let rows = |((number, _), (sinks, mut found)): (&(usize, Part<'_>), (Vec<Sink<'a>>, Vec<Batch>))| {
+        let rows = |((number, _), (sinks, mut found)): (&(usize, Part<'_>), Found<'a>)| {
             let mut then = 0;
             for mut sink in sinks {
                 let (last, end) = self.jobs[*number].part(&mut sink, ctl)?;
