@@ -48,7 +48,7 @@ pub(crate) fn hunt(args: &HuntArgs, common: &Common) -> Result<u8, Error> {
     let ctl = run::control(&args.reading)?;
     let outcome = cancel::cancelling(&ctl, || pass::hunt(&groups, &setup, &ctl))?;
     let least = args.level.unwrap_or(Level::Informational);
-    let mut events = Found::read(&files, &positions(&outcome, least))?;
+    let mut events = Found::read(&files, &positions(&outcome, least), &ctl)?;
     let mut notes = notes;
     if args.hash {
         events.hash(&mut notes, &ctl);
@@ -183,8 +183,8 @@ struct Found<'a> {
 const LONGEST: usize = 16 << 10;
 
 impl<'a> Found<'a> {
-    fn read(files: &'a Files, positions: &BTreeSet<u64>) -> Result<Found<'a>, Error> {
-        Ok(Found { files, texts: files.events(positions)?, hashes: BTreeMap::new() })
+    fn read(files: &'a Files, positions: &BTreeSet<u64>, ctl: &Ctl) -> Result<Found<'a>, Error> {
+        Ok(Found { files, texts: files.events(positions, ctl.threads())?, hashes: BTreeMap::new() })
     }
 
     /// Hashes the files that the events are of, one after another. One that cannot be read any more is noted.

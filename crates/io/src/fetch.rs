@@ -2,12 +2,14 @@
 
 use crate::Files;
 use crate::bytes::Stored;
+use arrow::buffer::BooleanBuffer;
 use backsight_engine::error::Error;
-use backsight_engine::source::{Counters, Field, Flow, Scan, Source};
-use backsight_engine::value::column::OFFSET_BITS;
+use backsight_engine::source::{Counters, Field, Filter, Flow, Scan, Source};
+use backsight_engine::value::column::{Batch, OFFSET_BITS};
 use backsight_engine::value::json::Cursor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of a file that are given back at a time.
 const RELEASED: usize = 16 << 20;
@@ -31,11 +33,11 @@ impl Files {
     }
 
     /// The texts (`@message`) of the records at some positions. Files that lie plain on the disk are read at the place;
-    /// others up to the last record wanted of them.
+    /// others up to the last record wanted of them, by so many threads.
     ///
     /// # Errors
     /// What reading reports; a record that is not there any more is left out.
-    pub fn events(&self, positions: &BTreeSet<u64>) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
+    pub fn events(&self, positions: &BTreeSet<u64>, threads: usize) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
         let mut found = BTreeMap::new();
         let mut left: BTreeSet<u64> = BTreeSet::new();
         // Positions come in order, those of a file together.
@@ -71,29 +73,53 @@ impl Files {
         }
         for input in &self.inputs {
             let from = input.position(0);
-            let end = from + (input.span << OFFSET_BITS);
-            let mut here: BTreeSet<u64> = left.range(from..end).copied().collect();
-            if here.is_empty() {
-                continue;
-            }
-            let one = self.only(|other| other.number == input.number);
-            let scan = Scan { want: vec![Field::Message], ..Scan::default() };
-            let counters = Counters::default();
-            let morsels = one.open(&scan, &counters)?;
-            while let Some(morsel) = morsels.next().filter(|_| !here.is_empty()) {
-                morsel.read(&mut |batch| {
-                    for row in 0..batch.rows {
-                        let position = batch.positions.get(row);
-                        if here.remove(&position) {
-                            let text = batch.columns[0].get(row).text().map(|t| t.into_owned());
-                            found.insert(position, text.unwrap_or_default());
-                        }
-                    }
-                    Ok(if here.is_empty() { Flow::Enough } else { Flow::More })
-                })?;
+            let here: BTreeSet<u64> = left.range(from..from + (input.span << OFFSET_BITS)).copied().collect();
+            if !here.is_empty() {
+                found.extend(self.only(|other| other.number == input.number).events_of_one(here, threads)?);
             }
         }
         Ok(found)
+    }
+
+    /// The same of one file that must be read for it.
+    fn events_of_one(&self, here: BTreeSet<u64>, threads: usize) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
+        // Where fields are read one by one, only those records are put together.
+        let keep = |batch: &Batch| BooleanBuffer::collect_bool(batch.rows, |i| here.contains(&batch.positions.get(i)));
+        let filter = Filter { fields: &[1], keep: &keep };
+        let want = vec![Field::Message, Field::Timestamp];
+        let scan = Scan { want, filter: Some(filter), ..Scan::default() };
+        let counters = Counters::default();
+        let morsels = self.open(&scan, &counters)?;
+        let left = AtomicUsize::new(here.len());
+        let work = || -> Result<BTreeMap<u64, Vec<u8>>, Error> {
+            let mut found = BTreeMap::new();
+            while let Some(morsel) = morsels.next().filter(|_| left.load(Ordering::Relaxed) > 0) {
+                morsel.read(&mut |batch| {
+                    for row in 0..batch.rows {
+                        let position = batch.positions.get(row);
+                        if here.contains(&position) {
+                            let text = batch.columns[0].get(row).text().map(|t| t.into_owned());
+                            // A record lies in one morsel.
+                            if found.insert(position, text.unwrap_or_default()).is_none() {
+                                left.fetch_sub(1, Ordering::Relaxed);
+                            }
+                        }
+                    }
+                    Ok(if left.load(Ordering::Relaxed) == 0 { Flow::Enough } else { Flow::More })
+                })?;
+            }
+            Ok(found)
+        };
+        let results: Vec<Result<BTreeMap<u64, Vec<u8>>, Error>> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
+            let died = |_| Err(Error::Bug("a worker that fetches events failed".into()));
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(died)).collect()
+        });
+        let mut all = BTreeMap::new();
+        for found in results {
+            all.extend(found?);
+        }
+        Ok(all)
     }
 
     /// A file whose records stand in it as they are.
