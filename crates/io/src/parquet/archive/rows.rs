@@ -10,10 +10,13 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use backsight_engine::error::Error;
 use backsight_engine::source::{BATCH_ROWS, Counters, Field, Flow, Scan};
-use backsight_engine::value::column::{Batch, Column, ColumnBuilder, Kinds, OFFSET_BITS, Positions, TextBuilder};
-use backsight_engine::value::json;
+use backsight_engine::value::column::{
+    Batch, Column, ColumnBuilder, Kinds, Nulls, OFFSET_BITS, Positions, TextBuilder,
+};
+use backsight_engine::value::json::{self, Route};
 use backsight_engine::value::{Kind, ValueRef};
 use backsight_lang::ast::Segment;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -119,10 +122,11 @@ impl Rows<'_, '_> {
     /// One column a slot.
     fn cells(&self, batch: &RecordBatch, records: &Records) -> Result<Vec<Column>, Stop> {
         let mut columns = Vec::with_capacity(self.slots.len());
+        let mut made = Made::new();
         for (slot, field) in self.slots.iter().zip(&self.pass.scan.want) {
             let column = match slot {
-                Slot::Ways(ways) => self.partitioned(batch, field, self.first_of(batch, ways)),
-                Slot::Time(ways) => times::read(self.first_of(batch, ways)),
+                Slot::Ways(ways) => self.partitioned(batch, field, self.first_of(batch, ways, &mut made)),
+                Slot::Time(ways) => times::read(self.first_of(batch, ways, &mut made)),
                 Slot::Log => self.column(batch, System::Log as usize, None),
                 Slot::LogStream => self.column(batch, System::LogStream as usize, None),
                 Slot::Nothing => Column::null(batch.num_rows()),
@@ -167,23 +171,15 @@ impl Rows<'_, '_> {
         Ok(columns)
     }
 
-    fn first_of(&self, batch: &RecordBatch, ways: &[Way]) -> Column {
+    /// The first value that one of the ways to a field leads to. Several fields may lie in one column, which is made once.
+    fn first_of(&self, batch: &RecordBatch, ways: &[Way], made: &mut Made) -> Column {
         let mut found = Column::null(batch.num_rows());
         for way in ways {
-            let column = self.column(batch, way.column, way.kinds);
+            let key = (way.column, way.kinds);
+            let column = made.entry(key).or_insert_with(|| self.column(batch, way.column, way.kinds));
             let column = match &way.rest {
-                None => column,
-                Some(route) => {
-                    let mut out = TextBuilder::default();
-                    for cell in column.iter() {
-                        let text = cell.text().filter(|_| cell.is_nested());
-                        match text.as_deref().and_then(|text| route.get(text)) {
-                            Some((kind, text)) => out.push_text(kind, &text),
-                            None => out.push(ValueRef::Null),
-                        }
-                    }
-                    out.finish()
-                }
+                None => column.clone(),
+                Some(route) => within(column, route),
             };
             let column = way.token.map_or_else(|| column.clone(), |find| token(&column, find));
             found = plan::merge(&found, &column);
@@ -278,6 +274,35 @@ impl Rows<'_, '_> {
         }
         Ok(out)
     }
+}
+
+/// Columns of a batch made so far, by their number and that of their kinds.
+type Made = HashMap<(usize, Option<usize>), Column>;
+
+/// What a route leads to in the cells of a column. Most columns hold no lists or maps, and most of these not what is looked
+/// for.
+fn within(column: &Column, route: &Route) -> Column {
+    let rows: Vec<usize> = match column.nulls() {
+        Nulls::All => Vec::new(),
+        Nulls::None => (0..column.len()).collect(),
+        Nulls::Some(nulls) => nulls.valid_indices().collect(),
+    };
+    let mut out = TextBuilder::default();
+    let mut filled = 0;
+    for row in rows {
+        let cell = column.get(row);
+        let text = cell.text().filter(|_| cell.is_nested());
+        if let Some((kind, text)) = text.as_deref().and_then(|text| route.get(text)) {
+            (filled..row).for_each(|_| out.push(ValueRef::Null));
+            out.push_text(kind, &text);
+            filled = row + 1;
+        }
+    }
+    if filled == 0 {
+        return Column::null(column.len());
+    }
+    (filled..column.len()).for_each(|_| out.push(ValueRef::Null));
+    out.finish()
 }
 
 /// Tokens of lines, which are text whatever they are stored as, or what is found in them.
