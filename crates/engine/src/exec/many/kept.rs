@@ -59,6 +59,11 @@ impl Kept {
         Kept { wanted, by, batches: Vec::new(), last: Vec::new(), bytes: 0, most, lost, share }
     }
 
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether all rows are here.
     pub fn is_whole(&self) -> bool {
         !self.lost

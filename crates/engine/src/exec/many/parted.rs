@@ -6,6 +6,7 @@
 use super::kept::{Cells, Kept, Packed};
 use crate::exec::ctl::Ctl;
 use crate::exec::hashes::Hashes;
+use crate::exec::memory::Share;
 use crate::exec::shared::coder::Coder;
 use crate::value::Value;
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
@@ -23,6 +24,8 @@ pub(super) struct Parted {
     starts: Vec<u32>,
     rows: u32,
     columns: Vec<Form>,
+    /// For the memory of all that.
+    _share: Share,
 }
 
 /// What a column is in all batches.
@@ -47,6 +50,7 @@ const MOST: u32 = 12;
 impl Parted {
     /// The rows of all workers.
     pub fn new(workers: Vec<Kept>, ctl: &Ctl) -> Parted {
+        let bytes: usize = workers.iter().map(Kept::bytes).sum();
         let mut batches: Vec<Packed> = workers.into_iter().flat_map(|mut kept| kept.lose()).collect();
         batches.sort_by_key(|batch| batch.positions.iter().next());
         // They fit into half a gigabyte, and each takes four bytes or more.
@@ -58,7 +62,10 @@ impl Parted {
         }
         let width = batches.first().map_or(0, |batch| batch.columns.len());
         let columns = ctl.install(|| (0..width).into_par_iter().map(|at| Form::of(&batches, at, ctl)).collect());
-        Parted { batches, starts, rows, columns }
+        // The numbers of the rows of all parts are held, too.
+        let mut share = ctl.memory().share();
+        share.set(bytes + rows as usize * size_of::<u32>());
+        Parted { batches, starts, rows, columns, _share: share }
     }
 
     /// Whether a column has values enough for parts of them.
@@ -142,32 +149,29 @@ impl Parted {
             rows[run.clone()].iter().map(move |row| row - start)
         };
         let mut columns: Vec<Column> = Vec::with_capacity(self.columns.len());
-        for (at, form) in self.columns.iter().enumerate() {
-            columns.push(match form {
+        for at in 0..self.columns.len() {
+            let from = self.original(at);
+            columns.push(match &self.columns[from] {
                 _ if !wanted[at] => Column::null(rows.len()),
-                Form::Null => Column::null(rows.len()),
-                Form::Same(before) if wanted[*before] => columns[*before].clone(),
-                Form::Same(_) | Form::Words(..) => {
-                    let Form::Words(dictionary, _) = &self.columns[self.original(at)] else {
-                        columns.push(self.cells(&runs, self.original(at), rows));
-                        continue;
-                    };
+                _ if from < at && wanted[from] => columns[from].clone(),
+                Form::Null | Form::Same(_) => Column::null(rows.len()),
+                Form::Words(dictionary, _) => {
                     let mut words = Vec::with_capacity(rows.len());
                     for (batch, run) in &runs {
-                        self.words(&self.batches[*batch], at, &mut words, within(*batch, run));
+                        self.words(&self.batches[*batch], from, &mut words, within(*batch, run));
                     }
                     Column::Dict(words.into(), Arc::clone(dictionary))
                 }
                 Form::Times => {
                     let mut times: Vec<i64> = Vec::with_capacity(rows.len());
                     for (batch, run) in &runs {
-                        if let Cells::Times(first, distances) = self.batches[*batch].cells(at) {
+                        if let Cells::Times(first, distances) = self.batches[*batch].cells(from) {
                             times.extend(within(*batch, run).map(|row| first + i64::from(distances[row as usize])));
                         }
                     }
                     Column::Time(Int64Array::new(ScalarBuffer::from(times), None))
                 }
-                Form::Cells => self.cells(&runs, at, rows),
+                Form::Cells => self.cells(&runs, from, rows),
             });
         }
         let mut positions = Vec::with_capacity(rows.len());
