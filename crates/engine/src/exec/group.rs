@@ -19,7 +19,6 @@ use crate::error::Error;
 use crate::plan::{AggCall, Slot};
 use crate::value::column::{Batch, Column};
 use kinds::{GroupKinds, note_kinds};
-
 use sieve::{Count, Over};
 use tuples::Tuples;
 use words::Words;

@@ -289,7 +289,8 @@ mod tests {
         let ctl = Ctl::new(1).expect("a thread");
         let mut kept = Kept::new(vec![false, true, true], None, &ctl);
         kept.add(&batch, &mut Hashes::new(0));
-        let [packed] = &kept.batches[..] else { panic!("a batch") };
+        assert_eq!(kept.batches.len(), 1);
+        let packed = &kept.batches[0];
         assert!(matches!(packed.columns[..], [Cells::Absent, Cells::Bytes(..), Cells::Same(1)]));
         let again = packed.batch();
         assert!(again.columns[0].is_null());

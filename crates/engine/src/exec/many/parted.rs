@@ -15,6 +15,7 @@ use arrow::array::Int64Array;
 use arrow::buffer::ScalarBuffer;
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// All rows kept, in source order.
@@ -144,7 +145,7 @@ impl Parted {
             runs.push((batch, first..next));
             first = next;
         }
-        let within = |batch: usize, run: &std::ops::Range<usize>| {
+        let within = |batch: usize, run: &Range<usize>| {
             let start = self.starts[batch];
             rows[run.clone()].iter().map(move |row| row - start)
         };
@@ -205,7 +206,7 @@ impl Parted {
     }
 
     /// A column of any cells.
-    fn cells(&self, runs: &[(usize, std::ops::Range<usize>)], column: usize, rows: &[u32]) -> Column {
+    fn cells(&self, runs: &[(usize, Range<usize>)], column: usize, rows: &[u32]) -> Column {
         let mut cells = ColumnBuilder::default();
         for (batch, run) in runs {
             let of = self.batches[*batch].cells(column).column(self.batches[*batch].rows);
