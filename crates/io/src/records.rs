@@ -47,7 +47,8 @@ impl Morsel for Piece<'_> {
         Counters::add(&self.pass.counters.bytes, self.chunk.data.len() as u64);
         Counters::add(&self.pass.counters.input_bytes, self.stored_bytes);
         let flow = self.records.read(self.chunk, out);
-        if let Some((stored, end)) = self.mapped
+        // Who listens in looks at the bytes again, and gives them back himself.
+        if let (Some((stored, end)), None) = (self.mapped, self.pass.tap)
             && stored.bytes().len() >= RELEASE_FROM
         {
             stored.release(end - self.stored_bytes as usize..end);
