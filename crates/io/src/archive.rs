@@ -31,6 +31,7 @@ mod bloom;
 mod chunk;
 mod columns;
 mod convert;
+mod digest;
 mod encode;
 mod gather;
 mod ids;

@@ -144,6 +144,8 @@ struct Gathering {
     jobs: u64,
     /// Those that nobody has begun yet, with their numbers.
     queue: VecDeque<(u64, Job)>,
+    /// There will be no more.
+    is_finished: bool,
 }
 
 impl Gathering {
@@ -159,6 +161,16 @@ impl Gathering {
 struct Early {
     blocks: Vec<(Arc<Input>, &'static str, Block)>,
     ended: bool,
+}
+
+/// Goes off where a worker ends before its work is done: nobody shall wait for it.
+struct Alarm<'p, 's>(&'p Pipeline<'s>);
+
+impl Drop for Alarm<'_, '_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+        self.0.turn.notify_all();
+    }
 }
 
 thread_local! {
@@ -209,6 +221,7 @@ impl<'s> Pipeline<'s> {
                 early_bytes: 0,
                 jobs: 0,
                 queue: VecDeque::new(),
+                is_finished: false,
             }),
             turn: Condvar::new(),
             stored: Mutex::default(),
@@ -250,26 +263,17 @@ impl<'s> Pipeline<'s> {
                 morsel.read(&mut |_| Ok(Flow::More))?;
                 self.end(ticket)?;
             }
-            Ok(())
+            let tickets = *tickets.lock().unwrap_or_else(PoisonError::into_inner);
+            self.rest(tickets, files.inputs().len(), ctl)
         };
-        let guarded = || {
+        self.by_all(&|| {
+            let alarm = Alarm(self);
             let result = work();
-            if result.is_err() {
-                self.stop.store(true, Ordering::Relaxed);
-                self.turn.notify_all();
+            if result.is_ok() {
+                std::mem::forget(alarm);
             }
             result
-        };
-        self.by_all(&guarded)?;
-        if ctl.cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let mut jobs = Vec::new();
-        let mut state = self.gathering();
-        state.gatherer.finish(files.inputs().len(), &mut jobs)?;
-        state.enqueue(jobs);
-        drop(state);
-        self.by_all(&|| self.work_off(0))
+        })
     }
 
     /// Has all workers do something.
@@ -280,6 +284,42 @@ impl<'s> Pipeline<'s> {
             workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| died())).collect()
         });
         results.into_iter().collect()
+    }
+
+    /// Does jobs until there are no more, now that all morsels have been given out, so many of them.
+    fn rest(&self, tickets: u64, inputs: usize, ctl: &Ctl) -> Result<(), Error> {
+        let mut state = self.gathering();
+        loop {
+            if ctl.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            if state.next == tickets && !state.is_finished {
+                let mut jobs = Vec::new();
+                state.gatherer.finish(inputs, &mut jobs)?;
+                state.enqueue(jobs);
+                state.is_finished = true;
+                self.turn.notify_all();
+            }
+            match state.queue.pop_front() {
+                Some((number, job)) => {
+                    drop(state);
+                    self.job(number, job)?;
+                    state = self.gathering();
+                }
+                None if state.is_finished => return Ok(()),
+                None => state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    /// Hashes what has been gathered, without keeping others from gathering.
+    fn hash(&self, state: MutexGuard<'_, Gathering>) {
+        let digest = state.gatherer.digest();
+        drop(state);
+        digest.iter().for_each(|digest| digest.work(self.settings.form().group_bytes));
     }
 
     /// Does jobs until only so many are left that nobody has begun.
@@ -325,11 +365,12 @@ impl<'s> Pipeline<'s> {
         let is_table = block.is_table;
         state.gatherer.add(input, format, block, || entry(input, format, is_table), &mut jobs)?;
         if jobs.is_empty() {
+            self.hash(state);
             return Ok(Flow::More);
         }
         state.enqueue(jobs);
-        drop(state);
         self.turn.notify_all();
+        self.hash(state);
         // Whoever waits for this one's turn to end takes what is left.
         self.work_off(usize::from(self.settings.threads > 1))?;
         Ok(Flow::More)
@@ -368,8 +409,8 @@ impl<'s> Pipeline<'s> {
             state.next += 1;
         }
         state.enqueue(jobs);
-        drop(state);
         self.turn.notify_all();
+        self.hash(state);
         self.work_off(0)
     }
 

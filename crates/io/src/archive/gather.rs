@@ -7,6 +7,7 @@
 use super::account::differs_from_file;
 use super::block::{Block, Row};
 use super::columns::Run;
+use super::digest::Digest;
 use super::encode::{Encoder, GROUP_ROWS, Partitions};
 use super::manifest::{InputEntry, Part};
 use super::output::hex;
@@ -14,7 +15,6 @@ use super::schema::{Field, Schema};
 use crate::files::Input;
 use backsight_engine::error::Error;
 use backsight_engine::value::time::civil_from_days;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ pub(crate) struct Gatherer {
     /// The place of the current input, or of the archive it is in, among all inputs.
     place: Option<u64>,
     /// The input being read, and the hash of its stream.
-    current: Option<(Arc<Input>, InputEntry, Sha256)>,
+    current: Option<(Arc<Input>, InputEntry, Arc<Digest>)>,
     /// Bytes of it that belong to no record so far.
     carry: Vec<u8>,
     part: usize,
@@ -179,10 +179,11 @@ impl Gatherer {
             if !input.partitions.is_empty() {
                 self.partitions.insert(self.inputs, input.partitions.clone());
             }
-            self.current = Some((Arc::clone(input), InputEntry { first: self.next_record, ..entry() }, Sha256::new()));
+            let entry = InputEntry { first: self.next_record, ..entry() };
+            self.current = Some((Arc::clone(input), entry, Arc::default()));
         }
-        let Some((_, entry, hash)) = &mut self.current else { return Ok(()) };
-        hash.update(&block.data);
+        let Some((_, entry, digest)) = &mut self.current else { return Ok(()) };
+        digest.add(block.data.clone());
         entry.bytes += block.data.len() as u64;
         if block.rows.is_empty() {
             self.carry.extend_from_slice(&block.data);
@@ -197,6 +198,11 @@ impl Gatherer {
         self.next_record += block.rows.len() as u64;
         self.held += block.data.len();
         self.deal(Arc::new(block), format, seq, jobs)
+    }
+
+    /// The hash of the stream of the current input, of which some may wait to be hashed.
+    pub(crate) fn digest(&self) -> Option<Arc<Digest>> {
+        self.current.as_ref().map(|(.., digest)| Arc::clone(digest))
     }
 
     /// Deals the rows of a block out to partitions.
@@ -286,8 +292,8 @@ impl Gatherer {
 
     /// The current input has been read.
     fn settle(&mut self, jobs: &mut Vec<Job>) {
-        if let Some((input, mut entry, hash)) = self.current.take() {
-            entry.sha256 = hex(&hash.finalize());
+        if let Some((input, mut entry, digest)) = self.current.take() {
+            entry.sha256 = digest.sum();
             entry.tail = hex(&std::mem::take(&mut self.carry));
             self.stored += input.size.unwrap_or(entry.bytes);
             if differs_from_file(&entry) {

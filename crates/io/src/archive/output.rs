@@ -11,6 +11,8 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 /// Start of the names of what is unfinished.
 const UNFINISHED: &str = ".backsight-tmp-";
@@ -135,6 +137,7 @@ impl Target {
                 file: BufWriter::with_capacity(1 << 18, Counted { file, faults: self.faults.clone() }),
                 hash: Sha256::new(),
                 bytes: 0,
+                ahead: None,
             })
         })
     }
@@ -279,6 +282,44 @@ pub(crate) struct Output {
     file: BufWriter<Counted>,
     hash: Sha256,
     bytes: u64,
+    ahead: Option<Ahead>,
+}
+
+/// Bytes that are brought to the disk together.
+const AHEAD: u64 = 8 << 20;
+
+/// Brings a file to the disk while more is written to it, so that there is little to wait for in the end.
+struct Ahead {
+    /// Each asks for it once more.
+    orders: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Ahead {
+    fn of(file: &File) -> io::Result<Ahead> {
+        let file = file.try_clone()?;
+        let (orders, received) = sync_channel(1);
+        let work = move || received.into_iter().try_for_each(|()| file.sync_data());
+        Ok(Ahead { orders: Some(orders), thread: Some(std::thread::spawn(work)) })
+    }
+
+    /// Asks for what is written by now. If that has been asked for already, nothing more is to do.
+    fn order(&self) {
+        let _ = self.orders.as_ref().map(|orders| orders.try_send(()));
+    }
+
+    /// What came of it: the system says of a fault only once.
+    fn end(&mut self) -> io::Result<()> {
+        self.orders = None;
+        let died = |_| Err(io::Error::other("a thread that writes has failed"));
+        self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap_or_else(died))
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
 }
 
 /// What a finished file holds.
@@ -308,7 +349,16 @@ impl Write for Output {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let n = self.file.write(buf)?;
         self.hash.update(&buf[..n]);
+        let before = self.bytes;
         self.bytes += n as u64;
+        if before / AHEAD < self.bytes / AHEAD {
+            let file = &self.file.get_ref().file;
+            match &self.ahead {
+                Some(ahead) => ahead,
+                None => self.ahead.insert(Ahead::of(file)?),
+            }
+            .order();
+        }
         Ok(n)
     }
 
@@ -320,9 +370,10 @@ impl Write for Output {
 impl Output {
     /// Brings everything to the disk.
     pub(crate) fn finish(self) -> io::Result<Written> {
-        let Output { file, hash, bytes } = self;
+        let Output { file, hash, bytes, ahead } = self;
         let counted = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         counted.faults.step()?;
+        ahead.map_or(Ok(()), |mut ahead| ahead.end())?;
         counted.file.sync_all()?;
         Ok(Written { bytes, sha256: hex(&hash.finalize()) })
     }

@@ -12,8 +12,10 @@ use ::parquet::schema::types::{SchemaDescriptor, Type as ParquetType};
 use arrow::datatypes::{DataType, Field as ArrowField, Schema as ArrowSchema, SchemaRef, TimeUnit as ArrowUnit};
 use backsight_engine::value::json::{self, Shape};
 use backsight_engine::value::number;
+use foldhash::fast::{FixedState, RandomState};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// The type of a column.
@@ -262,7 +264,7 @@ pub(crate) fn column_name(key: &[u8]) -> Option<String> {
 /// The keys of records, in the order in which they were met.
 #[derive(Default)]
 struct Keys {
-    places: HashMap<Box<[u8]>, usize>,
+    places: HashMap<Box<[u8]>, usize, RandomState>,
     order: Vec<(usize, Box<[u8]>, Seen)>,
 }
 
@@ -300,7 +302,7 @@ struct Seen {
     /// Tokens that say that there is no value.
     dashes: usize,
     /// Hashes of strings.
-    distinct: HashSet<u64>,
+    distinct: HashSet<u64, RandomState>,
     bytes: usize,
 }
 
@@ -361,8 +363,7 @@ fn is_name(key: &[u8]) -> bool {
 }
 
 fn hash(text: &[u8]) -> u64 {
-    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
+    FixedState::default().hash_one(text)
 }
 
 /// The integer that is printed like this.
