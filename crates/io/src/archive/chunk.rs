@@ -59,7 +59,10 @@ pub(crate) fn words(
     let rows = words.codes().len();
     let has_dictionary = words.is_shared() && words.all().len() <= DICTIONARY;
     // What does not change needs no pages, and nothing is gained from compressing it.
-    let nulls = words.codes().iter().filter(|code| **code == NONE).count();
+    let nulls = match words.len() {
+        0 => rows,
+        _ => words.codes().iter().filter(|code| **code == NONE).count(),
+    };
     let is_constant = words.len() == 0 || words.len() == 1 && nulls == 0;
     let mut chunk = Chunk::new(column, !is_constant, keep.pages, zstd);
     let mut codes = Codes { ranks: None, width: bits::width(words.len()) };
@@ -78,9 +81,13 @@ pub(crate) fn words(
         present.clear();
         match nulls {
             0 => present.extend_from_slice(&words.codes()[first..end]),
+            _ if nulls == rows => {}
             _ => present.extend(words.codes()[first..end].iter().copied().filter(|code| *code != NONE)),
         }
-        let of_page = order.bounds(&present);
+        let of_page = match (is_constant, present.first()) {
+            (true, code) => code.map(|code| (*code, *code)),
+            (false, _) => order.bounds(&present),
+        };
         if let Some((least, greatest)) = of_page {
             bounds = match bounds {
                 Some((a, b)) => order.bounds(&[a, b, least, greatest]),
@@ -409,8 +416,9 @@ impl<'z> Chunk<'z> {
         page.clear();
         if self.column.max_def_level() > 0 {
             page.extend_from_slice(&[0; 4]);
-            match rows - values {
-                0 => bits::repeated(1, rows, 1, &mut page),
+            match values {
+                0 => bits::repeated(0, rows, 1, &mut page),
+                _ if values == rows => bits::repeated(1, rows, 1, &mut page),
                 _ => bits::write(&validity.map(u32::from).collect::<Vec<_>>(), 1, &mut page),
             }
             let len = (page.len() - 4) as u32;

@@ -406,20 +406,29 @@ impl<'b> Stretch<'b> {
     /// Adds a column of ids; what is none goes to the others.
     fn ids(&self, slot: usize, ids: &mut Ids, others: &mut Vec<(usize, usize)>) {
         let block = self.block;
-        let mut add = |row: usize, text: Option<&[u8]>| match text.and_then(uuid) {
+        let mut add = |ids: &mut Ids, row: usize, text: Option<&[u8]>| match text.and_then(uuid) {
             Some(id) => ids.push(row, id),
             None => others.push((row, slot)),
         };
         if let Some(strings) = self.strings(slot) {
-            for (number, row) in (self.first..).zip(&block.rows[self.rows.clone()]) {
-                let (start, end) = strings.place(row.start, &block.ends[row.first as usize..]);
-                add(number, Some(&block.data[start as usize..end as usize]));
+            let of_run = &block.rows[self.rows.clone()];
+            for (first, rows) in (self.first..).step_by(TOGETHER).zip(of_run.chunks(TOGETHER)) {
+                let text = |row: &Row| {
+                    let (start, end) = strings.place(row.start, &block.ends[row.first as usize..]);
+                    &block.data[start as usize..end as usize]
+                };
+                let mut all = [[0; 16]; TOGETHER];
+                let are_ids = all.iter_mut().zip(rows).all(|(id, row)| uuid(text(row)).map(|is| *id = is).is_some());
+                match are_ids {
+                    true => ids.push_run(first, &all[..rows.len()]),
+                    false => (first..).zip(rows).for_each(|(number, row)| add(ids, number, Some(text(row)))),
+                }
             }
             return;
         }
         for (row, value) in self.slots(slot).filter(|(_, value)| value.shape != Shape::Null) {
             let is_plain = value.shape == Shape::String { escaped: false };
-            add(row, is_plain.then(|| value.string(&block.data)));
+            add(ids, row, is_plain.then(|| value.string(&block.data)));
         }
     }
 

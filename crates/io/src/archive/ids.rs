@@ -22,6 +22,13 @@ impl Ids {
         self.ids.push(id);
     }
 
+    /// Gives neighbouring rows their ids.
+    pub(crate) fn push_run(&mut self, first: usize, ids: &[[u8; 16]]) {
+        self.present.resize(first, false);
+        self.present.resize(first + ids.len(), true);
+        self.ids.extend_from_slice(ids);
+    }
+
     /// There are no more rows than these.
     pub(crate) fn end(&mut self, rows: usize) {
         self.present.resize(rows, false);

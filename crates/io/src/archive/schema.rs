@@ -402,29 +402,30 @@ pub(crate) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     }
     let four = |at: usize| u64::from(u32::from_le_bytes([text[at], text[at + 1], text[at + 2], text[at + 3]]));
     let eight = |first: usize, second: usize| four(first) | four(second) << 32;
-    let words = [eight(0, 4), eight(9, 14), eight(19, 24), eight(28, 32)].map(hexadecimal);
     let mut out = [0; 16];
-    for (bytes, word) in out.as_chunks_mut().0.iter_mut().zip(words) {
-        *bytes = word?;
+    let mut faults = 0;
+    for (bytes, (first, second)) in out.as_chunks_mut().0.iter_mut().zip([(0, 4), (9, 14), (19, 24), (28, 32)]) {
+        let (word, others) = hexadecimal(eight(first, second));
+        *bytes = word.to_le_bytes();
+        faults |= others;
     }
-    Some(out)
+    (faults == 0).then_some(out)
 }
 
-/// The four bytes that eight small hexadecimal digits stand for, all digits at once: eight bytes of a word.
+/// The four bytes that eight small hexadecimal digits stand for, all digits at once: eight bytes of a word. Beside it bits for
+/// all that is none.
 #[inline]
-fn hexadecimal(text: u64) -> Option<[u8; 4]> {
+fn hexadecimal(text: u64) -> (u32, u64) {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let letters = text >> 6 & ONES;
     let digits = (text & (0x0f * ONES)) + 9 * letters;
     // Written again they must be the same: `0` to `9` from 0x30, `a` to `f` from 0x57 + 10.
     let again = digits + 0x30 * ONES + 0x27 * letters;
     let from_ten = (digits + 6 * ONES) >> 4 & ONES;
-    if again != text || from_ten != letters || digits & (0xf0 * ONES) != 0 {
-        return None;
-    }
+    let faults = (again ^ text) | (from_ten ^ letters) | digits & (0xf0 * ONES);
     let pairs = (digits << 4 | digits >> 8) & 0x00ff_00ff_00ff_00ff;
     let pairs = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
-    Some(((pairs | pairs >> 16) as u32).to_le_bytes())
+    ((pairs | pairs >> 16) as u32, faults)
 }
 
 #[cfg(test)]

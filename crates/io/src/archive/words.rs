@@ -40,13 +40,18 @@ pub(crate) struct Words {
     is_unique: bool,
 }
 
-/// What a text is looked up by: up to [`SHORT`] bytes as they are, of longer ones the hash, and the length.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// What a text is looked up by: up to [`SHORT`] bytes as they are, of longer ones the hash, and the length. Four of them are a
+/// line of the cache.
+#[derive(Clone, Copy, Debug, Default)]
 struct Key {
     low: u64,
+    /// The length of short texts is in the highest byte. Of others there is [`LONG`], as much of the length as there is room
+    /// for, and, in the lower half, where among all texts it begins, once that is known.
     high: u64,
-    len: u32,
 }
+
+/// Set for texts that are not short.
+const LONG: u64 = 0xff << 56;
 
 /// A text in the table: part of its hash, and its code. Small, so that more of the table stays in the cache.
 #[derive(Clone, Copy, Debug)]
@@ -59,15 +64,66 @@ struct Slot {
 const FREE: Slot = Slot { tag: 0, code: NONE };
 
 impl Key {
+    /// That of a short text in some data.
+    #[inline]
+    fn short(data: &[u8], (start, end): Place) -> Key {
+        let (start, end) = (start as usize, end as usize);
+        let bytes = match data.get(start..start + CHUNK) {
+            Some(more) => {
+                let more = u128::from_le_bytes(more.try_into().expect("as many were asked for"));
+                more & MASKS[end - start]
+            }
+            None => {
+                let mut bytes = [0; CHUNK];
+                bytes[..end - start].copy_from_slice(&data[start..end]);
+                u128::from_le_bytes(bytes)
+            }
+        };
+        let [low, high] = halves(bytes);
+        Key { low, high: high | ((end - start) as u64) << 56 }
+    }
+
+    /// That of a longer text with this hash.
+    #[inline]
+    fn long(hash: u64, len: u32) -> Key {
+        Key { low: hash, high: LONG | u64::from(len << 8) << 24 }
+    }
+
+    #[inline]
+    fn is_long(&self) -> bool {
+        self.high >= LONG
+    }
+
+    /// The same with the place of the text.
+    fn at(self, start: u32) -> Key {
+        let start = if self.is_long() { u64::from(start) } else { 0 };
+        Key { high: self.high | start, ..self }
+    }
+
+    /// Where a long text begins.
+    #[inline]
+    fn start(&self) -> usize {
+        self.high as u32 as usize
+    }
+
+    /// The bits of the upper half that tell texts apart.
+    #[inline]
+    fn high(&self) -> u64 {
+        self.high & !(((self.high.cast_signed() >> 63) as u64) >> 32)
+    }
+
     /// Looks at all of the key at once: which part differs is not to be foreseen.
     #[inline]
     fn is(&self, key: &Key) -> bool {
-        (self.low ^ key.low) | (self.high ^ key.high) | u64::from(self.len ^ key.len) == 0
+        (self.low ^ key.low) | (self.high() ^ key.high()) == 0
     }
 }
 
 /// Texts up to so many bytes are known by their key alone.
-const SHORT: usize = 16;
+const SHORT: usize = 15;
+
+/// Bytes looked at together.
+const CHUNK: usize = 16;
 
 /// Texts that are looked up together.
 pub(crate) const TOGETHER: usize = 64;
@@ -155,33 +211,37 @@ impl Words {
         while (self.starts.len() + places.len()) * 4 > self.table.len() * 3 {
             self.grow();
         }
+        // Neighbours often share their text, so that runs of texts are looked up: the key of each, its first text, and which run
+        // each text is in.
         let mut keys = [Key::default(); TOGETHER];
-        // One bit a text: it is long; it is the one before.
-        let (mut long, mut again) = (0u64, 0u64);
+        let (mut first, mut run_of) = ([0u8; TOGETHER], [0u8; TOGETHER]);
+        let mut runs = 0;
         let mut before: &[u8] = b"";
-        for (at, (key, place)) in keys.iter_mut().zip(places).enumerate() {
+        for (at, (place, run)) in places.iter().zip(&mut run_of).enumerate() {
             let len = place.1 - place.0;
-            if len as usize <= SHORT {
-                let [low, high] = short(data, *place);
-                *key = Key { low, high, len };
-                before = b"";
-                continue;
-            }
-            // Neighbours often share long texts, such as times.
-            let text = text(*place);
-            if text.len() == before.len() && same(text, before) {
-                again |= 1 << at;
+            let is_new = if len as usize <= SHORT {
+                keys[runs] = Key::short(data, *place);
+                runs == 0 || !keys[runs - 1].is(&keys[runs])
             } else {
-                *key = Key { low: self.long(text), high: 0, len };
-                long |= 1 << at;
+                let text = text(*place);
+                let is_again = runs > 0 && text.len() == before.len() && same(text, before);
+                if !is_again {
+                    keys[runs] = Key::long(self.long(text), len);
+                }
+                before = text;
+                !is_again
+            };
+            if len as usize <= SHORT {
+                before = b"";
             }
-            before = text;
+            first[runs] = at as u8;
+            runs += usize::from(is_new);
+            *run = runs as u8 - 1;
         }
-        let keys = &keys[..places.len()];
-        // So do they share short ones that hardly ever change.
-        if long | again == 0 && keys.iter().all(|key| *key == keys[0]) {
-            let code = keys.first().map_or(NONE, |key| self.code(key, text(places[0])));
-            return codes[..places.len()].fill(code);
+        let place = |run: usize| places[usize::from(first[run])];
+        let (keys, mut found) = (&keys[..runs], [NONE; TOGETHER]);
+        if let [key] = keys {
+            return codes[..places.len()].fill(self.code(key, text(place(0))));
         }
         let mask = self.table.len() - 1;
         let mut hashes = [0; TOGETHER];
@@ -189,31 +249,43 @@ impl Words {
             *hash = self.hash(key);
             prefetch(&self.table[*hash as usize & mask]);
         }
-        for (hash, code) in hashes.into_iter().zip(&mut codes[..]).take(keys.len()) {
+        for (hash, code) in hashes.into_iter().zip(&mut found[..runs]) {
             // The place next to it is looked at, too: it lies in the same line of the cache, most likely.
             let (slot, next) = (self.table[hash as usize & mask], self.table[(hash as usize + 1) & mask]);
             *code = if slot.tag == tag(hash) { slot.code } else { next.code };
             self.keys.get(*code as usize).into_iter().for_each(prefetch);
         }
-        let mut missing = 0u64;
-        for (at, (key, code)) in keys.iter().zip(&codes[..]).enumerate() {
-            let is = self.keys.get(*code as usize).is_some_and(|found| found.is(key));
-            missing |= u64::from(!is) << at;
+        // One bit a run: what was found is not it; it is long.
+        let (mut missing, mut long) = (0u64, 0u64);
+        for (run, (key, code)) in keys.iter().zip(&found[..runs]).enumerate() {
+            let known = self.keys.get(*code as usize).filter(|known| known.is(key));
+            missing |= u64::from(known.is_none()) << run;
+            if key.is_long() {
+                long |= 1 << run;
+                known.and_then(|known| self.texts.get(known.start())).into_iter().for_each(prefetch);
+            }
         }
-        let mut rest = missing | long | again;
+        let mut rest = missing | long;
         while rest != 0 {
-            let at = rest.trailing_zeros() as usize;
+            let run = rest.trailing_zeros() as usize;
             let bit = rest & rest.wrapping_neg();
             rest ^= bit;
-            let code = codes[at];
-            codes[at] = if again & bit != 0 {
-                codes[at - 1]
-            } else if missing & bit == 0 && same(self.text(code), text(places[at])) {
-                code
-            } else {
-                self.code(&keys[at], text(places[at]))
-            };
+            let text = text(place(run));
+            let is_it = missing & bit == 0 && self.is_at(self.keys[found[run] as usize].start(), text);
+            if !is_it {
+                found[run] = self.code(&keys[run], text);
+            }
         }
+        for (code, run) in codes.iter_mut().zip(&run_of[..places.len()]) {
+            *code = found[usize::from(*run)];
+        }
+    }
+
+    /// Whether a text begins at this place.
+    #[inline]
+    fn is_at(&self, start: usize, text: &[u8]) -> bool {
+        let (len, rest) = self.texts[start..].split_first_chunk().expect("a length");
+        u32::from_le_bytes(*len) as usize == text.len() && same(&rest[..text.len()], text)
     }
 
     #[inline]
@@ -247,7 +319,7 @@ impl Words {
     /// Where the text of a key belongs.
     #[inline]
     fn hash(&self, key: &Key) -> u64 {
-        fold(key.low ^ self.seeds[0], key.high ^ self.seeds[1] ^ u64::from(key.len))
+        fold(key.low ^ self.seeds[0], key.high() ^ self.seeds[1])
     }
 
     /// The code of a text; there is room for one more in the table.
@@ -258,14 +330,14 @@ impl Words {
         while let Slot { tag: other, code } = self.table[at]
             && code != NONE
         {
-            let is = other == tag && self.keys[code as usize].is(key);
-            if is && (text.len() <= SHORT || self.text(code) == text) {
+            let known = &self.keys[code as usize];
+            if other == tag && known.is(key) && (text.len() <= SHORT || self.is_at(known.start(), text)) {
                 return code;
             }
             at = (at + 1) & mask;
         }
+        self.keys.push(key.at(self.texts.len() as u32));
         let code = self.keep(text);
-        self.keys.push(*key);
         self.table[at] = Slot { tag, code };
         if self.starts.len() == TRIAL && self.values * SERVED.1 < TRIAL * SERVED.0 {
             self.is_unique = true;
@@ -344,31 +416,14 @@ fn halves(bytes: u128) -> [u64; 2] {
 #[inline]
 fn ends(text: &[u8]) -> Option<[u128; 2]> {
     let (first, last) = (text.first_chunk()?, text.last_chunk()?);
-    (text.len() <= 2 * SHORT).then(|| [first, last].map(|chunk: &[u8; SHORT]| u128::from_le_bytes(*chunk)))
-}
-
-/// The bytes of a short text, as two numbers.
-#[inline]
-fn short(data: &[u8], (start, end): Place) -> [u64; 2] {
-    let (start, end) = (start as usize, end as usize);
-    halves(match data.get(start..start + SHORT) {
-        Some(more) => {
-            let more = u128::from_le_bytes(more.try_into().expect("as many were asked for"));
-            more & MASKS[end - start]
-        }
-        None => {
-            let mut bytes = [0; SHORT];
-            bytes[..end - start].copy_from_slice(&data[start..end]);
-            u128::from_le_bytes(bytes)
-        }
-    })
+    (text.len() <= 2 * CHUNK).then(|| [first, last].map(|chunk: &[u8; CHUNK]| u128::from_le_bytes(*chunk)))
 }
 
 /// By length: the bits that count.
 const MASKS: [u128; SHORT + 1] = {
-    let mut masks = [u128::MAX; SHORT + 1];
+    let mut masks = [0; SHORT + 1];
     let mut len = 0;
-    while len < SHORT {
+    while len <= SHORT {
         masks[len] = (1 << (8 * len)) - 1;
         len += 1;
     }
@@ -378,9 +433,9 @@ const MASKS: [u128; SHORT + 1] = {
 /// Equality of texts of the same length, which are mostly short: a call costs more than the comparison.
 #[inline]
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
-    if let (Some(first), Some(last)) = (a.first_chunk::<SHORT>(), a.last_chunk::<SHORT>()) {
+    if let (Some(first), Some(last)) = (a.first_chunk::<CHUNK>(), a.last_chunk::<CHUNK>()) {
         let ends = b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
-        return ends && (a.len() <= 2 * SHORT || a == b);
+        return ends && (a.len() <= 2 * CHUNK || a == b);
     }
     if let (Some(first), Some(last)) = (a.first_chunk::<8>(), a.last_chunk::<8>()) {
         return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
