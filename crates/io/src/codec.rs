@@ -91,6 +91,9 @@ pub trait Decoder: Send {
 
     /// Gives the next `n` bytes to somebody who has peeked at them.
     fn pass(&mut self, _n: usize) {}
+
+    /// Says that all of the file will be asked for.
+    fn expect_all(&mut self) {}
 }
 
 /// No compression: the bytes as they are. For files that need another filter all the same.

@@ -1,4 +1,4 @@
-//! Many files as one source: which there are, opening them one after another, handing out their morsels.
+//! Many files as one source: which there are, and what each of them is.
 
 use crate::Options;
 use crate::archive::{self, Tap};
@@ -7,18 +7,19 @@ use crate::codec::{Codec, Finding};
 use crate::container::{self, Container};
 use crate::content::{Body, Content, decode_all};
 use crate::discover::discover;
-use crate::formats::{self, FORMATS, Format, Memory, Pass, Queue, Reader};
+use crate::formats::{self, FORMATS, Format, Pass, Queue, Reader};
 use crate::head::Head;
 pub use crate::input::Input;
-use crate::records::{Broken, Plain, Stream, finding, read_all};
+use crate::records::{Plain, Stream, finding, read_all};
+use crate::sequence::Sequence;
 use crate::tally::{Counted, Tally};
-use crate::{claims, columnar, dates, partitions, text};
+use crate::{claims, columnar, partitions, text};
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Flow, Morsel, Morsels, Note, Scan, Source, Weight};
 use backsight_engine::value::column::{Batch, OFFSET_BITS};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// What a file was taken for.
 #[derive(Clone, Copy, Debug)]
@@ -162,16 +163,14 @@ impl Files {
         counters: &'a Counters,
         first: usize,
         tap: &'a dyn Tap,
-    ) -> Box<dyn Morsels + 'a> {
-        let state = Mutex::new(Handout { next: first, queue: None });
-        Box::new(Sequence { files: self, scan, counters, memory: Arc::default(), tap: Some(tap), state })
+    ) -> Sequence<'a> {
+        Sequence::new(self, scan, counters, first, Some(tap))
     }
 }
 
 impl Source for Files {
     fn open<'a>(&'a self, scan: &'a Scan<'a>, counters: &'a Counters) -> Result<Box<dyn Morsels + 'a>, Error> {
-        let state = Mutex::new(Handout { next: 0, queue: None });
-        Ok(Box::new(Sequence { files: self, scan, counters, memory: Arc::default(), tap: None, state }))
+        Ok(Box::new(Sequence::new(self, scan, counters, 0, None)))
     }
 
     fn size(&self) -> Option<u64> {
@@ -198,22 +197,6 @@ fn fields_of(format: &Format, more: Vec<String>) -> Vec<String> {
     fields
 }
 
-/// The queue of one pass over all files.
-struct Sequence<'a> {
-    files: &'a Files,
-    scan: &'a Scan<'a>,
-    counters: &'a Counters,
-    memory: Arc<Memory>,
-    tap: Option<&'a dyn Tap>,
-    state: Mutex<Handout<'a>>,
-}
-
-struct Handout<'a> {
-    /// The file after the one being handed out.
-    next: usize,
-    queue: Option<Box<dyn Queue<'a> + 'a>>,
-}
-
 /// A compressed file from this size on is shared out chunk by chunk, if no other files are left to read beside it.
 const SHARE_FROM: u64 = 8 << 20;
 
@@ -222,41 +205,6 @@ pub(crate) const EMPTY: &str = "empty";
 
 /// Decompressed bytes that are scanned at a time by a worker that has the file to itself: they stay in its cache.
 const CACHED_CHUNK: usize = 256 << 10;
-
-impl Morsels for Sequence<'_> {
-    fn next(&self) -> Option<Box<dyn Morsel + '_>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(morsel) = state.queue.as_mut().and_then(|q| q.next()) {
-                return Some(morsel);
-            }
-            state.queue = None;
-            let input = self.files.inputs.get(state.next)?;
-            state.next += 1;
-            if dates::is_outside(&input.stream, self.scan.range) {
-                Counters::add(&self.counters.out_of_range, 1);
-                Counters::add(&self.counters.input_bytes, input.size.unwrap_or(0));
-                continue;
-            }
-            self.counters.reading(&input.shown);
-            let pass = Pass {
-                input: Arc::clone(input),
-                scan: self.scan,
-                counters: Arc::new(Tally::new(self.counters, input)),
-                options: &self.files.options,
-                memory: Arc::clone(&self.memory),
-                tap: self.tap,
-            };
-            let last = state.next == self.files.inputs.len();
-            match self.files.begin(pass, last) {
-                Ok(Begun::Nothing) => {}
-                Ok(Begun::Queue(queue)) => state.queue = Some(queue),
-                Ok(Begun::Morsel(morsel)) => return Some(morsel),
-                Err(e) => return Some(Box::new(Broken(e))),
-            }
-        }
-    }
-}
 
 /// What a file is to those who hand out its morsels.
 pub(crate) enum Begun<'a> {
@@ -419,7 +367,10 @@ impl Files {
                 let records = pass.tapped(format, open(&pass, &Head::new(&head))).into();
                 (Box::new(Plain::new(pass, records, stored)), true)
             }
-            (Reader::Records(open), Body::Decoded(decoder, state)) => {
+            (Reader::Records(open), Body::Decoded(mut decoder, state)) => {
+                if pass.tap.is_some() {
+                    decoder.expect_all();
+                }
                 let records = pass.tapped(format, open(&pass, &Head::new(&head))).into();
                 // With other files to read at the same time, a worker keeps this one: chunks stay in its cache.
                 let shared = pass.tap.is_some() || last && pass.input.size.is_none_or(|size| size >= SHARE_FROM);

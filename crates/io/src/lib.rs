@@ -55,6 +55,7 @@ pub mod profile;
 pub mod records;
 pub mod rows;
 mod scratch;
+mod sequence;
 pub mod system;
 pub mod tally;
 mod text;

@@ -20,7 +20,7 @@ use crate::files::{Files, Input};
 use crate::formats::{Pass, Records};
 use backsight_engine::Ctl;
 use backsight_engine::error::Error;
-use backsight_engine::source::{Flow, Morsels, Scan};
+use backsight_engine::source::{Flow, Scan};
 use backsight_engine::value::column::Batch;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -76,7 +76,7 @@ impl Settings {
     fn form(&self) -> Form {
         // A group is held as chunks while it waits, as columns while it is encoded, and encoded; one waits, and each
         // worker has one.
-        let group_bytes = (self.memory / (4 * (self.threads as u64 + 1))).clamp(4 << 20, 96 << 20) as usize;
+        let group_bytes = (self.memory / (3 * (self.threads as u64 + 1))).clamp(4 << 20, 96 << 20) as usize;
         let partition = if self.is_single() { Partition::None } else { self.partition };
         Form { partition, group_bytes, part_bytes: self.part_bytes, single: self.is_single() }
     }
@@ -244,15 +244,14 @@ impl<'s> Pipeline<'s> {
         let take = |input: &Arc<Input>, format, block| self.take(input, format, block, ctl);
         let listener = Listener { layouts: &self.layouts, take: &take };
         let morsels = files.tapped(&scan, &ctl.counters, first, &listener);
-        let tickets = Mutex::new(0);
         let work = || -> Result<(), Error> {
             loop {
-                // While another worker gets the next piece, which may take inflating a file, there is other work.
-                let busy = tickets.try_lock().is_err();
-                if busy {
+                // While another worker begins a file, which may take inflating it, there is other work.
+                if morsels.is_busy() {
                     self.work_off(0)?;
                 }
-                let Some((ticket, morsel)) = next(&*morsels, &tickets) else { break };
+                morsels.ahead();
+                let Some((ticket, morsel)) = morsels.numbered() else { break };
                 if self.stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
@@ -263,8 +262,7 @@ impl<'s> Pipeline<'s> {
                 morsel.read(&mut |_| Ok(Flow::More))?;
                 self.end(ticket)?;
             }
-            let tickets = *tickets.lock().unwrap_or_else(PoisonError::into_inner);
-            self.rest(tickets, files.inputs().len(), ctl)
+            self.rest(morsels.count(), files.inputs().len(), ctl)
         };
         self.by_all(&|| {
             let alarm = Alarm(self);
@@ -434,14 +432,4 @@ impl<'s> Pipeline<'s> {
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         writing.take(number, done, self.settings)
     }
-}
-
-fn next<'m>(
-    morsels: &'m dyn Morsels,
-    tickets: &Mutex<u64>,
-) -> Option<(u64, Box<dyn backsight_engine::source::Morsel + 'm>)> {
-    let mut ticket = tickets.lock().unwrap_or_else(PoisonError::into_inner);
-    let morsel = morsels.next()?;
-    *ticket += 1;
-    Some((*ticket - 1, morsel))
 }

@@ -17,13 +17,13 @@ pub fn sniff(head: &[u8]) -> bool {
 
 /// Starts decompressing.
 pub fn open(feed: Feed) -> Box<dyn Decoder> {
-    Box::new(Gzip { feed, at: 0, whole: None, in_one_go: true, member: None, rescan: None, again: 0 })
+    Box::new(Gzip { feed, at: 0, whole: None, in_one_go: true, all: false, member: None, rescan: None, again: 0 })
 }
 
 /// [`open`], with nothing inflated in one go.
 #[cfg(test)]
 pub(super) fn open_streaming(feed: Feed) -> Box<dyn Decoder> {
-    Box::new(Gzip { feed, at: 0, whole: None, in_one_go: false, member: None, rescan: None, again: 0 })
+    Box::new(Gzip { feed, at: 0, whole: None, in_one_go: false, all: false, member: None, rescan: None, again: 0 })
 }
 
 /// The magic number and the only method there is, deflate.
@@ -43,6 +43,8 @@ struct Gzip {
     /// What is in the file, if it is one member and was inflated in one go; else that may still be tried.
     whole: Option<Content>,
     in_one_go: bool,
+    /// All of the file will be asked for.
+    all: bool,
     member: Option<Member>,
     /// Set behind a fault: from where to search for the next member.
     rescan: Option<usize>,
@@ -206,7 +208,7 @@ impl Gzip {
     /// Whoever wants so much of a file wants all of it, most likely.
     fn rest_in_one_go(&mut self) {
         let Some(Member { body, size, .. }) = self.member else { return };
-        if !self.in_one_go || size < IN_ONE_GO_FROM {
+        if !self.in_one_go || size < IN_ONE_GO_FROM && !self.all {
             return;
         }
         self.whole(body);
@@ -411,5 +413,9 @@ impl Decoder for Gzip {
         if let Some(content) = &mut self.whole {
             content.pass(n);
         }
+    }
+
+    fn expect_all(&mut self) {
+        self.all = true;
     }
 }
