@@ -49,7 +49,7 @@ impl Id {
     }
 
     /// A number.
-    pub fn of_number(number: u64, mark: u32) -> Id {
+    pub const fn of_number(number: u64, mark: u32) -> Id {
         Id { halves: [[number, 0], [0, 0]], length: 0, mark }
     }
 

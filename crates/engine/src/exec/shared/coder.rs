@@ -6,7 +6,7 @@ use crate::exec::index::{Id, Index, NONE};
 use crate::exec::memory::Share;
 use crate::value::column::{Column, Kinds};
 use crate::value::dictionary::Dictionary;
-use crate::value::short::{ONE, fold};
+use crate::value::short::{ONE, SHORT, fold, pack_short};
 use crate::value::{Kind, Value, ValueRef};
 use arrow::array::{Array, BinaryViewArray, make_view};
 use foldhash::fast::FixedState;
@@ -20,8 +20,6 @@ pub(in crate::exec) struct Coder {
     /// Of each word.
     ids: Vec<Id>,
     hashes: Vec<u64>,
-    /// Of the rows at hand.
-    row_hashes: Vec<u64>,
     /// Texts seen and texts that were new, since the dictionary was last begun.
     seen: u64,
     new: u64,
@@ -31,8 +29,8 @@ pub(in crate::exec) struct Coder {
     share: Share,
 }
 
-/// Rows looked at together: their texts are still in the cache when they are looked at again.
-const AT_A_TIME: usize = 1024;
+/// Rows looked at together: as many as a word has bits.
+const TOGETHER: usize = 64;
 
 /// Texts after which it is judged whether they repeat.
 const TRIAL: u64 = 8 * 1024;
@@ -48,7 +46,6 @@ impl Coder {
             index: Index::default(),
             ids: Vec::new(),
             hashes: Vec::new(),
-            row_hashes: Vec::new(),
             seen: 0,
             new: 0,
             off: false,
@@ -115,49 +112,55 @@ impl Coder {
         self.share.set(0);
         // Null has a number too, which no text has.
         self.index.add(0, |_| 0);
-        self.ids.push(Id::of_number(0, u32::MAX));
+        self.ids.push(NOTHING);
         self.hashes.push(0);
     }
 
     fn numbers(&mut self, array: &BinaryViewArray, kinds: &Kinds) -> Vec<u32> {
         let rows = array.len();
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
-        let is_null = |i: usize| nulls.is_some_and(|nulls| nulls.is_null(i));
         let (seed, views) = (self.seed, array.views());
-        let mut of = std::mem::take(&mut self.row_hashes);
-        let mut numbers: Vec<u32> = Vec::with_capacity(rows);
-        for first in (0..rows).step_by(AT_A_TIME) {
-            let rows = first..rows.min(first + AT_A_TIME);
-            of.clear();
-            of.extend(rows.clone().map(|i| match views[i] as u32 {
-                _ if is_null(i) => 0,
-                length if length <= INLINE => view_hash(views[i], seed),
-                _ => long_hash(array.value(i), seed),
-            }));
-            // All first looks, then all comparisons: neither waits for the one before.
-            numbers.extend(of.iter().map(|hash| self.index.likely(*hash)));
-            for ((i, number), hash) in rows.clone().zip(&mut numbers[rows]).zip(&of) {
-                if is_null(i) {
-                    *number = Dictionary::NULL;
-                    continue;
-                }
-                let (kind, likely) = (kinds.get(i), *number);
-                if views[i] as u32 <= INLINE {
-                    let id = view_id(views[i], kind);
-                    if likely == NONE || self.ids[likely as usize] != id {
-                        *number = self.find(kind, array.value(i), (id, *hash));
-                    }
+        let mut numbers: Vec<u32> = vec![Dictionary::NULL; rows];
+        let (mut ids, mut hashes) = ([NOTHING; TOGETHER], [0; TOGETHER]);
+        for (block, numbers) in numbers.chunks_mut(TOGETHER).enumerate() {
+            let first = block * TOGETHER;
+            let rows = numbers.len();
+            // One bit a row: it is null; its id does not say everything.
+            let (mut null, mut long) = (0u64, 0u64);
+            if let Some(nulls) = nulls {
+                (0..rows).for_each(|at| null |= u64::from(nulls.is_null(first + at)) << at);
+            }
+            for at in 0..rows {
+                let (view, kind) = (views[first + at], kinds.get(first + at));
+                (ids[at], hashes[at]) = if null >> at & 1 != 0 {
+                    (NOTHING, 0)
+                } else if view as u32 <= INLINE {
+                    (view_id(view, kind), view_hash(view, seed))
                 } else {
-                    let text = array.value(i);
-                    let id = Id::of_text(text, *hash, kind as u32);
-                    if likely == NONE || !self.is(likely, id, text) {
-                        *number = self.find(kind, text, (id, *hash));
-                    }
+                    let text = array.value(first + at);
+                    long |= u64::from(!Id::is_whole(text)) << at;
+                    let hash = long_hash(text, seed);
+                    (Id::of_text(text, hash, kind as u32), hash)
+                };
+            }
+            // All first looks, then all comparisons: neither waits for the one before.
+            numbers.iter_mut().zip(&hashes).for_each(|(number, hash)| *number = self.index.likely(*hash));
+            let mut rest = long;
+            for (at, (number, id)) in numbers.iter().zip(&ids).enumerate() {
+                let is_it = self.ids.get(*number as usize).is_some_and(|known| known == id);
+                rest |= u64::from(!is_it) << at;
+            }
+            while rest != 0 {
+                let at = rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                let (text, number) = (array.value(first + at), &mut numbers[at]);
+                let is_it = long >> at & 1 != 0 && *number != NONE && self.is(*number, ids[at], text);
+                if !is_it {
+                    *number = self.find(kinds.get(first + at), text, (ids[at], hashes[at]));
                 }
             }
         }
         self.seen += rows as u64;
-        self.row_hashes = of;
         numbers
     }
 
@@ -204,6 +207,9 @@ impl Coder {
 /// Longest text that stands in its view.
 const INLINE: u32 = 12;
 
+/// What tells null apart, whose hash is 0.
+const NOTHING: Id = Id::of_number(0, u32::MAX);
+
 /// What tells a text apart that stands in its view.
 #[inline]
 fn view_id(view: u128, kind: Kind) -> Id {
@@ -219,6 +225,10 @@ fn view_hash(view: u128, seed: u64) -> u64 {
 /// The hash of a longer text.
 #[inline]
 fn long_hash(text: &[u8], seed: u64) -> u64 {
+    if text.len() <= SHORT {
+        let (low, high) = pack_short(text);
+        return fold(low ^ seed, high ^ ONE.rotate_left(text.len() as u32));
+    }
     let ends = (text.first_chunk::<16>(), text.last_chunk::<16>());
     if let (Some(first), Some(last), true) = (ends.0, ends.1, text.len() <= 32) {
         let half = |bytes: &[u8; 16]| {
