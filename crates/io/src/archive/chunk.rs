@@ -5,7 +5,7 @@
 
 use super::bits;
 use super::bloom::{self, Bloom};
-use super::encode::{FILTER_BYTES, PAGE_ROWS};
+use super::encode::{FILTER_BYTES, GROUP_ROWS, PAGE_ROWS};
 use super::ids::Ids;
 use super::words::{NONE, Words};
 use ::parquet::basic::{Compression, Encoding, Type as Physical, ZstdLevel};
@@ -151,6 +151,10 @@ struct Ranked {
 /// Bits of the number of leading zeros of a count.
 const RARITIES: u32 = 6;
 
+/// The lowest bits of what texts are sorted by: their codes, of which there are no more than rows.
+const CODES: u128 = GROUP_ROWS as u128 - 1;
+const _: () = assert!(GROUP_ROWS.is_power_of_two());
+
 impl Ranked {
     fn new(words: &Words) -> Ranked {
         let mut counts = vec![0u32; words.len()];
@@ -158,7 +162,7 @@ impl Ranked {
         let all = || (0..words.len() as u32).map(|code| words.text(code));
         // What all texts start with says nothing.
         let common = common(words);
-        let mut order: Vec<(u128, u32)> = (0u32..)
+        let mut order: Vec<u128> = (0u32..)
             .zip(all())
             .map(|(code, text)| {
                 let mut key = [0; 16];
@@ -166,12 +170,13 @@ impl Ranked {
                 let len = text.len().min(16);
                 key[..len].copy_from_slice(&text[..len]);
                 let rarity = u128::from(counts[code as usize].leading_zeros());
-                (rarity << (u128::BITS - RARITIES) | u128::from_be_bytes(key) >> RARITIES, code)
+                let start = u128::from_be_bytes(key) >> RARITIES & !CODES;
+                rarity << (u128::BITS - RARITIES) | start | u128::from(code)
             })
             .collect();
         order.sort_unstable();
         let mut ranked = Ranked { ranks: vec![0; words.len()], texts: Vec::with_capacity(words.all().len()) };
-        for (rank, (_, code)) in (0..).zip(order) {
+        for (rank, code) in (0..).zip(order.into_iter().map(|key| (key & CODES) as u32)) {
             ranked.ranks[code as usize] = rank;
             let text = words.text(code);
             ranked.texts.extend_from_slice(&(text.len() as u32).to_le_bytes());

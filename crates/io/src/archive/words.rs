@@ -6,7 +6,7 @@
 
 use crate::json::prefetch;
 use foldhash::fast::{FixedState, RandomState};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -312,7 +312,11 @@ impl Words {
                 fold(a[0] ^ self.seeds[0], a[1] ^ self.seeds[1]).rotate_left(32)
                     ^ fold(b[0] ^ self.seeds[1], b[1] ^ !self.seeds[0])
             }
-            None => FixedState::with_seed(self.seeds[0]).hash_one(text),
+            None => {
+                let mut hasher = FixedState::with_seed(self.seeds[0]).build_hasher();
+                hasher.write(text);
+                hasher.finish()
+            }
         }
     }
 
