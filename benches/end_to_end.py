@@ -3,6 +3,8 @@
 
   end_to_end.py setup                        environment with the peers, generator, data (once; about 2.5 GB)
   end_to_end.py run [-s ndjson,gz,parquet] [-q Q1,..] [-p duckdb] [-n 3]
+  end_to_end.py convert [-s ndjson,gz] [-p polars,duckdb] [-n 5]
+                                             converting to Parquet, in turn, pair by pair
   end_to_end.py report FILE                  the table of an earlier run
 
 Answers must be equal before anything is timed. What is compared: the best peer's time for the query alone (its import
@@ -221,6 +223,43 @@ def setup(_):
     return 0
 
 
+# Converting -----------------------------------------------------------------------------------------------------------
+
+def convert(a):
+    """Backsight and peers in turn; how many times faster it is, pair by pair, as both meet the same disturbances."""
+    for source in a.sources.split(","):
+        engines = ["backsight"] + a.peers.split(",")
+        runs = {engine: [] for engine in engines}
+        for _ in range(a.runs):
+            for engine in engines:
+                target = os.path.join(DIR, f"out-{engine}.parquet")
+                command = [PYTHON, os.path.join(HERE, "peers.py"), engine, "convert", source]
+                if engine == "backsight":
+                    inputs = sorted(glob.glob(os.path.join(DIR, peers.PATHS[source])))
+                    command = [a.backsight, "convert", *inputs, "-o", target, "-q"]
+                for old in glob.glob(target + "*"):
+                    os.remove(old)
+                warm(source)
+                os.sync()
+                m = once(command)
+                if not m["ok"]:
+                    sys.exit(f"{engine}: {m['err']}")
+                rows = "import sys, pyarrow.parquet as p; print(p.ParquetFile(sys.argv[1]).metadata.num_rows)"
+                m["rows"] = int(subprocess.check_output([PYTHON, "-c", rows, target]))
+                runs[engine].append({**m, "size": os.path.getsize(target)})
+        if len({m["rows"] for all_of in runs.values() for m in all_of}) != 1:
+            sys.exit("not the same number of rows")
+        print(f"{source}: {runs['backsight'][0]['rows']} rows")
+        for engine, of in runs.items():
+            middle = lambda key: statistics.median(m[key] for m in of)
+            pairs = sorted(m["wall"] / own["wall"] for m, own in zip(of, runs["backsight"]))
+            print(f"  {engine:10} {middle('wall'):6.2f} s {middle('cpu'):6.2f} CPU s {middle('size') / 1e6:6.1f} MB "
+                  f"{middle('rss'):5.0f} MiB", end="")
+            print("" if engine == "backsight" else f"   Backsight is {statistics.median(pairs):.2f} times as fast, "
+                  f"pair by pair {' '.join(f'{r:.2f}' for r in pairs)}")
+    return 0
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = p.add_subparsers(required=True)
@@ -235,6 +274,12 @@ def main():
     r.add_argument("--threads", type=int, help="of Backsight")
     r.add_argument("--limit", type=int, default=120, help="seconds a peer may take")
     r.add_argument("--tries", type=int, default=6, help="how often a disturbed run is repeated")
+    c = commands.add_parser("convert")
+    c.set_defaults(do=convert)
+    c.add_argument("-s", "--sources", default="ndjson,gz", help="of ndjson gz")
+    c.add_argument("-p", "--peers", default="polars,duckdb", help="of polars duckdb")
+    c.add_argument("-n", "--runs", type=int, default=5)
+    c.add_argument("-b", "--backsight", default=os.path.join(HERE, "../target/release/backsight"))
     t = commands.add_parser("report")
     t.set_defaults(do=report)
     t.add_argument("file")
