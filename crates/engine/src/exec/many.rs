@@ -263,7 +263,7 @@ impl<'p, 'a> Pass<'p, 'a> {
         }
         let uses =
             |column: usize| later.iter().filter(|(job, _)| jobs[*job].parted_by(&self.want).contains(&column)).count();
-        let by = (0..self.want.len()).rev().max_by_key(|column| uses(*column)).filter(|column| uses(*column) > 0);
+        let by = self.most_used(uses);
         let worker = || -> Result<(Vec<Sink<'a>>, Vec<Sink<'a>>, Kept), Error> {
             let (mut sinks, mut later_sinks) = (self.sinks(&now), self.sinks(&later));
             let mut answers = Answers::new(&self.front, ctl);

@@ -1,5 +1,7 @@
 //! What a cell is: a kind and its canonical text, with typed columns as a cache of it.
 
+mod batch;
+mod builder;
 pub mod column;
 pub mod compare;
 pub mod dictionary;

@@ -29,10 +29,7 @@ impl<'a> Pass<'_, 'a> {
         let mut out = Vec::new();
         loop {
             let uses = |column: usize| left.iter().filter(|(_, by)| by.contains(&column)).count();
-            let Some(best) = (0..self.want.len()).rev().max_by_key(|column| uses(*column)).filter(|c| uses(*c) > 0)
-            else {
-                break;
-            };
+            let Some(best) = self.most_used(uses) else { break };
             let (mine, others) = left.into_iter().partition(|(_, by)| by.contains(&best));
             left = others;
             let mine: Vec<(usize, Vec<usize>)> = mine;
@@ -42,6 +39,11 @@ impl<'a> Pass<'_, 'a> {
             out.push((None, left.into_iter().map(|(job, _)| job).collect()));
         }
         out
+    }
+
+    /// The column of the scan that is used most, the first of several; nothing if none is.
+    pub fn most_used(&self, uses: impl Fn(usize) -> usize) -> Option<usize> {
+        (0..self.want.len()).rev().max_by_key(|column| uses(*column)).filter(|column| uses(*column) > 0)
     }
 
     /// Looks at the rows that were kept, for the jobs named: by the values of a column, or as they come. What workers know
