@@ -250,7 +250,9 @@ impl<'s> Pipeline<'s> {
                 if morsels.is_busy() {
                     self.work_off(0)?;
                 }
-                morsels.ahead();
+                if self.settings.threads > 1 {
+                    morsels.ahead();
+                }
                 let Some((ticket, morsel)) = morsels.numbered() else { break };
                 if self.stop.load(Ordering::Relaxed) {
                     return Ok(());
