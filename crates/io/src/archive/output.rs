@@ -438,6 +438,22 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_to_the_disk_ahead_is_as_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = Target::claim(&folder.path().join("out"), false, false, Faults::default()).expect("free");
+        let bytes: Vec<u8> = (0..3 * AHEAD as u32 + 5).map(|n| (n >> 8 ^ n) as u8).collect();
+        let mut output = target.create("a").expect("created");
+        bytes.chunks(300_001).for_each(|piece| output.write_all(piece).expect("there is room"));
+        assert!(output.ahead.is_some());
+        let written = output.finish().expect("on the disk");
+        assert_eq!((written.bytes, written.sha256), (bytes.len() as u64, hex(&Sha256::digest(&bytes))));
+        assert!(fs::read(target.work().join("a")).expect("readable") == bytes);
+        // One that is given up leaves nobody at work.
+        let mut given_up = target.create("b").expect("created");
+        given_up.write_all(&bytes).expect("there is room");
+    }
+
+    #[test]
     fn hexadecimal() {
         assert_eq!(hex(&[0, 0x9f, 255]), "009fff");
         assert_eq!(unhex("009fff"), Some(vec![0, 0x9f, 255]));

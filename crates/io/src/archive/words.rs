@@ -221,6 +221,7 @@ impl Words {
             let len = place.1 - place.0;
             let is_new = if len as usize <= SHORT {
                 keys[runs] = Key::short(data, *place);
+                before = b"";
                 runs == 0 || !keys[runs - 1].is(&keys[runs])
             } else {
                 let text = text(*place);
@@ -231,9 +232,6 @@ impl Words {
                 before = text;
                 !is_again
             };
-            if len as usize <= SHORT {
-                before = b"";
-            }
             first[runs] = at as u8;
             runs += usize::from(is_new);
             *run = runs as u8 - 1;
