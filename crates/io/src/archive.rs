@@ -22,7 +22,7 @@
 //! | `@gap` | bytes between the record before, in this row group, and this one; where the input changes, its offset |
 //!
 //! A chunk of records is taken apart ([`tap`], [`block`], [`traces`]), gathered into row groups ([`gather`]), made into columns
-//! ([`schema`], [`columns`], [`words`]) and written ([`chunk`], [`encode`], [`output`]), all by [`convert`].
+//! ([`schema`], [`columns`], [`fields`], [`words`]) and written ([`chunk`], [`encode`], [`output`]), all by [`convert`].
 
 mod account;
 mod bits;
@@ -33,9 +33,11 @@ mod columns;
 mod convert;
 mod digest;
 mod encode;
+mod fields;
 mod gather;
 mod ids;
 mod journal;
+mod keys;
 mod layout;
 mod manifest;
 mod output;
@@ -43,6 +45,7 @@ mod rebuild;
 mod restore;
 mod schema;
 mod slot;
+mod stretch;
 mod tap;
 mod traces;
 mod words;

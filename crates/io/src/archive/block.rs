@@ -1,9 +1,9 @@
 //! A chunk of a file, taken apart into records, and those into layouts and values.
 
+use super::keys::same;
 use super::layout::{BEFORE, BYTES, END, Layout, TEXT, TOKEN, VALUE, markless};
 use super::slot::Slot;
 use super::traces::{Traces, Way};
-use super::words::same;
 use crate::json::{Form, Traced, is_reserved};
 use crate::text::{Divider, Span};
 use arrow::buffer::Buffer;

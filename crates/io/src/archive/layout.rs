@@ -14,8 +14,8 @@
 //! | `\x05` | the record, which is not UTF-8: column `@bytes` |
 //! | `\x06`name`\x06` | a token of a line of text: its column |
 
+use super::keys::same;
 use super::slot::Slot;
-use super::words::same;
 use backsight_engine::value::json::{self, Cursor};
 
 pub(crate) const VALUE: u8 = 1;

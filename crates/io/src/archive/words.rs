@@ -4,6 +4,7 @@
 //! ones are their own key. All lie one behind the other, which is the dictionary as Parquet stores it. Where nearly all
 //! texts differ, they are no longer looked up, only kept.
 
+use super::keys::{Key, Place, SHORT, ends, fold, halves, same};
 use crate::json::prefetch;
 use foldhash::fast::{FixedState, RandomState};
 use std::hash::{BuildHasher, Hasher};
@@ -40,19 +41,6 @@ pub(crate) struct Words {
     is_unique: bool,
 }
 
-/// What a text is looked up by: up to [`SHORT`] bytes as they are, of longer ones the hash, and the length. Four of them are a
-/// line of the cache.
-#[derive(Clone, Copy, Debug, Default)]
-struct Key {
-    low: u64,
-    /// The length of short texts is in the highest byte. Of others there is [`LONG`], as much of the length as there is room
-    /// for, and, in the lower half, where among all texts it begins, once that is known.
-    high: u64,
-}
-
-/// Set for texts that are not short.
-const LONG: u64 = 0xff << 56;
-
 /// A text in the table: part of its hash, and its code. Small, so that more of the table stays in the cache.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
@@ -63,73 +51,8 @@ struct Slot {
 /// A free one.
 const FREE: Slot = Slot { tag: 0, code: NONE };
 
-impl Key {
-    /// That of a short text in some data.
-    #[inline]
-    fn short(data: &[u8], (start, end): Place) -> Key {
-        let (start, end) = (start as usize, end as usize);
-        let bytes = match data.get(start..start + CHUNK) {
-            Some(more) => {
-                let more = u128::from_le_bytes(more.try_into().expect("as many were asked for"));
-                more & MASKS[end - start]
-            }
-            None => {
-                let mut bytes = [0; CHUNK];
-                bytes[..end - start].copy_from_slice(&data[start..end]);
-                u128::from_le_bytes(bytes)
-            }
-        };
-        let [low, high] = halves(bytes);
-        Key { low, high: high | ((end - start) as u64) << 56 }
-    }
-
-    /// That of a longer text with this hash.
-    #[inline]
-    fn long(hash: u64, len: u32) -> Key {
-        Key { low: hash, high: LONG | u64::from(len << 8) << 24 }
-    }
-
-    #[inline]
-    fn is_long(&self) -> bool {
-        self.high >= LONG
-    }
-
-    /// The same with the place of the text.
-    fn at(self, start: u32) -> Key {
-        let start = if self.is_long() { u64::from(start) } else { 0 };
-        Key { high: self.high | start, ..self }
-    }
-
-    /// Where a long text begins.
-    #[inline]
-    fn start(&self) -> usize {
-        self.high as u32 as usize
-    }
-
-    /// The bits of the upper half that tell texts apart.
-    #[inline]
-    fn high(&self) -> u64 {
-        self.high & !(((self.high.cast_signed() >> 63) as u64) >> 32)
-    }
-
-    /// Looks at all of the key at once: which part differs is not to be foreseen.
-    #[inline]
-    fn is(&self, key: &Key) -> bool {
-        (self.low ^ key.low) | (self.high() ^ key.high()) == 0
-    }
-}
-
-/// Texts up to so many bytes are known by their key alone.
-const SHORT: usize = 15;
-
-/// Bytes looked at together.
-const CHUNK: usize = 16;
-
 /// Texts that are looked up together.
 pub(crate) const TOGETHER: usize = 64;
-
-/// Start and end of a text.
-pub(crate) type Place = (u32, u32);
 
 impl Default for Words {
     fn default() -> Words {
@@ -402,68 +325,9 @@ fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
-/// The two halves of a product, mixed.
-#[inline]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
-}
-
-#[inline]
-fn halves(bytes: u128) -> [u64; 2] {
-    [bytes as u64, (bytes >> 64) as u64]
-}
-
-/// The first and the last bytes of a text, where these are all there are.
-#[inline]
-fn ends(text: &[u8]) -> Option<[u128; 2]> {
-    let (first, last) = (text.first_chunk()?, text.last_chunk()?);
-    (text.len() <= 2 * CHUNK).then(|| [first, last].map(|chunk: &[u8; CHUNK]| u128::from_le_bytes(*chunk)))
-}
-
-/// By length: the bits that count.
-const MASKS: [u128; SHORT + 1] = {
-    let mut masks = [0; SHORT + 1];
-    let mut len = 0;
-    while len <= SHORT {
-        masks[len] = (1 << (8 * len)) - 1;
-        len += 1;
-    }
-    masks
-};
-
-/// Equality of texts of the same length, which are mostly short: a call costs more than the comparison.
-#[inline]
-pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
-    if let (Some(first), Some(last)) = (a.first_chunk::<CHUNK>(), a.last_chunk::<CHUNK>()) {
-        let ends = b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
-        return ends && (a.len() <= 2 * CHUNK || a == b);
-    }
-    if let (Some(first), Some(last)) = (a.first_chunk::<8>(), a.last_chunk::<8>()) {
-        return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
-    }
-    if let (Some(first), Some(last)) = (a.first_chunk::<4>(), a.last_chunk::<4>()) {
-        return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
-    }
-    a.iter().eq(b)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn texts_are_compared() {
-        for len in 0..80 {
-            let text: Vec<u8> = (0..len).collect();
-            assert!(same(&text, &text.clone()));
-            for at in 0..text.len() {
-                let mut other = text.clone();
-                other[at] ^= 0x80;
-                assert!(!same(&text, &other), "{len} {at}");
-            }
-        }
-    }
 
     #[test]
     fn neighbours_are_told_apart() {
@@ -486,6 +350,31 @@ mod tests {
             assert_eq!(words.text(*code), texts[row % 10].as_bytes(), "{row}");
         }
         assert_eq!((words.len(), words.codes().len()), (4, 27));
+    }
+
+    #[test]
+    fn texts_that_hardly_differ_are_told_apart() {
+        let long = |len: usize, last: u8| [vec![b'a'; len - 1], vec![last]].concat();
+        let mut texts: Vec<Vec<u8>> = (0..18).map(|len| vec![0; len]).collect();
+        texts.extend(
+            [14, 15, 16, 17, 31, 32, 33, 34, 200]
+                .into_iter()
+                .flat_map(|len| [b'a', b'b', 0].map(|last| long(len, last))),
+        );
+        let (data, mut start) = (texts.concat(), 0);
+        let place = |text: &Vec<u8>| {
+            start += text.len() as u32;
+            (start - text.len() as u32, start)
+        };
+        let places: Vec<Place> = texts.iter().map(place).collect();
+        let mut words = Words::default();
+        for first in [0, places.len()] {
+            words.push_run(first, &data, &places);
+        }
+        assert_eq!(words.len(), texts.len());
+        assert!(
+            words.codes().iter().zip(texts.iter().chain(&texts)).all(|(code, text)| words.text(*code) == &text[..])
+        );
     }
 
     #[test]
