@@ -35,6 +35,7 @@ mod digest;
 mod encode;
 mod fields;
 mod gather;
+mod group;
 mod ids;
 mod journal;
 mod keys;

@@ -6,28 +6,38 @@ pub(crate) fn width(count: usize) -> u32 {
 }
 
 /// Numbers that are the same in a row from which they are worth a run.
-const RUN: usize = 16;
+const RUN: usize = 2 * BLOCK;
+
+/// Numbers that are looked at together.
+const BLOCK: usize = 8;
 
 /// Adds numbers of `width` bits in the hybrid form of runs and packed bits.
 pub(crate) fn write(values: &[u32], width: u32, out: &mut Vec<u8>) {
     // Numbers from `packed` to `at` are to be packed.
     let (mut packed, mut at) = (0, 0);
-    while at < values.len() {
-        if values.get(at + 1) != Some(&values[at]) {
-            at += 1;
-            continue;
-        }
-        let run = values[at..].iter().take_while(|v| **v == values[at]).count();
+    while let Some(within) = alike(values, at) {
+        let value = values[within];
+        let start = within - values[at..within].iter().rev().take_while(|v| **v == value).count();
+        let run = within - start + values[within..].iter().take_while(|v| **v == value).count();
         // Packed numbers come eight at a time; the run fills the last eight up.
-        let fill = (at - packed).next_multiple_of(8) - (at - packed);
+        let fill = (start - packed).next_multiple_of(8) - (start - packed);
         if run >= fill + RUN {
-            pack(&values[packed..at + fill], width, out);
-            repeated(values[at], run - fill, width, out);
-            packed = at + run;
+            pack(&values[packed..start + fill], width, out);
+            repeated(value, run - fill, width, out);
+            packed = start + run;
         }
-        at += run;
+        at = start + run;
     }
     pack(&values[packed..], width, out);
+}
+
+/// The first number of the next [`BLOCK`] that are the same, as they are in every run of twice as many: from number `from`
+/// on or soon after.
+fn alike(values: &[u32], from: usize) -> Option<usize> {
+    let from = from.next_multiple_of(BLOCK);
+    let blocks = values.get(from..)?.as_chunks::<BLOCK>().0;
+    let is_alike = |block: &[u32; BLOCK]| block.iter().fold(0, |other, value| other | value ^ block[0]) == 0;
+    Some(from + BLOCK * blocks.iter().position(is_alike)?)
 }
 
 /// Adds one number many times, in the same form.
@@ -54,6 +64,21 @@ fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
 
 /// Adds numbers as packed bits, and some zeros at the end.
 fn pack_bits(values: &[u32], width: u32, out: &mut Vec<u8>) {
+    if width > u16::BITS {
+        return pack_wide(values, width, out);
+    }
+    let (eights, rest) = values.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    for eight in eights.iter().chain([&last]) {
+        let half = |four: &[u32]| four.iter().rev().fold(0, |packed, value| packed << width | u64::from(*value));
+        let packed = u128::from(half(&eight[..4])) | u128::from(half(&eight[4..])) << (4 * width);
+        out.extend_from_slice(&packed.to_le_bytes()[..width as usize]);
+    }
+}
+
+/// The same for numbers of any width.
+fn pack_wide(values: &[u32], width: u32, out: &mut Vec<u8>) {
     let (mut word, mut bits) = (0u64, 0);
     for value in values {
         word |= u64::from(*value) << bits;

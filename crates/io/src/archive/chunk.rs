@@ -59,10 +59,7 @@ pub(crate) fn words(
     let rows = words.codes().len();
     let has_dictionary = words.is_shared() && words.all().len() <= DICTIONARY;
     // What does not change needs no pages, and nothing is gained from compressing it.
-    let nulls = match words.len() {
-        0 => rows,
-        _ => words.codes().iter().filter(|code| **code == NONE).count(),
-    };
+    let nulls = rows - words.values();
     let is_constant = words.len() == 0 || words.len() == 1 && nulls == 0;
     let mut chunk = Chunk::new(column, !is_constant, keep.pages, zstd);
     let mut codes = Codes { ranks: None, width: bits::width(words.len()) };
@@ -157,8 +154,7 @@ const _: () = assert!(GROUP_ROWS.is_power_of_two());
 
 impl Ranked {
     fn new(words: &Words) -> Ranked {
-        let mut counts = vec![0u32; words.len()];
-        words.codes().iter().filter(|code| **code != NONE).for_each(|code| counts[*code as usize] += 1);
+        let counts = counts(words);
         let all = || (0..words.len() as u32).map(|code| words.text(code));
         // What all texts start with says nothing.
         let common = common(words);
@@ -184,6 +180,19 @@ impl Ranked {
         }
         ranked
     }
+}
+
+/// How many rows have each text.
+fn counts(words: &Words) -> Vec<u32> {
+    // Rows are counted apart by where they stand: adding one to what was just added to is slow.
+    let mut counts = vec![[0u32; 4]; words.len()];
+    let (fours, rest) = words.codes().as_chunks::<4>();
+    for four in fours.iter().map(|four| &four[..]).chain([rest]) {
+        for (n, code) in four.iter().enumerate() {
+            counts.get_mut(*code as usize).into_iter().for_each(|counts| counts[n] += 1);
+        }
+    }
+    counts.iter().map(|counts| counts.iter().sum()).collect()
 }
 
 /// Filters of each page of a column of text.
@@ -251,15 +260,24 @@ fn page_end(words: &Words, first: usize, end: usize, has_dictionary: bool) -> us
     end
 }
 
-/// The order of texts, mostly to be told from eight bytes of each.
-struct Order<'w> {
-    words: &'w Words,
-    /// For each text what follows the start that all have in common, as a number.
-    keys: Vec<u64>,
+/// The order of texts.
+enum Order<'w> {
+    /// Few texts, in order. Which of them are among some is noted, and the first and the last of those taken.
+    Few(Vec<u32>),
+    /// For each text what follows the start that all have in common, as a number, from which the order can mostly be told.
+    Many(&'w Words, Vec<u64>),
 }
+
+/// Texts that are few, at most.
+const FEW: usize = PAGE_ROWS / 16;
 
 impl Order<'_> {
     fn new(words: &Words) -> Order<'_> {
+        if words.len() <= FEW {
+            let mut order: Vec<u32> = (0..words.len() as u32).collect();
+            order.sort_unstable_by_key(|code| words.text(*code));
+            return Order::Few(order);
+        }
         let common = common(words);
         let key = |code| {
             let text = &words.text(code)[common..];
@@ -268,21 +286,31 @@ impl Order<'_> {
             key[..len].copy_from_slice(&text[..len]);
             u64::from_be_bytes(key)
         };
-        Order { words, keys: (0..words.len() as u32).map(key).collect() }
+        Order::Many(words, (0..words.len() as u32).map(key).collect())
     }
 
     /// The least and the greatest of some texts.
     fn bounds(&self, codes: &[u32]) -> Option<(u32, u32)> {
+        let (words, keys) = match self {
+            Order::Few(order) => {
+                let mut is_there = [false; FEW];
+                codes.iter().for_each(|code| is_there[*code as usize] = true);
+                let mut there = order.iter().copied().filter(|code| is_there[*code as usize]);
+                let least = there.next()?;
+                return Some((least, there.next_back().unwrap_or(least)));
+            }
+            Order::Many(words, keys) => (words, keys),
+        };
         let first = *codes.first()?;
-        let (mut least, mut greatest) = ((self.keys[first as usize], first), (self.keys[first as usize], first));
+        let (mut least, mut greatest) = ((keys[first as usize], first), (keys[first as usize], first));
         for code in codes {
-            let key = self.keys[*code as usize];
+            let key = keys[*code as usize];
             if key <= least.0 && *code != least.1 {
-                let is_less = key < least.0 || self.words.text(*code) < self.words.text(least.1);
+                let is_less = key < least.0 || words.text(*code) < words.text(least.1);
                 least = if is_less { (key, *code) } else { least };
             }
             if key >= greatest.0 && *code != greatest.1 {
-                let is_greater = key > greatest.0 || self.words.text(*code) > self.words.text(greatest.1);
+                let is_greater = key > greatest.0 || words.text(*code) > words.text(greatest.1);
                 greatest = if is_greater { (key, *code) } else { greatest };
             }
         }

@@ -9,8 +9,10 @@
 
 use super::account::{entry, manifest, publish, stored_sum, stored_sums};
 use super::block::{Block, Layouts};
-use super::encode;
+use super::columns::Run;
+use super::encode::{self, Encoder};
 use super::gather::{Form, Gatherer, Job, Partition};
+use super::group::{Columns, Group, Partitions};
 use super::journal::settled;
 use super::manifest::{Manifest, Part};
 use super::output::{Faults, Target};
@@ -18,6 +20,7 @@ use super::tap::{self, Take, Tap, Tapped, WANT};
 use super::writing::{Done, Writing};
 use crate::files::{Files, Input};
 use crate::formats::{Pass, Records};
+use ::parquet::errors::ParquetError;
 use backsight_engine::Ctl;
 use backsight_engine::error::Error;
 use backsight_engine::source::{Flow, Scan};
@@ -144,6 +147,10 @@ struct Gathering {
     jobs: u64,
     /// Those that nobody has begun yet, with their numbers.
     queue: VecDeque<(u64, Job)>,
+    /// Row groups being made of rows that are not columns yet.
+    growing: usize,
+    /// Those being encoded.
+    open: Vec<Arc<Columns>>,
     /// There will be no more.
     is_finished: bool,
 }
@@ -154,6 +161,18 @@ impl Gathering {
             self.queue.push_back((self.jobs, job));
             self.jobs += 1;
         }
+    }
+
+    /// The next job, for whoever calls.
+    fn begin(&mut self) -> Option<(u64, Job)> {
+        let next = self.queue.pop_front()?;
+        self.growing += usize::from(matches!(next.1, Job::Group { .. }));
+        Some(next)
+    }
+
+    /// True if there is nothing to do besides reading, nor will be soon.
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.growing == 0 && !self.open.iter().any(|columns| columns.is_waiting())
     }
 }
 
@@ -221,6 +240,8 @@ impl<'s> Pipeline<'s> {
                 early_bytes: 0,
                 jobs: 0,
                 queue: VecDeque::new(),
+                growing: 0,
+                open: Vec::new(),
                 is_finished: false,
             }),
             turn: Condvar::new(),
@@ -303,16 +324,25 @@ impl<'s> Pipeline<'s> {
                 state.is_finished = true;
                 self.turn.notify_all();
             }
-            match state.queue.pop_front() {
-                Some((number, job)) => {
-                    drop(state);
-                    self.job(number, job)?;
-                    state = self.gathering();
-                }
-                None if state.is_finished => return Ok(()),
-                None => state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner),
+            if state.is_finished && state.is_idle() {
+                return Ok(());
             }
+            state = self.help_or_wait(state)?;
         }
+    }
+
+    /// Does what there is to do besides reading, or waits for that.
+    fn help_or_wait<'p>(&'p self, mut state: MutexGuard<'p, Gathering>) -> Result<MutexGuard<'p, Gathering>, Error> {
+        if let Some((number, job)) = state.begin() {
+            drop(state);
+            self.job(number, job)?;
+        } else if let Some(columns) = state.open.iter().find(|columns| columns.is_waiting()).map(Arc::clone) {
+            drop(state);
+            columns.work();
+        } else {
+            return Ok(self.turn.wait(state).unwrap_or_else(PoisonError::into_inner));
+        }
+        Ok(self.gathering())
     }
 
     /// Hashes what has been gathered, without keeping others from gathering.
@@ -326,7 +356,7 @@ impl<'s> Pipeline<'s> {
     fn work_off(&self, left: usize) -> Result<(), Error> {
         while !self.stop.load(Ordering::Relaxed) {
             let mut state = self.gathering();
-            let next = if state.queue.len() > left { state.queue.pop_front() } else { None };
+            let next = if state.queue.len() > left { state.begin() } else { None };
             drop(state);
             let Some((number, job)) = next else { break };
             self.job(number, job)?;
@@ -340,13 +370,7 @@ impl<'s> Pipeline<'s> {
         let mut state = self.gathering();
         let most = 2 * self.settings.form().group_bytes / 3;
         while state.next != ticket && state.early_bytes > most && !self.stop.load(Ordering::Relaxed) {
-            let Some((number, job)) = state.queue.pop_front() else {
-                state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            drop(state);
-            self.job(number, job)?;
-            state = self.gathering();
+            state = self.help_or_wait(state)?;
         }
         if ctl.cancelled() {
             return Err(Error::Cancelled);
@@ -414,10 +438,24 @@ impl<'s> Pipeline<'s> {
         self.work_off(0)
     }
 
+    /// A row group of rows, encoded with the help of workers that have nothing else to do.
+    fn group(&self, encoder: Arc<Encoder>, runs: Vec<Run>, partitions: Partitions) -> Result<Group, ParquetError> {
+        let columns = Columns::new(encoder, runs, partitions).map(Arc::new);
+        let mut state = self.gathering();
+        state.growing -= 1;
+        let columns = columns?;
+        state.open.push(Arc::clone(&columns));
+        drop(state);
+        self.turn.notify_all();
+        let group = columns.group();
+        self.gathering().open.retain(|other| !Arc::ptr_eq(other, &columns));
+        group
+    }
+
     fn job(&self, number: u64, job: Job) -> Result<(), Error> {
         let done = match job {
             Job::Group { place, encoder, runs, partitions } => {
-                let group = encoder.encode(runs, partitions);
+                let group = self.group(Arc::clone(&encoder), runs, partitions);
                 Done::Group(place, encoder, group.map_err(|e| encode::error(&self.settings.target, e))?)
             }
             Job::Stored(path) => {

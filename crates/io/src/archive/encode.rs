@@ -1,11 +1,11 @@
-//! Columns to the bytes of a row group, and files of row groups.
+//! How columns are encoded, and files of row groups.
 
-use super::block::Block;
-use super::chunk::{self, Encoded, Keep, LEVEL, Zstd};
-use super::columns::{self, Made, Run};
+use super::chunk::{Keep, LEVEL};
+use super::columns;
+use super::group::{Chunk, Group, Lines, Partitions};
 use super::output::{Output, Written, io_error};
 use super::schema::{Schema, System, Type};
-use ::parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
+use ::parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use ::parquet::basic::{Compression, Encoding, ZstdLevel};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::KeyValue;
@@ -13,7 +13,6 @@ use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPro
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::ColumnPath;
 use backsight_engine::error::Error;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,58 +31,13 @@ pub(crate) struct Encoder {
     /// Of the format; goes up when columns are added.
     pub version: u32,
     properties: WriterPropertiesPtr,
-    factory: ArrowRowGroupWriterFactory,
-    sizes: columns::Sizes,
-}
-
-/// A row group, encoded.
-pub(crate) struct Group {
-    chunks: Vec<Chunk>,
-    pub rows: u64,
-    /// Number of its first record in the archive.
-    pub first: u64,
-    partitions: Partitions,
-    lines: Lines,
-    /// Of each column of ids, its number and the filters of its pages.
-    filters: Vec<(usize, Vec<u8>)>,
+    pub factory: ArrowRowGroupWriterFactory,
+    pub sizes: columns::Sizes,
 }
 
 /// Starts of files that are said in a footer, and their bytes, at most: there may be as many as files.
 const PREAMBLES: usize = 32;
 const PREAMBLE_BYTES: usize = 16 << 10;
-
-/// Lines whose tokens are columns.
-#[derive(Default)]
-struct Lines {
-    /// What files start with whose lines are divided like them.
-    preambles: BTreeSet<Arc<[u8]>>,
-    /// There are objects, too, whose keys are columns.
-    objects: bool,
-}
-
-impl Lines {
-    fn add(&mut self, block: &Block) {
-        let (lines, others): (Vec<_>, Vec<_>) = block.layouts.iter().partition(|layout| layout.is_line);
-        if !lines.is_empty() {
-            self.preambles.insert(Arc::clone(&block.preamble));
-        }
-        self.objects |= others.iter().any(|layout| !layout.is_text);
-    }
-
-    fn merge(&mut self, other: Lines) {
-        self.preambles.extend(other.preambles);
-        self.objects |= other.objects;
-    }
-}
-
-/// A column of it.
-enum Chunk {
-    Own(Encoded),
-    Library(ArrowColumnChunk),
-}
-
-/// By number of the input: fields that its folders give.
-pub(crate) type Partitions = BTreeMap<u32, Vec<(String, String)>>;
 
 impl Encoder {
     pub(crate) fn new(schema: Schema, version: u32) -> Result<Encoder, ParquetError> {
@@ -94,49 +48,9 @@ impl Encoder {
         Ok(Encoder { schema, version, properties, factory, sizes })
     }
 
-    /// Encodes rows.
-    pub(crate) fn encode(&self, runs: Vec<Run>, partitions: Partitions) -> Result<Group, ParquetError> {
-        let mut lines = Lines::default();
-        for run in &runs {
-            lines.add(&run.block);
-        }
-        let first = runs.first().map_or(0, |run| run.seq + run.rows.start as u64);
-        let rows = columns::rows(&runs) as u64;
-        let made = columns::build(&self.schema, runs, &self.sizes);
-        let writers = self.factory.create_column_writers(0)?;
-        let (mut chunks, mut filters) = (Vec::with_capacity(made.len()), Vec::new());
-        let mut zstd = Zstd::new();
-        // A column is let go as soon as it is encoded.
-        for (number, (made, mut writer)) in made.into_iter().zip(writers).enumerate() {
-            let column = self.schema.parquet.column(number);
-            chunks.push(match made {
-                Made::Words(words) => {
-                    if self.schema.is_id(number) {
-                        filters.push((number, chunk::filters_of_words(&words)));
-                    }
-                    Chunk::Own(chunk::words(&words, column, self.keep(number), &mut zstd)?)
-                }
-                Made::Ids(ids) => {
-                    let (encoded, of_pages) = chunk::ids(&ids, column, self.keep(number), &mut zstd)?;
-                    if self.schema.is_id(number) {
-                        filters.push((number, of_pages));
-                    }
-                    Chunk::Own(encoded)
-                }
-                Made::Array(array) => {
-                    for leaf in compute_leaves(self.schema.arrow.field(number), &array)? {
-                        writer.write(&leaf)?;
-                    }
-                    Chunk::Library(writer.close()?)
-                }
-            });
-        }
-        Ok(Group { chunks, rows, first, partitions, lines, filters })
-    }
-
     /// What is kept of a column besides its values. Least and greatest are of no use where texts are whole records or
     /// their layouts.
-    fn keep(&self, column: usize) -> Keep {
+    pub(crate) fn keep(&self, column: usize) -> Keep {
         use System::{Before, Bytes, Extra, Layout, Lead, Pointer, Preamble, Text};
         let useless = [Layout, Text, Bytes, Extra, Lead, Before, Preamble, Pointer].map(|system| system as usize);
         let field = column.checked_sub(System::COUNT).and_then(|n| self.schema.fields.get(n));

@@ -313,6 +313,11 @@ impl Words {
         &self.texts
     }
 
+    /// Number of rows with text.
+    pub(crate) fn values(&self) -> usize {
+        self.values
+    }
+
     /// True if each text serves a few rows.
     pub(crate) fn is_shared(&self) -> bool {
         !self.is_unique && self.len() * 2 <= self.values
@@ -402,6 +407,7 @@ mod tests {
             }
             words.end(60_002);
             assert_eq!(words.codes().len(), 60_002);
+            assert_eq!(words.values(), words.codes().iter().filter(|code| **code != NONE).count());
             for (row, code) in words.codes().iter().enumerate() {
                 match code {
                     &NONE => assert!(row % 5 == 3 || row >= 60_000),

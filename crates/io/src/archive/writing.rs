@@ -1,8 +1,9 @@
 //! Encoded row groups, written to files in order.
 
 use super::convert::Settings;
-use super::encode::{self, Encoder, File, Group};
+use super::encode::{self, Encoder, File};
 use super::gather::Place;
+use super::group::Group;
 use super::journal::{JOURNAL, line};
 use super::manifest::{FileEntry, Part, VERSION};
 use super::output::Target;
