@@ -10,7 +10,7 @@ use super::fields::{Builder, Fit, Place};
 use super::ids::Ids;
 use super::layout::Layout;
 use super::schema::{KIND, Schema, System, Type};
-use super::stretch::{STRETCH, Stretch};
+use super::stretch::Stretch;
 use super::words::Words;
 use arrow::array::{ArrayRef, BooleanBuilder, Int32Builder, Int64Builder, TimestampMillisecondBuilder};
 use backsight_engine::value::json::{self, Shape};
@@ -153,17 +153,15 @@ impl<'s> Rows<'s> {
             at += self.alike(run, at);
         }
         // Column by column: what a column has so far stays in the cache.
-        let mut at = run.rows.start;
-        while at < run.rows.end {
-            let (layout, form) = (block.rows[at].layout, block.rows[at].form());
-            let end = run.rows.end.min(at + STRETCH);
-            let same = block.rows[at..end].iter().take_while(|row| row.layout == layout && row.form() == form).count();
+        let stretch = |at| Stretch::of(block, at..run.rows.end, first + at - run.rows.start);
+        let mut now = stretch(run.rows.start);
+        while let Some(of_now) = now {
+            let next = stretch(of_now.rows.end);
+            let layout = block.rows[of_now.rows.start].layout;
             if let Some(number) = layout.filter(|n| !block.layouts[*n as usize].is_text) {
-                let stretch = Stretch { block, rows: at..at + same, first: first + at - run.rows.start };
-                stretch.touch();
-                self.values(&stretch, number as usize, &fields[number as usize]);
+                self.values(&of_now, next.as_ref(), number as usize, &fields[number as usize]);
             }
-            at += same;
+            now = next;
         }
     }
 
@@ -253,10 +251,12 @@ impl<'s> Rows<'s> {
         count
     }
 
-    /// Adds the values of records that have the same layout.
-    fn values(&mut self, stretch: &Stretch<'_>, layout: usize, fields: &[Option<u32>]) {
+    /// Adds the values of records that have the same layout. Going from value to value would be waiting for memory, so that
+    /// those of the stretch to come are asked for meanwhile.
+    fn values(&mut self, stretch: &Stretch<'_>, next: Option<&Stretch<'_>>, layout: usize, fields: &[Option<u32>]) {
         let mut others = Vec::new();
         for (slot, field) in fields.iter().enumerate() {
+            next.into_iter().for_each(|next| next.fetch(slot, fields.len()));
             match field.map(|n| &mut self.fields[n as usize]) {
                 Some(Builder::Text(words)) => stretch.texts(slot, words, &mut self.scratch, &mut others),
                 Some(Builder::Uuid(ids)) => stretch.ids(slot, ids, &mut others),

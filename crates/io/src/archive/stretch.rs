@@ -6,9 +6,8 @@ use super::ids::Ids;
 use super::schema::uuid;
 use super::slot::Slot;
 use super::words::{TOGETHER, Words};
-use crate::json::Ends;
+use crate::json::{Ends, prefetch};
 use backsight_engine::value::json::Shape;
-use std::hint::black_box;
 use std::ops::Range;
 
 /// Rows whose values are added together: their text stays in the cache while one column after the other is filled.
@@ -26,25 +25,27 @@ pub(super) struct Stretch<'b> {
 }
 
 impl<'b> Stretch<'b> {
-    /// Looks at all of the records and their values once, front to back, which the processor foresees: they have left the
-    /// cache since they were taken apart, and going from value to value would be waiting for memory.
-    pub(super) fn touch(&self) {
+    /// Those of some rows that follow each other, up to the first that is unlike.
+    pub(super) fn of(block: &'b Block, rows: Range<usize>, first: usize) -> Option<Stretch<'b>> {
+        let rows = rows.start..rows.end.min(rows.start + STRETCH);
+        let one = block.rows.get(rows.start).filter(|_| !rows.is_empty())?;
+        let is_alike = |row: &&Row| row.layout == one.layout && row.form() == one.form();
+        let count = block.rows[rows.clone()].iter().take_while(is_alike).count();
+        Some(Stretch { block, rows: rows.start..rows.start + count, first })
+    }
+
+    /// Asks for one of so many parts of the memory of the records and their values, which have left the cache since they were
+    /// taken apart.
+    pub(super) fn fetch(&self, part: usize, parts: usize) {
         let rows = &self.block.rows[self.rows.clone()];
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
         let values = self.block.layout(last).map_or(0, |layout| layout.values());
         let range = first.first as usize..last.first as usize + values;
-        let bytes = self.block.data[first.start as usize..last.end as usize].iter().step_by(LINE);
-        let sum = bytes.fold(0, |sum, byte| sum ^ usize::from(*byte));
-        black_box(match first.way {
-            Some(_) => {
-                let ends = self.block.ends.get(range).unwrap_or_default();
-                ends.iter().step_by(LINE / size_of::<u16>()).fold(sum, |sum, end| sum ^ usize::from(*end))
-            }
-            None => {
-                let slots = self.block.slots.get(range).unwrap_or_default();
-                slots.iter().step_by(LINE / size_of::<Slot>()).fold(sum, |sum, slot| sum ^ slot.start())
-            }
-        });
+        fetch(&self.block.data[first.start as usize..last.end as usize], part, parts);
+        match first.way {
+            Some(_) => fetch(self.block.ends.get(range).unwrap_or_default(), part, parts),
+            None => fetch(self.block.slots.get(range).unwrap_or_default(), part, parts),
+        }
     }
 
     /// A value of a row of the row group.
@@ -140,4 +141,9 @@ impl<'b> Stretch<'b> {
         }
         words.push_all(&rows[..count], data, &places[..count]);
     }
+}
+
+fn fetch<T>(all: &[T], part: usize, parts: usize) {
+    let lines = all[all.len() * part / parts..all.len() * (part + 1) / parts].iter().step_by(LINE / size_of::<T>());
+    lines.for_each(prefetch);
 }

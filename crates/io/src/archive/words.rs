@@ -139,22 +139,25 @@ impl Words {
         let mut keys = [Key::default(); TOGETHER];
         let (mut first, mut run_of) = ([0u8; TOGETHER], [0u8; TOGETHER]);
         let mut runs = 0;
-        let mut before: &[u8] = b"";
+        // Those of the text before: read from where they were just written they would be waited for.
+        let (mut before, mut key_before): (&[u8], _) = (b"", None);
         for (at, (place, run)) in places.iter().zip(&mut run_of).enumerate() {
             let len = place.1 - place.0;
-            let is_new = if len as usize <= SHORT {
-                keys[runs] = Key::short(data, *place);
+            let (key, is_new) = if len as usize <= SHORT {
+                let key = Key::short(data, *place);
                 before = b"";
-                runs == 0 || !keys[runs - 1].is(&keys[runs])
+                (key, !key_before.is_some_and(|before: Key| before.is(&key)))
             } else {
                 let text = text(*place);
-                let is_again = runs > 0 && text.len() == before.len() && same(text, before);
-                if !is_again {
-                    keys[runs] = Key::long(self.long(text), len);
-                }
+                let is_again = text.len() == before.len() && same(text, before);
                 before = text;
-                !is_again
+                match key_before.filter(|_| is_again) {
+                    Some(key) => (key, false),
+                    None => (Key::long(self.long(text), len), true),
+                }
             };
+            key_before = Some(key);
+            keys[runs] = key;
             first[runs] = at as u8;
             runs += usize::from(is_new);
             *run = runs as u8 - 1;
