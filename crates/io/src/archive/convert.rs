@@ -455,6 +455,7 @@ impl<'s> Pipeline<'s> {
     fn job(&self, number: u64, job: Job) -> Result<(), Error> {
         let done = match job {
             Job::Group { place, encoder, runs, partitions } => {
+                let encoder = Arc::clone(encoder.encoder()?);
                 let group = self.group(Arc::clone(&encoder), runs, partitions);
                 Done::Group(place, encoder, group.map_err(|e| encode::error(&self.settings.target, e))?)
             }

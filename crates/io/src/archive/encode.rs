@@ -28,8 +28,6 @@ pub(crate) const FACTS: &str = "backsight.archive";
 /// A schema with all that is needed to write by it.
 pub(crate) struct Encoder {
     pub schema: Schema,
-    /// Of the format; goes up when columns are added.
-    pub version: u32,
     properties: WriterPropertiesPtr,
     pub factory: ArrowRowGroupWriterFactory,
     pub sizes: columns::Sizes,
@@ -40,12 +38,12 @@ const PREAMBLES: usize = 32;
 const PREAMBLE_BYTES: usize = 16 << 10;
 
 impl Encoder {
-    pub(crate) fn new(schema: Schema, version: u32) -> Result<Encoder, ParquetError> {
+    pub(crate) fn new(schema: Schema) -> Result<Encoder, ParquetError> {
         let properties = Arc::new(properties(&schema)?);
         let file = SerializedFileWriter::new(Vec::new(), schema.parquet.root_schema_ptr(), properties.clone())?;
         let factory = ArrowRowGroupWriterFactory::new(&file, schema.arrow.clone());
         let sizes = columns::Sizes::new(&schema);
-        Ok(Encoder { schema, version, properties, factory, sizes })
+        Ok(Encoder { schema, properties, factory, sizes })
     }
 
     /// What is kept of a column besides its values. Least and greatest are of no use where texts are whole records or

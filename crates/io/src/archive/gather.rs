@@ -6,7 +6,7 @@
 
 use super::account::differs_from_file;
 use super::block::{Block, Row};
-use super::columns::Run;
+use super::columns::{self, Run};
 use super::digest::Digest;
 use super::encode::{Encoder, GROUP_ROWS};
 use super::group::Partitions;
@@ -17,7 +17,7 @@ use crate::files::Input;
 use backsight_engine::error::Error;
 use backsight_engine::value::time::civil_from_days;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// How rows are dealt out to folders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +81,40 @@ pub(crate) struct Place {
 /// Something to be done by whoever is free; its result is put to use in order.
 pub(crate) enum Job {
     /// A row group to encode.
-    Group { place: Place, encoder: Arc<Encoder>, runs: Vec<Run>, partitions: Partitions },
+    Group { place: Place, encoder: Arc<Settling>, runs: Vec<Run>, partitions: Partitions },
     /// A file was read that is not what came of it: to be hashed.
     Stored(String),
     /// All rows of a part have become groups.
     Part(Part),
+}
+
+/// Columns that are settled by looking at the rows of the first group that has them: by whoever needs them first, and not
+/// while others wait to have their blocks gathered.
+pub(crate) struct Settling {
+    /// Of the format; goes up when columns are added.
+    version: u32,
+    encoder: LazyLock<Settled, Box<dyn FnOnce() -> Settled + Send>>,
+}
+
+type Settled = Result<Arc<Encoder>, String>;
+
+impl Settling {
+    /// `known`: columns that there are in any case.
+    fn new(version: u32, known: Vec<Field>, runs: &[Run]) -> Settling {
+        let runs = runs.to_vec();
+        let settle = move || {
+            let step = (columns::rows(&runs) / LOOKED_AT).max(1);
+            let rows =
+                runs.iter().flat_map(|run| run.block.rows[run.rows.clone()].iter().map(|row| (&*run.block, row)));
+            let schema = Schema::of(&known, rows.step_by(step));
+            schema.and_then(Encoder::new).map(Arc::new).map_err(|e| e.to_string())
+        };
+        Settling { version, encoder: LazyLock::new(Box::new(settle)) }
+    }
+
+    pub(crate) fn encoder(&self) -> Result<&Arc<Encoder>, Error> {
+        self.encoder.as_ref().map_err(|e| Error::Bug(e.clone()))
+    }
 }
 
 /// Rows of a partition that are not a group yet.
@@ -127,7 +156,7 @@ pub(crate) struct Gatherer {
     next_record: u64,
     waiting: BTreeMap<(&'static str, Option<i64>), Waiting>,
     held: usize,
-    encoders: BTreeMap<&'static str, Arc<Encoder>>,
+    encoders: BTreeMap<&'static str, Arc<Settling>>,
     /// Columns of formats in earlier parts.
     known: Vec<(String, Vec<Field>)>,
     /// Of the inputs of the part.
@@ -261,26 +290,21 @@ impl Gatherer {
     }
 
     /// The columns for these rows.
-    fn encoder(&mut self, format: &'static str, runs: &[Run], rows: usize) -> Result<Arc<Encoder>, Error> {
+    fn encoder(&mut self, format: &'static str, runs: &[Run], rows: usize) -> Result<Arc<Settling>, Error> {
         let now = self.encoders.get(format);
-        let outdated = |encoder: &Arc<Encoder>| !self.form.single && strangers(&encoder.schema, runs) * 100 > rows;
-        if let Some(encoder) = now
-            && !outdated(encoder)
-        {
-            return Ok(Arc::clone(encoder));
+        let mut version = 0;
+        let mut known =
+            self.known.iter().find(|(name, _)| name == format).map_or(Vec::new(), |(_, known)| known.clone());
+        if let Some(now) = now {
+            let schema = &now.encoder()?.schema;
+            if self.form.single || strangers(schema, runs) * 100 <= rows {
+                return Ok(Arc::clone(now));
+            }
+            (version, known) = (now.version + 1, schema.fields.clone());
         }
-        let known = match now {
-            Some(encoder) => &encoder.schema.fields[..],
-            None => self.known.iter().find(|(name, _)| name == format).map_or(&[][..], |(_, fields)| fields),
-        };
-        let version = now.map_or(0, |encoder| encoder.version + 1);
-        let step = (rows / LOOKED_AT).max(1);
-        let all = runs.iter().flat_map(|run| run.block.rows[run.rows.clone()].iter().map(|row| (&*run.block, row)));
-        let bug = |e: ::parquet::errors::ParquetError| Error::Bug(e.to_string());
-        let schema = Schema::of(known, all.step_by(step)).map_err(bug)?;
-        let encoder = Arc::new(Encoder::new(schema, version).map_err(bug)?);
-        self.encoders.insert(format, Arc::clone(&encoder));
-        Ok(encoder)
+        let settling = Arc::new(Settling::new(version, known, runs));
+        self.encoders.insert(format, Arc::clone(&settling));
+        Ok(settling)
     }
 
     fn flush(&mut self, jobs: &mut Vec<Job>) -> Result<(), Error> {
@@ -309,7 +333,7 @@ impl Gatherer {
         self.flush(jobs)?;
         for (format, encoder) in std::mem::take(&mut self.encoders) {
             self.known.retain(|(name, _)| name != format);
-            self.known.push((format.to_owned(), encoder.schema.fields.clone()));
+            self.known.push((format.to_owned(), encoder.encoder()?.schema.fields.clone()));
         }
         self.known.sort_by(|a, b| a.0.cmp(&b.0));
         jobs.push(Job::Part(Part {

@@ -89,7 +89,7 @@ impl Writing {
             Done::Part(mut part) => {
                 if settings.is_single() && self.open.is_empty() {
                     // Who asked for one file gets one, though there be nothing to put into it.
-                    let encoder = Schema::new(Vec::new()).and_then(|schema| Encoder::new(schema, 0)).map_err(fail)?;
+                    let encoder = Schema::new(Vec::new()).and_then(Encoder::new).map_err(fail)?;
                     let place = Place { folder: String::new(), format: "ndjson", part: 0, version: 0 };
                     let output = self.target.create(&name(&place, 0))?;
                     let file = File::new(output, &encoder, part.next_record).map_err(fail)?;
