@@ -42,7 +42,7 @@ fn alike(values: &[u32], from: usize) -> Option<usize> {
 
 /// Adds one number many times, in the same form.
 pub(crate) fn repeated(value: u32, count: usize, width: u32, out: &mut Vec<u8>) {
-    varint(count << 1, out);
+    varint((count as u64) << 1, out);
     out.extend_from_slice(&value.to_le_bytes()[..width.div_ceil(8) as usize]);
 }
 
@@ -52,7 +52,7 @@ fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
         return;
     }
     let groups = values.len().div_ceil(8);
-    varint(groups << 1 | 1, out);
+    varint((groups as u64) << 1 | 1, out);
     let end = out.len() + groups * width as usize;
     match width {
         8 => out.extend(values.iter().map(|value| *value as u8)),
@@ -92,7 +92,8 @@ fn pack_wide(values: &[u32], width: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&word.to_le_bytes());
 }
 
-fn varint(mut n: usize, out: &mut Vec<u8>) {
+/// Adds a number in as many bytes as it needs, seven bits each, the lowest first.
+pub(crate) fn varint(mut n: u64, out: &mut Vec<u8>) {
     while n >= 0x80 {
         out.push(n as u8 | 0x80);
         n >>= 7;

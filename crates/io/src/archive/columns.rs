@@ -7,12 +7,12 @@
 
 use super::block::{Block, Row};
 use super::fields::{Builder, Fit, Place};
-use super::ids::Ids;
+use super::fixed::{Ids, Ints};
 use super::layout::Layout;
 use super::schema::{KIND, Schema, System, Type};
 use super::stretch::Stretch;
 use super::words::Words;
-use arrow::array::{ArrayRef, BooleanBuilder, Int32Builder, Int64Builder, TimestampMillisecondBuilder};
+use arrow::array::{ArrayRef, BooleanBuilder};
 use backsight_engine::value::json::{self, Shape};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -39,6 +39,7 @@ pub(crate) fn rows(runs: &[Run]) -> usize {
 pub(crate) enum Made {
     Words(Words),
     Ids(Ids),
+    Ints(Ints),
     Array(ArrayRef),
 }
 
@@ -89,12 +90,12 @@ struct Rows<'s> {
     rows: usize,
     /// Input, and offset behind the last record.
     last: Option<(u32, u64)>,
-    times: TimestampMillisecondBuilder,
+    times: Ints,
     logs: Words,
     streams: Words,
-    inputs: Int32Builder,
-    seqs: Int64Builder,
-    gaps: Int64Builder,
+    inputs: Ints,
+    seqs: Ints,
+    gaps: Ints,
     direct: BooleanBuilder,
     layouts: Words,
     texts: Words,
@@ -120,12 +121,12 @@ impl<'s> Rows<'s> {
             schema,
             rows: 0,
             last: None,
-            times: TimestampMillisecondBuilder::with_capacity(room).with_timezone("UTC"),
+            times: Ints::with_room(room),
             logs: Words::with_room(room, 0),
             streams: Words::with_room(room, 0),
-            inputs: Int32Builder::with_capacity(room),
-            seqs: Int64Builder::with_capacity(room),
-            gaps: Int64Builder::with_capacity(room),
+            inputs: Ints::with_room(room),
+            seqs: Ints::with_room(room),
+            gaps: Ints::with_room(room),
             direct: BooleanBuilder::new(),
             layouts: Words::with_room(room, 0),
             texts: Words::default(),
@@ -177,7 +178,7 @@ impl<'s> Rows<'s> {
         };
         self.last = Some((run.input, end));
         let number = self.rows;
-        self.times.append_option(row.time);
+        row.time.into_iter().for_each(|time| self.times.push(number, time));
         if before.is_some_and(|before| before.origin == row.origin) {
             self.logs.again(number..number + 1);
             self.streams.again(number..number + 1);
@@ -190,9 +191,9 @@ impl<'s> Rows<'s> {
         if self.is_away {
             self.pointers.push(number, &[&*block.home.0, b"#", &*block.home.1, b":"].concat());
         }
-        self.inputs.append_value(run.input as i32);
-        self.seqs.append_value((run.seq + at as u64) as i64);
-        self.gaps.append_value(gap as i64);
+        self.inputs.push(number, run.input.into());
+        self.seqs.push(number, (run.seq + at as u64) as i64);
+        self.gaps.push(number, gap as i64);
         if at == 0 && !block.lead.is_empty() {
             self.lead.push(number, &block.lead);
         }
@@ -231,21 +232,30 @@ impl<'s> Rows<'s> {
         }
         let is_alike = |row: &&Row| row.layout == before.layout && row.origin == before.origin;
         let count = block.rows[at..run.rows.end].iter().take_while(is_alike).count();
-        for (number, row) in (at..).zip(&block.rows[at..at + count]) {
-            let (offset, end) = block.place(number);
-            self.gaps.append_value(self.last.map_or(offset, |(_, last)| offset.wrapping_sub(last)) as i64);
-            self.last = Some((run.input, end));
-            self.times.append_option(row.time);
-            self.seqs.append_value((run.seq + number as u64) as i64);
-        }
         let rows = self.rows..self.rows + count;
+        let of_block = &block.rows[at..at + count];
+        let mut last = self.last.map_or(0, |(_, end)| end);
+        let gap = |number| {
+            let (offset, end) = block.place(number);
+            offset.wrapping_sub(std::mem::replace(&mut last, end)) as i64
+        };
+        self.gaps.push_all(rows.clone(), (at..at + count).map(gap));
+        self.last = Some((run.input, last));
+        if of_block.iter().all(|row| row.time.is_some()) {
+            self.times.push_all(rows.clone(), of_block.iter().map(|row| row.time.unwrap_or_default()));
+        } else {
+            let times = rows.clone().zip(of_block).filter_map(|(number, row)| Some((number, row.time?)));
+            times.for_each(|(number, time)| self.times.push(number, time));
+        }
+        let seq = run.seq as i64 + at as i64;
+        self.seqs.push_all(rows.clone(), seq..);
+        self.inputs.push_all(rows.clone(), std::iter::repeat(run.input.into()));
         if before.layout.is_some_and(|layout| block.layouts[layout as usize].is_line) {
             self.preambles.again(rows.clone());
         }
         for words in [&mut self.logs, &mut self.streams, &mut self.layouts] {
             words.again(rows.clone());
         }
-        self.inputs.append_value_n(run.input as i32, count);
         self.direct.append_n(count, true);
         self.rows += count;
         count
@@ -299,14 +309,15 @@ impl<'s> Rows<'s> {
     fn finish(self) -> Vec<Made> {
         let rows = self.rows;
         let mut out: Vec<Made> = Vec::with_capacity(System::COUNT + self.fields.len());
-        let (mut times, mut inputs, mut seqs, mut gaps, mut direct) =
-            (self.times, self.inputs, self.seqs, self.gaps, self.direct);
-        out.push(Made::Array(Arc::new(times.finish())));
+        let mut direct = self.direct;
+        let ints = |mut ints: Ints| {
+            ints.end(rows);
+            Made::Ints(ints)
+        };
+        out.push(ints(self.times));
         out.push(made(self.logs, rows));
         out.push(made(self.streams, rows));
-        out.push(Made::Array(Arc::new(inputs.finish())));
-        out.push(Made::Array(Arc::new(seqs.finish())));
-        out.push(Made::Array(Arc::new(gaps.finish())));
+        out.extend([self.inputs, self.seqs, self.gaps].map(ints));
         out.push(Made::Array(Arc::new(direct.finish())));
         for texts in
             [self.layouts, self.texts, self.bytes, self.extra, self.lead, self.before, self.preambles, self.pointers]

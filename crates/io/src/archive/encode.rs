@@ -6,12 +6,11 @@ use super::group::{Chunk, Group, Lines, Partitions};
 use super::output::{Output, Written, io_error};
 use super::schema::{Schema, System, Type};
 use ::parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
-use ::parquet::basic::{Compression, Encoding, ZstdLevel};
+use ::parquet::basic::{Compression, ZstdLevel};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
 use ::parquet::file::writer::SerializedFileWriter;
-use ::parquet::schema::types::ColumnPath;
 use backsight_engine::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +38,7 @@ const PREAMBLE_BYTES: usize = 16 << 10;
 
 impl Encoder {
     pub(crate) fn new(schema: Schema) -> Result<Encoder, ParquetError> {
-        let properties = Arc::new(properties(&schema)?);
+        let properties = Arc::new(properties()?);
         let file = SerializedFileWriter::new(Vec::new(), schema.parquet.root_schema_ptr(), properties.clone())?;
         let factory = ArrowRowGroupWriterFactory::new(&file, schema.arrow.clone());
         let sizes = columns::Sizes::new(&schema);
@@ -64,9 +63,8 @@ impl Encoder {
 pub(crate) const FILTER_BYTES: usize = PAGE_ROWS;
 
 /// For the columns that the library encodes.
-fn properties(schema: &Schema) -> Result<WriterProperties, ParquetError> {
-    let system = |column: System| ColumnPath::new(vec![schema.arrow.field(column as usize).name().clone()]);
-    let mut out = WriterProperties::builder()
+fn properties() -> Result<WriterProperties, ParquetError> {
+    let out = WriterProperties::builder()
         .set_created_by(concat!("backsight ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?))
         .set_dictionary_page_size_limit(8 << 20)
@@ -74,11 +72,6 @@ fn properties(schema: &Schema) -> Result<WriterProperties, ParquetError> {
         .set_write_batch_size(PAGE_ROWS)
         .set_max_row_group_row_count(None)
         .set_statistics_enabled(EnabledStatistics::Page);
-    for column in [System::Timestamp, System::Seq, System::Input, System::Gap] {
-        out = out
-            .set_column_dictionary_enabled(system(column), false)
-            .set_column_encoding(system(column), Encoding::DELTA_BINARY_PACKED);
-    }
     Ok(out.build())
 }
 

@@ -2,7 +2,7 @@
 
 use super::block::Block;
 use super::columns::{Made, made};
-use super::ids::Ids;
+use super::fixed::Ids;
 use super::schema::{Type, float, int};
 use super::slot::Slot;
 use super::words::Words;

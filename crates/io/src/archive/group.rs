@@ -145,6 +145,7 @@ impl Columns {
                 let (encoded, filters) = chunk::ids(&ids, column, keep, zstd)?;
                 (Chunk::Own(encoded), is_id.then_some(filters))
             }
+            Made::Ints(ints) => (Chunk::Own(chunk::ints(&ints, column, keep, zstd)?), None),
             Made::Array(array) => {
                 for leaf in compute_leaves(schema.arrow.field(number), &array)? {
                     writer.write(&leaf)?;

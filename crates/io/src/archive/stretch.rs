@@ -2,7 +2,7 @@
 
 use super::block::{Block, Row};
 use super::fields::{Fit, Place, string};
-use super::ids::Ids;
+use super::fixed::Ids;
 use super::schema::uuid;
 use super::slot::Slot;
 use super::words::{TOGETHER, Words};

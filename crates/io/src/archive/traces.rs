@@ -79,11 +79,12 @@ impl Traces {
             self.list.reserve(rows);
             block.ends.reserve(rows + values);
         }
-        for line in traced.lines() {
+        // Not a loop: each line would be copied, part by part, and waited for.
+        traced.lines().for_each(|line| {
             if !block.forms.get(form).is_some_and(|known: &Form| known.is_of(&line)) {
                 form = block.forms.iter().position(|known| known.is_of(&line)).unwrap_or(block.forms.len());
                 if form == usize::from(u16::MAX) {
-                    continue;
+                    return;
                 }
                 if form == block.forms.len() {
                     block.forms.push(line.form());
@@ -98,7 +99,7 @@ impl Traces {
                 first = block.slots.len();
                 if line.values(|start, end, shape| block.slots.push(Slot::checked(start, end, shape))).is_none() {
                     block.slots.truncate(first);
-                    continue;
+                    return;
                 }
             }
             self.list.push(Trace {
@@ -109,7 +110,7 @@ impl Traces {
                 first: first as u32,
                 way,
             });
-        }
+        });
     }
 
     /// The layout of a record and how to find its values, if both are known. Records are asked for in order.
