@@ -39,6 +39,8 @@ pub(crate) struct Words {
     last: u32,
     /// Texts are not looked up: some may be there more than once.
     is_unique: bool,
+    /// There are long ones.
+    has_long: bool,
 }
 
 /// A text in the table: part of its hash, and its code. Small, so that more of the table stays in the cache.
@@ -50,6 +52,9 @@ struct Slot {
 
 /// A free one.
 const FREE: Slot = Slot { tag: 0, code: NONE };
+
+/// Slots of a table that is in the cache in any case.
+const SMALL: usize = 1 << 10;
 
 /// Texts that are looked up together.
 pub(crate) const TOGETHER: usize = 64;
@@ -68,6 +73,7 @@ impl Default for Words {
             values: 0,
             last: 0,
             is_unique: false,
+            has_long: false,
         }
     }
 }
@@ -133,6 +139,9 @@ impl Words {
         }
         while (self.starts.len() + places.len()) * 4 > self.table.len() * 3 {
             self.grow();
+        }
+        if !self.has_long && self.table.len() <= SMALL && self.look_up_few(data, places, codes) {
+            return;
         }
         // Neighbours often share their text, so that runs of texts are looked up: the key of each, its first text, and which run
         // each text is in.
@@ -203,6 +212,33 @@ impl Words {
         for (code, run) in codes.iter_mut().zip(&run_of[..places.len()]) {
             *code = found[usize::from(*run)];
         }
+    }
+
+    /// The same where the table is in the cache and all texts are short; false if they are not. Each text is looked up: that
+    /// takes less time than to find out which are those of their neighbours.
+    fn look_up_few(&mut self, data: &[u8], places: &[Place], codes: &mut [u32; TOGETHER]) -> bool {
+        let mask = self.table.len() - 1;
+        let mut missing = 0u64;
+        for (at, (place, code)) in places.iter().zip(codes.iter_mut()).enumerate() {
+            if place.1 - place.0 > SHORT as u32 {
+                self.has_long = true;
+                return false;
+            }
+            let key = Key::short(data, *place);
+            let hash = self.hash(&key) as usize;
+            let [slot, next] = [hash, hash + 1].map(|at| self.table[at & mask].code);
+            let is = |code: u32| self.keys.get(code as usize).is_some_and(|known| known.is(&key));
+            let (is_slot, is_next) = (is(slot), is(next));
+            *code = if is_slot { slot } else { next };
+            missing |= u64::from(!(is_slot | is_next)) << at;
+        }
+        while missing != 0 {
+            let at = missing.trailing_zeros() as usize;
+            missing &= missing - 1;
+            let (start, end) = places[at];
+            codes[at] = self.code(&Key::short(data, places[at]), &data[start as usize..end as usize]);
+        }
+        true
     }
 
     /// Whether a text begins at this place.
