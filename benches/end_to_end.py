@@ -226,7 +226,8 @@ def setup(_):
 # Converting -----------------------------------------------------------------------------------------------------------
 
 def convert(a):
-    """Backsight and peers in turn; how many times faster it is, pair by pair, as both meet the same disturbances."""
+    """Backsight and peers in turn; how many times faster it is than the peer's query alone, and pair by pair, as both meet the
+    same disturbances."""
     for source in a.sources.split(","):
         engines = ["backsight"] + a.peers.split(",")
         runs = {engine: [] for engine in engines}
@@ -246,17 +247,19 @@ def convert(a):
                     sys.exit(f"{engine}: {m['err']}")
                 rows = "import sys, pyarrow.parquet as p; print(p.ParquetFile(sys.argv[1]).metadata.num_rows)"
                 m["rows"] = int(subprocess.check_output([PYTHON, "-c", rows, target]))
-                runs[engine].append({**m, "size": os.path.getsize(target)})
+                alone = m["wall"] if engine == "backsight" else read(engine, m["out"])["query"]
+                runs[engine].append({**m, "query": alone, "size": os.path.getsize(target)})
         if len({m["rows"] for all_of in runs.values() for m in all_of}) != 1:
             sys.exit("not the same number of rows")
         print(f"{source}: {runs['backsight'][0]['rows']} rows")
         for engine, of in runs.items():
             middle = lambda key: statistics.median(m[key] for m in of)
-            pairs = sorted(m["wall"] / own["wall"] for m, own in zip(of, runs["backsight"]))
+            pairs = sorted(m["query"] / own["wall"] for m, own in zip(of, runs["backsight"]))
+            own = statistics.median(m["wall"] for m in runs["backsight"])
             print(f"  {engine:10} {middle('wall'):6.2f} s {middle('cpu'):6.2f} CPU s {middle('size') / 1e6:6.1f} MB "
                   f"{middle('rss'):5.0f} MiB", end="")
-            print("" if engine == "backsight" else f"   Backsight is {statistics.median(pairs):.2f} times as fast, "
-                  f"pair by pair {' '.join(f'{r:.2f}' for r in pairs)}")
+            print("" if engine == "backsight" else f"   alone {middle('query'):.2f} s, {middle('query') / own:.2f} times Backsight's; "
+                  f"pair by pair {statistics.median(pairs):.2f} of {' '.join(f'{r:.2f}' for r in pairs)}")
     return 0
 
 
