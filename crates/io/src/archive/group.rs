@@ -178,3 +178,33 @@ impl Columns {
         Ok(Group { chunks, rows: self.rows, first: self.first, partitions, lines, filters })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::schema::Schema;
+
+    #[test]
+    fn nobody_waits_for_a_column_that_is_lost() {
+        let schema = Schema::new(Vec::new()).expect("a schema");
+        let encoder = Arc::new(Encoder::new(schema).expect("an encoder"));
+        let columns = || Columns::new(Arc::clone(&encoder), Vec::new(), Partitions::new()).expect("columns");
+        let helped = columns();
+        let chunks = std::thread::scope(|scope| {
+            (0..3).for_each(|_| drop(scope.spawn(|| helped.work())));
+            helped.group().expect("all columns").chunks.len()
+        });
+        assert_eq!(chunks, encoder.schema.parquet.num_columns());
+        let lost = columns();
+        let mut state = lost.state();
+        assert!(state.waiting.pop_front().is_some());
+        state.begun += 1;
+        drop(state);
+        let waiting = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| lost.group().err());
+            drop(Begun(&lost));
+            waiting.join().expect("no panic")
+        });
+        assert!(waiting.is_some_and(|e| e.to_string().contains("column 0 was not encoded")));
+    }
+}
