@@ -22,7 +22,7 @@
 //! | `@gap` | bytes between the record before, in this row group, and this one; where the input changes, its offset |
 //!
 //! A chunk of records is taken apart ([`tap`], [`block`], [`traces`]), gathered into row groups ([`gather`]), made into columns
-//! ([`schema`], [`columns`], [`fields`], [`words`]) and written ([`chunk`], [`encode`], [`output`]), all by [`convert`].
+//! ([`schema`], [`columns`], [`fields`], [`words`]) and written ([`group`], [`chunk`], [`encode`], [`output`]), all by [`convert`].
 
 mod account;
 mod bits;

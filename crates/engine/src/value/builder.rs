@@ -199,7 +199,8 @@ impl TextBuilder {
             Some(first) if present.all(|k| k == first) => Kinds::All(first),
             Some(_) => Kinds::Each(self.kinds.into()),
         };
-        // SAFETY: every view was made from text that lies inline or in the named block at the named offset.
+        // SAFETY: `push_text` makes every view from its text, which lies in the view or where it appended it to the block of
+        // that number, and `push` makes the others empty; each adds one flag to `valid`, so there are as many as views.
         let array =
             unsafe { BinaryViewArray::new_unchecked(ScalarBuffer::from(self.views), Arc::from(self.blocks), nulls) };
         Column::Text(array, kinds)

@@ -61,8 +61,8 @@ pub(crate) fn words(
 ) -> Result<Encoded, ParquetError> {
     let rows = words.codes().len();
     let has_dictionary = words.is_shared() && words.all().len() <= DICTIONARY;
-    // What does not change needs no pages, and nothing is gained from compressing it.
     let nulls = rows - words.values();
+    // What does not change needs no pages, and nothing is gained from compressing it.
     let is_constant = words.len() == 0 || words.len() == 1 && nulls == 0;
     let mut chunk = Chunk::new(column, !is_constant, keep.pages, zstd);
     let mut codes = Codes { ranks: None, width: bits::width(words.len()) };

@@ -2,7 +2,7 @@
 //!
 //! Blocks arrive in source order, whoever took them apart. Their rows are dealt out to partitions; when a partition has
 //! enough of them, or too much is held in all, a job is made of them. What is in a row group, and which columns there
-//! are, depends on nothing but the input and the settings: the same files come out for any number of threads.
+//! are, depends on nothing but the input and the settings: the same files come out whichever worker was faster.
 
 use super::account::differs_from_file;
 use super::block::{Block, Row};
@@ -291,17 +291,19 @@ impl Gatherer {
 
     /// The columns for these rows.
     fn encoder(&mut self, format: &'static str, runs: &[Run], rows: usize) -> Result<Arc<Settling>, Error> {
-        let now = self.encoders.get(format);
-        let mut version = 0;
-        let mut known =
-            self.known.iter().find(|(name, _)| name == format).map_or(Vec::new(), |(_, known)| known.clone());
-        if let Some(now) = now {
-            let schema = &now.encoder()?.schema;
-            if self.form.single || strangers(schema, runs) * 100 <= rows {
-                return Ok(Arc::clone(now));
+        let (version, known) = match self.encoders.get(format) {
+            Some(now) => {
+                let schema = &now.encoder()?.schema;
+                if self.form.single || strangers(schema, runs) * 100 <= rows {
+                    return Ok(Arc::clone(now));
+                }
+                (now.version + 1, schema.fields.clone())
             }
-            (version, known) = (now.version + 1, schema.fields.clone());
-        }
+            None => {
+                let earlier = self.known.iter().find(|(name, _)| name == format);
+                (0, earlier.map_or(Vec::new(), |(_, fields)| fields.clone()))
+            }
+        };
         let settling = Arc::new(Settling::new(version, known, runs));
         self.encoders.insert(format, Arc::clone(&settling));
         Ok(settling)

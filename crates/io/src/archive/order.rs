@@ -27,12 +27,8 @@ impl Ranked {
         let mut order: Vec<u128> = (0u32..)
             .zip(all())
             .map(|(code, text)| {
-                let mut key = [0; 16];
-                let text = &text[common..];
-                let len = text.len().min(16);
-                key[..len].copy_from_slice(&text[..len]);
                 let rarity = u128::from(counts[code as usize].leading_zeros());
-                let start = u128::from_be_bytes(key) >> RARITIES & !CODES;
+                let start = u128::from_be_bytes(start(&text[common..])) >> RARITIES & !CODES;
                 rarity << (u128::BITS - RARITIES) | start | u128::from(code)
             })
             .collect();
@@ -80,13 +76,7 @@ impl Order<'_> {
             return Order::Few(order);
         }
         let common = common(words);
-        let key = |code| {
-            let text = &words.text(code)[common..];
-            let mut key = [0; 8];
-            let len = text.len().min(8);
-            key[..len].copy_from_slice(&text[..len]);
-            u64::from_be_bytes(key)
-        };
+        let key = |code| u64::from_be_bytes(start(&words.text(code)[common..]));
         Order::Many(words, (0..words.len() as u32).map(key).collect())
     }
 
@@ -117,6 +107,14 @@ impl Order<'_> {
         }
         Some((least.1, greatest.1))
     }
+}
+
+/// What a text starts with; zeros follow a shorter one.
+fn start<const N: usize>(text: &[u8]) -> [u8; N] {
+    let mut start = [0; N];
+    let len = text.len().min(N);
+    start[..len].copy_from_slice(&text[..len]);
+    start
 }
 
 /// Bytes that all texts start with.
