@@ -64,7 +64,10 @@ pub(crate) fn hunt(args: &HuntArgs, common: &Common) -> Result<u8, Error> {
     if !common.quiet {
         terminal::say(&said(&report, &summary));
     }
-    Ok(status(args, &report, &summary, &ctl))
+    let status = status(args, &report, &summary, &ctl);
+    // The process ends here, and with it all memory: to give back findings and their events one by one takes longer.
+    std::mem::forget((report, outcome, events));
+    Ok(status)
 }
 
 fn status(args: &HuntArgs, report: &Report, summary: &Summary, ctl: &Ctl) -> u8 {

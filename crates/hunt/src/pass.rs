@@ -213,14 +213,21 @@ fn pass(
             _ if absent.is_empty() => State::Ran,
             _ => State::NoField(absent),
         };
-        for finding in findings.finish() {
-            match ran.findings.iter_mut().find(|f| f.entity == finding.entity && f.outcome == finding.outcome) {
-                Some(same) => same.join(finding),
-                None => ran.findings.push(finding),
-            }
-        }
+        join(&mut ran.findings, findings.finish());
     }
     Ok(survey)
+}
+
+/// Takes in what the same rule found in another group. Each entity and outcome is there once in either.
+fn join(all: &mut Vec<Finding>, more: Vec<Finding>) {
+    let name = |f: &Finding| (f.entity.clone(), f.outcome.clone());
+    let known: BTreeMap<_, usize> = all.iter().enumerate().map(|(at, f)| (name(f), at)).collect();
+    for finding in more {
+        match known.get(&name(&finding)) {
+            Some(same) => all[*same].join(finding),
+            None => all.push(finding),
+        }
+    }
 }
 
 /// The fields that rules require or would like, each once.

@@ -9,6 +9,7 @@ use crate::rule::param::plain;
 use crate::rule::{LEVELS, Level, Rule};
 use backsight_engine::source::{Field, Note, Weight};
 use backsight_engine::value::{json, time};
+use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -219,7 +220,7 @@ pub struct Unread {
 }
 
 /// The events behind findings: where each stands, and what it says.
-pub trait Events {
+pub trait Events: Sync {
     /// File and offset of a position.
     fn place(&self, position: u64) -> Option<(String, u64)>;
     /// SHA-256 of the file of a position, if that is known.
@@ -247,12 +248,12 @@ pub fn report(
     for ran in &outcome.ran {
         let rule = &setup.rules[ran.rule];
         let profile = groups.iter().filter_map(|g| g.profile.as_deref()).find(|p| p.name == rule.logsource.category);
-        let shown = ran.findings.iter().filter(|f| f.level >= least);
-        findings.extend(shown.map(|f| row(rule, f, setup, profile, events)));
+        let shown = ran.findings.par_iter().filter(|f| f.level >= least);
+        findings.par_extend(shown.map(|f| row(rule, f, setup, profile, events)));
     }
     findings.sort_by(|a, b| {
-        let key = |r: &Row| (std::cmp::Reverse(r.rank), r.rule.alias.clone(), std::cmp::Reverse(r.count));
-        key(a).cmp(&key(b)).then_with(|| (&a.entity, &a.outcome).cmp(&(&b.entity, &b.outcome)))
+        let by_level = b.rank.cmp(&a.rank).then_with(|| a.rule.alias.cmp(&b.rule.alias));
+        by_level.then_with(|| (b.count, &a.entity, &a.outcome).cmp(&(a.count, &b.entity, &b.outcome)))
     });
     let unread = notes.iter().map(|n| Unread {
         file: n.file.clone(),

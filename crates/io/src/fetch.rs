@@ -38,33 +38,17 @@ impl Files {
     /// # Errors
     /// What reading reports; a record that is not there any more is left out.
     pub fn events(&self, positions: &BTreeSet<u64>, threads: usize) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
+        let all: Vec<u64> = positions.iter().copied().collect();
+        let pieces: Vec<&[u64]> = all.chunks(all.len().div_ceil(threads.max(1)).max(1)).collect();
         let mut found = BTreeMap::new();
         let mut left: BTreeSet<u64> = BTreeSet::new();
-        // Positions come in order, those of a file together.
-        let mut open: Option<(u64, Option<Arc<Stored>>)> = None;
-        let mut done = 0;
-        for position in positions {
-            let place = self.place(*position).filter(|(input, _)| *position >> OFFSET_BITS == input.number);
-            let text = place.and_then(|(input, offset)| {
-                if open.as_ref().is_none_or(|(number, _)| *number != input.number) {
-                    open = Some((input.number, self.plain(input)));
-                    done = 0;
-                }
-                let stored = open.as_ref()?.1.as_ref()?;
-                let from = usize::try_from(offset).ok()?;
-                // A few words of each page would keep the whole file in memory.
-                if from - done >= RELEASED {
-                    stored.release(done..from);
-                    done = from;
-                }
-                object_at(stored, from)
-            });
+        for (position, text) in side_by_side(pieces, |piece| Ok(self.standing(piece)))?.into_iter().flatten() {
             match text {
                 Some(text) => {
-                    found.insert(*position, text);
+                    found.insert(position, text);
                 }
                 None => {
-                    left.insert(*position);
+                    left.insert(position);
                 }
             }
         }
@@ -81,6 +65,29 @@ impl Files {
         Ok(found)
     }
 
+    /// The texts at some positions, in order, where they stand in their files.
+    fn standing(&self, positions: &[u64]) -> Vec<(u64, Option<Vec<u8>>)> {
+        // Positions of a file are together.
+        let mut open: Option<(u64, Option<Arc<Stored>>)> = None;
+        let mut done = 0;
+        let mut text = |position: u64| {
+            let (input, offset) = self.place(position).filter(|(input, _)| position >> OFFSET_BITS == input.number)?;
+            let from = usize::try_from(offset).ok()?;
+            if open.as_ref().is_none_or(|(number, _)| *number != input.number) {
+                open = Some((input.number, self.plain(input)));
+                done = from;
+            }
+            let stored = open.as_ref()?.1.as_ref()?;
+            // A few words of each page would keep the whole file in memory.
+            if from - done >= RELEASED {
+                stored.release(done..from);
+                done = from;
+            }
+            object_at(stored, from)
+        };
+        positions.iter().map(|position| (*position, text(*position))).collect()
+    }
+
     /// The same of one file that must be read for it.
     fn events_of_one(&self, here: BTreeSet<u64>, threads: usize) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
         // Where fields are read one by one, only those records are put together.
@@ -91,7 +98,7 @@ impl Files {
         let counters = Counters::default();
         let morsels = self.open(&scan, &counters)?;
         let left = AtomicUsize::new(here.len());
-        let work = || -> Result<BTreeMap<u64, Vec<u8>>, Error> {
+        let work = |()| -> Result<BTreeMap<u64, Vec<u8>>, Error> {
             let mut found = BTreeMap::new();
             while let Some(morsel) = morsels.next().filter(|_| left.load(Ordering::Relaxed) > 0) {
                 morsel.read(&mut |batch| {
@@ -110,14 +117,9 @@ impl Files {
             }
             Ok(found)
         };
-        let results: Vec<Result<BTreeMap<u64, Vec<u8>>, Error>> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-            let died = |_| Err(Error::Bug("a worker that fetches events failed".into()));
-            workers.into_iter().map(|worker| worker.join().unwrap_or_else(died)).collect()
-        });
         let mut all = BTreeMap::new();
-        for found in results {
-            all.extend(found?);
+        for found in side_by_side(vec![(); threads.max(1)], work)? {
+            all.extend(found);
         }
         Ok(all)
     }
@@ -127,6 +129,15 @@ impl Files {
         self.detect(input).ok().filter(|d| d.codec.is_none() && d.container.is_none() && d.format.name != "parquet")?;
         Some(input.stored().ok()?.0)
     }
+}
+
+/// What comes of each piece of work, all done at the same time.
+fn side_by_side<W: Send, T: Send>(work: Vec<W>, each: impl Fn(W) -> Result<T, Error> + Sync) -> Result<Vec<T>, Error> {
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = work.into_iter().map(|work| scope.spawn(|| each(work))).collect();
+        let died = |_| Err(Error::Bug("a worker that fetches events failed".into()));
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(died)).collect()
+    })
 }
 
 /// The JSON object at an offset of a file.

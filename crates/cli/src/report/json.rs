@@ -3,12 +3,15 @@
 use super::message;
 use backsight_hunt::report::Report;
 use serde_json::json;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 /// The whole report as one object.
 pub(super) fn whole(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, report)?;
-    out.write_all(b"\n")
+    // It is written in very small pieces.
+    let mut out = BufWriter::new(out);
+    serde_json::to_writer_pretty(&mut out, report)?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// A finding a line.

@@ -146,6 +146,18 @@ impl Ctl {
         each < FEW && self.part_rows >= PART_ROWS
     }
 
+    /// Whether so many groups are better looked at in parts.
+    pub(crate) fn are_many(&self, groups: usize) -> bool {
+        const MANY: usize = 1 << 14;
+        groups > MANY || self.part_rows < PART_ROWS
+    }
+
+    /// Whether a part of so many rows is too large a piece of them all to be one worker's.
+    pub(crate) fn is_lopsided(&self, part: usize, rows: usize) -> bool {
+        const PIECES: usize = 4;
+        self.part_rows >= PART_ROWS && part > self.part_rows && part * self.threads() * PIECES > rows
+    }
+
     /// What hashes start from, so that nobody can write logs in which all are the same.
     pub(crate) fn seed(&self) -> u64 {
         self.seed

@@ -2,6 +2,7 @@
 //! workers merge by key, so the answer does not depend on who saw which row.
 
 mod columns;
+mod counters;
 pub(super) mod key;
 mod kinds;
 mod merge;

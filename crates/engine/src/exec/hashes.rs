@@ -65,6 +65,30 @@ impl Hashes {
         &self.sums
     }
 
+    /// A hash of each row's key that holds within the batch only: where words are different texts, it is of their numbers.
+    pub fn within(&mut self, batch: &Batch, keys: &[Slot]) -> &[u64] {
+        let mut sums = std::mem::take(&mut self.sums);
+        sums.clear();
+        sums.resize(batch.rows, self.seed);
+        for slot in keys {
+            match super::column(batch, *slot) {
+                Column::Const(..) => {}
+                Column::Dict(words, dictionary) if dictionary.tells_texts_apart() => {
+                    sums.iter_mut().zip(&words).for_each(|(sum, word)| *sum = join(*sum, u64::from(*word)));
+                }
+                Column::Time(times) if times.null_count() == 0 => {
+                    sums.iter_mut().zip(times.values()).for_each(|(sum, ms)| *sum = join(*sum, *ms as u64));
+                }
+                other => {
+                    let of = self.of(&other);
+                    sums.iter_mut().zip(of.iter()).for_each(|(sum, hash)| *sum = join(*sum, *hash));
+                }
+            }
+        }
+        self.sums = sums;
+        &self.sums
+    }
+
     /// The hash of each word of a dictionary.
     pub fn of_words(&mut self, dictionary: &Dictionary) -> &[u64] {
         let at = self.words.iter().position(|(id, _)| *id == dictionary.id()).unwrap_or_else(|| {
@@ -176,6 +200,34 @@ mod tests {
     use super::*;
     use crate::value::column::Positions;
     use crate::value::{Kind, Value};
+
+    #[test]
+    fn keys_are_told_apart_within_a_batch() {
+        // Told apart by their numbers, and as texts.
+        let dict = |words: Dictionary| {
+            [(Kind::String, b"1"), (Kind::String, b"2"), (Kind::Number, b"1")].iter().for_each(|(kind, word)| {
+                words.push(*kind, *word);
+            });
+            words
+        };
+        let mixed = Column::Dict(vec![1, 2, 3, 1, 0, 1].into(), dict(Dictionary::of_different_words()).into());
+        let times = Column::Time(vec![5, 5, 5, 7, 5, 5].into());
+        let texts: Column = ["x", "x", "x", "x", "x", "y"].map(Value::string).into_iter().collect();
+        let one = Column::Const(Value::string("c"), 6);
+        let words = Dictionary::of_different_words();
+        ["1", "2"].iter().for_each(|word| {
+            words.push(Kind::String, word.as_bytes());
+        });
+        let words = Column::Dict(vec![1, 2, 1, 1, 0, 1].into(), words.into());
+        for word in [mixed, words] {
+            let columns = vec![word, times.clone(), texts.clone(), one.clone()];
+            let batch = Batch { columns, rows: 6, positions: Positions::sequence(0, 6) };
+            let mut hashes = Hashes::new(7);
+            let of = hashes.within(&batch, &[0, 1, 2, 3]);
+            let same = |a: usize, b: usize| of[a] == of[b];
+            assert!(same(0, 2) && (1..6).filter(|i| *i != 2).all(|i| !same(0, i)));
+        }
+    }
 
     #[test]
     fn a_cell_has_the_same_hash_in_any_column() {

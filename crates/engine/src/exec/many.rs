@@ -7,6 +7,7 @@ mod kept;
 mod look;
 mod part;
 mod parted;
+mod spread;
 
 use super::group::GroupTable;
 use super::group::sieve::{OfBatch, Sieve};
@@ -25,8 +26,8 @@ use kept::Kept;
 use part::{Part, is_new_wanted, new_after};
 use parted::Parted;
 use rayon::prelude::*;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 /// Runs several plans, those of one source in one pass over it, and gives their answers to `out`, one plan after another,
 /// each with its number, until that says [`Flow::Enough`] for the plan. A plan that fails once its rows are read, as for
@@ -142,14 +143,18 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
     let mut gathered: Vec<Gathered<'a>> = plans.iter().map(|_| Gathered::Nothing).collect();
     let mut left: Vec<usize> = (0..plans.len()).collect();
     let parted = workers.iter().all(Kept::is_whole).then(|| Parted::new(workers, ctl));
-    let desks = Mutex::default();
+    let desks = Mutex::new(parted.as_ref().map_or_else(Vec::new, |parted| pass.desks(parted)));
     if let Some(parted) = &parted {
         let waiting = |i: &usize| matches!(parts[*i].1, Part::Edges | Part::Later) && is_wanted(i);
-        for (by, jobs) in pass.columns(parted, (0..plans.len()).filter(waiting)) {
-            let part = |i: usize| if by.is_some() { Part::Second(None) } else { parts[i].1.again() };
-            let of_jobs: Vec<(usize, Part<'_>)> = jobs.iter().map(|i| (*i, part(*i))).collect();
-            let looked = pass.look(parted, by, &of_jobs, &desks)?;
-            for (i, looked) in jobs.into_iter().zip(looked) {
+        let as_they_come = |i: usize| parts[i].1.again();
+        let some = parted.sample(SAMPLE, &vec![true; pass.want.len()]);
+        let is_wide = |i: usize| {
+            let desk = &mut desks.lock().unwrap_or_else(PoisonError::into_inner)[0];
+            some.as_ref().is_some_and(|some| pass.is_wide(i, some, desk))
+        };
+        for (by, jobs) in pass.looks(parted, (0..plans.len()).filter(waiting), as_they_come, is_wide) {
+            let looked = pass.look(parted, by.as_ref(), &jobs, &desks)?;
+            for ((i, _), looked) in jobs.into_iter().zip(looked) {
                 match looked {
                     Gathered::Sinks(of) => sinks[i] = of,
                     rows => {
@@ -193,6 +198,9 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
     again.iter().zip(looked).for_each(|(i, looked)| gathered[*i] = looked);
     Ok(gathered)
 }
+
+/// Rows that tell whether a plan wants many.
+const SAMPLE: usize = 4096;
 
 fn sink_at(plan: &Plan) -> usize {
     plan.ops.iter().position(is_sink).unwrap_or(plan.ops.len())
@@ -263,7 +271,8 @@ impl<'p, 'a> Pass<'p, 'a> {
         }
         let uses =
             |column: usize| later.iter().filter(|(job, _)| jobs[*job].parted_by(&self.want).contains(&column)).count();
-        let by = self.most_used(uses);
+        let any_periods = later.iter().any(|(job, _)| jobs[*job].period(&self.want).is_some());
+        let by = if any_periods { None } else { self.most_used(uses) };
         let worker = || -> Result<(Vec<Sink<'a>>, Vec<Sink<'a>>, Kept), Error> {
             let (mut sinks, mut later_sinks) = (self.sinks(&now), self.sinks(&later));
             let mut answers = Answers::new(&self.front, ctl);

@@ -228,3 +228,9 @@ impl Batch {
         cost(std::slice::from_ref(self))
     }
 }
+/// Counters at nothing, whose memory is really there: pages that are read before they are written are got twice.
+pub(super) fn zeros<T: Clone + Default>(n: usize) -> Vec<T> {
+    let mut counters = Vec::with_capacity(n);
+    counters.resize(n, T::default());
+    counters
+}

@@ -346,6 +346,19 @@ impl<'f> Answers<'f> {
         }
     }
 
+    /// What is known of single words here is known there, too.
+    pub fn beside(&self, ctl: &Ctl) -> Answers<'f> {
+        let mut other = Answers::new(self.front, ctl);
+        other.memos.iter_mut().zip(&self.memos).for_each(|(memo, of)| memo.learn(of));
+        other
+    }
+
+    /// Finds out all there is to know of the words of a batch's dictionaries, all threads together.
+    pub fn judge(&mut self, batch: &Batch, cx: &Cx<'_>) {
+        let Answers { front, memos, .. } = self;
+        memos.iter_mut().zip(&front.words).for_each(|(memo, words)| memo.judge(front, words, batch, cx));
+    }
+
     /// Another batch is to be looked at, whose texts are numbered.
     pub fn begin(&mut self) {
         self.hashes.clear();

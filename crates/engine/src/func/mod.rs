@@ -16,6 +16,7 @@ mod tests;
 
 pub use memo::Regexes;
 pub use net::parse_cidr;
+pub(crate) use time::YEARS;
 pub use time::grid::Grid;
 
 use crate::value::column::{Column, Nulls, TextBuilder};

@@ -97,7 +97,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// The first and last millisecond that the canonical text of a timestamp can spell.
-const YEARS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+pub(crate) const YEARS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
 
 fn in_range(t: i64) -> Option<i64> {
     YEARS.contains(&t).then_some(t)

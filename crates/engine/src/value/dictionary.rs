@@ -19,6 +19,8 @@ pub struct Dictionary {
     /// The first words: strings.
     given: Option<BinaryViewArray>,
     words: boxcar::Vec<(Kind, Box<[u8]>)>,
+    /// Whoever adds words adds none twice.
+    is_set: bool,
     /// A bit for each kind that words have.
     kinds: AtomicU64,
     text: AtomicUsize,
@@ -41,7 +43,7 @@ impl Default for Dictionary {
     fn default() -> Dictionary {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let (kinds, text, translations) = (AtomicU64::new(0), AtomicUsize::new(0), Mutex::default());
-        Dictionary { id, given: None, words: boxcar::Vec::new(), kinds, text, translations }
+        Dictionary { id, given: None, words: boxcar::Vec::new(), is_set: false, kinds, text, translations }
     }
 }
 
@@ -53,6 +55,16 @@ impl Dictionary {
     pub fn of_strings(texts: BinaryViewArray) -> Dictionary {
         let kinds = if texts.is_empty() { 0 } else { 1 << Kind::String as u8 };
         Dictionary { given: Some(texts), kinds: AtomicU64::new(kinds), ..Dictionary::default() }
+    }
+
+    /// A dictionary to which nobody will add the same kind and text twice.
+    pub fn of_different_words() -> Dictionary {
+        Dictionary { is_set: true, ..Dictionary::default() }
+    }
+
+    /// Whether words with different numbers are different texts.
+    pub fn tells_texts_apart(&self) -> bool {
+        self.is_set && self.kind().is_some()
     }
 
     /// Adds a word and returns its number.

@@ -64,6 +64,18 @@ impl Tuples {
                 id(&row)
             })),
         }
+        if are_runs(&ids) {
+            let mut group = NONE;
+            for i in 0..rows {
+                if i == 0 || ids[i] != ids[i - 1] || ids[i] & LONG != 0 {
+                    at(&mut row, i);
+                    group = self.intern(&row);
+                }
+                out.push(group);
+            }
+            (self.row, self.row_ids) = (row, ids);
+            return;
+        }
         // All first looks, then all comparisons: neither waits for the one before.
         out.extend(ids.iter().map(|id| self.index.likely(spread(*id))));
         for ((i, group), id) in out.iter_mut().enumerate().zip(&ids) {
@@ -100,6 +112,12 @@ impl Tuples {
     }
 }
 
+/// Whether keys are mostly those of the row before, as where they are periods.
+fn are_runs(ids: &[u64]) -> bool {
+    const MEAN: usize = 8;
+    ids.windows(2).filter(|pair| pair[0] != pair[1]).count() < ids.len() / MEAN
+}
+
 /// The words of a key side by side if there is room for them, else their hash, which several keys may have.
 #[inline]
 fn id(key: &[u32]) -> u64 {
@@ -130,6 +148,16 @@ mod tests {
         for (i, group) in groups.iter().enumerate() {
             assert_eq!(tuples.get(*group as usize), [words[0][i], words[1][i]]);
             assert_eq!(tuples.intern(&[words[0][i], words[1][i]]), *group);
+        }
+    }
+
+    #[test]
+    fn runs_of_a_key_are_its_group() {
+        for large in [0, 1 << 31] {
+            let words = [(0..9000).map(|i| (i / 90 % 50) | large).collect::<Vec<u32>>(), vec![7; 9000]];
+            let (mut tuples, mut groups) = (Tuples::new(2), Vec::new());
+            tuples.of(&words, 9000, &mut groups);
+            assert!(groups.iter().enumerate().all(|(i, group)| *group == i as u32 / 90 % 50), "{large}");
         }
     }
 

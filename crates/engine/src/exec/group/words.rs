@@ -102,9 +102,14 @@ impl Words {
                 // A time is often the start of a long span, and rows are not far from each other.
                 const RECENT: u32 = 8;
                 let mut recent = [(0i64, NONE); 1 << RECENT];
+                let (mut last, mut of_last) = (0, NONE);
                 for (i, ms) in times.values().iter().enumerate() {
                     if times.is_null(i) {
                         out.push(self.intern_cell(Cell::Null, hashes.of_cell(ValueRef::Null)));
+                        continue;
+                    }
+                    if *ms == last && of_last != NONE {
+                        out.push(of_last);
                         continue;
                     }
                     let hash = hashes.of_time(*ms);
@@ -112,6 +117,7 @@ impl Words {
                     if *word == NONE || *known != *ms {
                         (*known, *word) = (*ms, self.intern_cell(Cell::Time(*ms), hash));
                     }
+                    (last, of_last) = (*ms, *word);
                     out.push(*word);
                 }
             }

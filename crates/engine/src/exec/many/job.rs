@@ -8,8 +8,9 @@ use crate::exec::group::sieve::OfBatch;
 use crate::exec::memory::keep;
 use crate::exec::shared::{Answers, Cond, Front, Rows as Chosen, present_column};
 use crate::exec::{Cx, Shared, Sink, is_sink, merge, parse, steps};
+use crate::func::{Grid, Prepared};
 use crate::plan::ordered::Ordered;
-use crate::plan::reach::{ceiling, of_events, reach};
+use crate::plan::reach::{ceiling, demand, of_events};
 use crate::plan::{Expr, Op, Plan, Slot};
 use crate::source::Field;
 use crate::value::column::{Batch, Column, selected};
@@ -114,8 +115,8 @@ impl<'a> Job<'a> {
     pub fn sink(&self, part: Part<'_>, ctl: &'a Ctl) -> Sink<'a> {
         let mut sink = Sink::for_op(self.plan.ops.get(self.sink_at), ctl);
         if let Sink::Group(table) = &mut sink {
-            if let (Part::First | Part::Later, Some(reach)) = (part, reach(&self.plan.ops, self.sink_at)) {
-                table.demand(reach);
+            if let (Part::First | Part::Later, Some(demand)) = (part, demand(&self.plan.ops, self.sink_at)) {
+                table.demand(demand);
             }
             if let Some(ceiling) = ceiling(&self.plan.ops, self.sink_at) {
                 table.limit(ceiling);
@@ -127,7 +128,7 @@ impl<'a> Job<'a> {
     /// Whether the rows may have to be looked at later.
     pub fn may_come_again(&self, part: Part<'_>) -> bool {
         match part {
-            Part::First => reach(&self.plan.ops, self.sink_at).is_some(),
+            Part::First => demand(&self.plan.ops, self.sink_at).is_some(),
             Part::Edges => new_after(self.plan).is_some(),
             Part::Later => true,
             Part::Second(_) | Part::Whole(_) => false,
@@ -142,6 +143,30 @@ impl<'a> Job<'a> {
             Some(number(want, field))
         };
         keys.iter().filter_map(of_key).collect()
+    }
+
+    /// Whether its rows are put in order before they are looked at.
+    pub fn is_ordered(&self) -> bool {
+        self.parted().is_some_and(|(_, at)| matches!(self.plan.ops[at], Op::Ordered(_)))
+    }
+
+    /// The column of times of the scan, and the milliseconds of a period, where rows of different periods are never in one
+    /// group; see [`Job::part`].
+    pub fn period(&self, want: &[Field]) -> Option<(usize, i64)> {
+        let (keys, at) = self.parted()?;
+        let Op::Group { .. } = &self.plan.ops[at] else { return None };
+        let computed = self.plan.ops[..at].iter().filter_map(|op| match op {
+            Op::Extend(columns) => Some(columns),
+            _ => None,
+        });
+        computed.flatten().filter(|(slot, _)| keys.contains(slot)).find_map(|(_, e)| {
+            let (time, grid) = floor_of(e)?;
+            let (field, _) = self.plan.scan.fields.iter().find(|(_, slot)| *slot == time)?;
+            match grid {
+                Grid::Even { width, origin: 0 } => Some((number(want, field), width)),
+                _ => None,
+            }
+        })
     }
 
     /// The keys whose rows the first op to look at more than one row tells apart, and the number of that op.
@@ -167,11 +192,11 @@ impl<'a> Job<'a> {
     /// What leaves out rows of a batch that holds all rows of its groups.
     pub fn of_batch(&self, ctl: &Ctl) -> Option<OfBatch<'a>> {
         let (keys, at) = self.parted()?;
-        let reach = match &self.plan.ops[at] {
+        let demand = match &self.plan.ops[at] {
             Op::Ordered(op) => of_events(op),
-            _ => reach(&self.plan.ops, at),
+            _ => demand(&self.plan.ops, at),
         };
-        Some(OfBatch::new(keys, reach?, ctl.part_rows()))
+        Some(OfBatch::new(keys, &demand?, ctl.part_rows()))
     }
 
     /// What has come of the rows of some values, which is all there is of them, and the number of the next op. The sink
@@ -322,6 +347,17 @@ fn computed(e: &Expr, step: (usize, usize), batch: &Batch, answers: &mut Answers
             let compute = |batch: &Batch| vec![eval(e, batch, cx)];
             answers.derive(step, || e.slots(), batch, cx, &compute).pop().unwrap_or_else(|| Column::null(batch.rows))
         }
+    }
+}
+
+/// The slot of the times that an expression rounds down, and to what.
+fn floor_of(e: &Expr) -> Option<(Slot, Grid)> {
+    let Expr::Call(call) = e else { return None };
+    match (call.function.name, call.args.first(), call.prepared.get(1)) {
+        ("bin" | "datefloor", Some(Expr::Slot(time)), Some(Some(Prepared::Period(period)))) => {
+            Some((*time, Grid::new(*period)?))
+        }
+        _ => None,
     }
 }
 

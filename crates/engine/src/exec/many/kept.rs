@@ -206,6 +206,15 @@ impl Cells {
         }
     }
 
+    /// The times, if that is what it is.
+    pub fn times(&self) -> impl Iterator<Item = i64> {
+        let (first, distances): (i64, &[u32]) = match self {
+            Cells::Times(first, distances) => (*first, distances),
+            _ => (0, &[]),
+        };
+        distances.iter().map(move |distance| first + i64::from(*distance))
+    }
+
     pub fn column(&self, rows: usize) -> Column {
         match self {
             Cells::Absent | Cells::Same(_) => Column::null(rows),

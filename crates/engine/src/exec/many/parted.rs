@@ -8,6 +8,7 @@ use crate::exec::ctl::Ctl;
 use crate::exec::hashes::Hashes;
 use crate::exec::memory::Share;
 use crate::exec::shared::coder::Coder;
+use crate::func::YEARS;
 use crate::value::Value;
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
 use crate::value::dictionary::Dictionary;
@@ -20,17 +21,17 @@ use std::sync::Arc;
 
 /// All rows kept, in source order.
 pub(super) struct Parted {
-    batches: Vec<Packed>,
+    pub batches: Vec<Packed>,
     /// The number of the first row of each batch.
     starts: Vec<u32>,
-    rows: u32,
-    columns: Vec<Form>,
+    pub rows: u32,
+    pub columns: Vec<Form>,
     /// For the memory of all that.
     _share: Share,
 }
 
 /// What a column is in all batches.
-enum Form {
+pub(super) enum Form {
     /// Nobody wants it, or it is null everywhere.
     Null,
     /// That of an earlier column.
@@ -42,8 +43,32 @@ enum Form {
     Cells,
 }
 
+/// What tells parts apart. All rows that agree in it are in one part.
+#[derive(Debug)]
+pub(super) enum By {
+    /// The values of a column.
+    Values(usize),
+    /// The periods that times lie in.
+    Periods(Periods),
+}
+
+/// Parts by the times of a column: each holds all rows of some periods that follow each other. Where records follow each
+/// other in time, as they do in most logs, the rows of a part lie together, too.
+#[derive(Debug)]
+pub(super) struct Periods {
+    column: usize,
+    /// Milliseconds.
+    width: i64,
+    /// The number of the first period, counted from 1970.
+    first: i64,
+    part_of: Vec<u16>,
+}
+
+/// Adds the part of each row of a batch.
+pub(super) type PartOf<'a> = dyn Fn(&Packed, &mut Vec<u16>) + Sync + 'a;
+
 /// Parts of usual size that a batch may be made of, where one is larger.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
 
 /// Parts at most, as a power of two.
 const MOST: u32 = 12;
@@ -69,6 +94,39 @@ impl Parted {
         Parted { batches, starts, rows, columns, _share: share }
     }
 
+    /// Parts by the periods of so many milliseconds, counted from 1970, that the times of a column lie in; nothing if
+    /// that is no column of times, or one part would have too many of all rows.
+    pub fn periods(&self, column: usize, width: i64, ctl: &Ctl) -> Option<Periods> {
+        /// Periods at most.
+        const LONG: i64 = 1 << 20;
+        let column = self.original(column);
+        let mut edges: Option<(i64, i64)> = None;
+        for batch in &self.batches {
+            let Cells::Times(first, distances) = batch.cells(column) else { return None };
+            let last = first + i64::from(distances.iter().max().copied().unwrap_or(0));
+            edges = Some(edges.map_or((*first, last), |(a, b)| (a.min(*first), b.max(last))));
+        }
+        // Times beyond all years are in no period.
+        let (first, last) = edges.filter(|(first, last)| YEARS.contains(first) && YEARS.contains(last))?;
+        let first = first.div_euclid(width);
+        let count = usize::try_from(last.div_euclid(width) - first).ok().filter(|n| (*n as i64) < LONG)? + 1;
+        let mut periods = Periods { column, width, first, part_of: Vec::with_capacity(count) };
+        let mut rows = vec![0u32; count];
+        self.batches.iter().for_each(|batch| periods.of(batch, |period| rows[period] += 1));
+        let enough = ctl.part_rows().max(self.rows as usize >> MOST) as u32;
+        let (mut part, mut held, mut largest) = (0, 0u32, 0);
+        for rows in rows {
+            if held > 0 && held + rows > enough {
+                (part, held) = (part + 1, 0);
+            }
+            held += rows;
+            largest = largest.max(held);
+            periods.part_of.push(part);
+        }
+        let is_one_batch = largest as usize <= ctl.part_rows().saturating_mul(AT_ONCE);
+        (is_one_batch && !ctl.is_lopsided(largest as usize, self.rows as usize)).then_some(periods)
+    }
+
     /// Whether a column has values enough for parts of them.
     pub fn is_parted_by(&self, column: usize, ctl: &Ctl) -> bool {
         match &self.columns[self.original(column)] {
@@ -78,6 +136,21 @@ impl Parted {
             }
             Form::Null | Form::Same(_) | Form::Times | Form::Cells => false,
         }
+    }
+
+    /// How many words a column has.
+    pub fn words_of(&self, column: usize) -> usize {
+        match &self.columns[self.original(column)] {
+            Form::Words(dictionary, _) => dictionary.len(),
+            _ => 1,
+        }
+    }
+
+    /// Some rows, all about as far from each other; nothing if there are none.
+    pub fn sample(&self, rows: usize, wanted: &[bool]) -> Option<Batch> {
+        let step = (self.rows as usize).div_ceil(rows).max(1);
+        let some: Vec<u32> = (0..self.rows).step_by(step).collect();
+        (!some.is_empty()).then(|| self.batch(&some, wanted))
     }
 
     /// How many parts there are, as a power of two.
@@ -90,31 +163,57 @@ impl Parted {
         if let Form::Same(before) = &self.columns[column] { self.original(*before) } else { column }
     }
 
-    /// The rows of each part, by the values of a column that [parts](Parted::is_parted_by) them, else as they come.
-    pub fn parts(&self, by: Option<usize>, ctl: &Ctl) -> Vec<Vec<u32>> {
-        let words = by.map(|column| (column, &self.columns[self.original(column)]));
-        let Some((column, Form::Words(dictionary, _))) = words else { return self.pieces(ctl) };
-        let bits = self.bits(ctl);
-        let mut hashes = Hashes::new(ctl.seed());
-        let part = |hash: &u64| hash.checked_shr(64 - bits).unwrap_or(0) as u16;
-        let part_of: Vec<u16> = hashes.of_words(dictionary).iter().map(part).collect();
+    /// The rows of each part, else as they come.
+    pub fn parts(&self, by: Option<&By>, ctl: &Ctl) -> Vec<Vec<u32>> {
+        match by.and_then(|by| self.part_of(by, ctl)) {
+            Some((parts, part_of)) => self.split(parts, &*part_of, ctl),
+            None => self.pieces(ctl),
+        }
+    }
+
+    /// How many parts there are, and what adds the part of each row of a batch; nothing if that parts no rows.
+    pub fn part_of<'s>(&'s self, by: &'s By, ctl: &Ctl) -> Option<(usize, Box<PartOf<'s>>)> {
+        Some(match by {
+            By::Periods(periods) => {
+                let part = |batch: &Packed, out: &mut Vec<u16>| {
+                    periods.of(batch, |period| out.push(periods.part_of[period]));
+                };
+                (periods.part_of.last().map_or(0, |last| usize::from(*last) + 1), Box::new(part))
+            }
+            By::Values(column) => {
+                let column = self.original(*column);
+                let Form::Words(dictionary, _) = &self.columns[column] else { return None };
+                let bits = self.bits(ctl);
+                let mut hashes = Hashes::new(ctl.seed());
+                let part = |hash: &u64| hash.checked_shr(64 - bits).unwrap_or(0) as u16;
+                let part_of: Vec<u16> = hashes.of_words(dictionary).iter().map(part).collect();
+                let part = move |batch: &Packed, out: &mut Vec<u16>| {
+                    let mut words = Vec::with_capacity(batch.rows);
+                    self.words(batch, column, &mut words, 0..batch.rows as u32);
+                    out.extend(words.iter().map(|word| part_of[*word as usize]));
+                };
+                (1 << bits, Box::new(part))
+            }
+        })
+    }
+
+    /// The rows of so many parts; `part_of` says which part each row of a batch belongs to.
+    fn split(&self, parts: usize, part_of: &PartOf<'_>, ctl: &Ctl) -> Vec<Vec<u32>> {
         let at_once = self.batches.len().div_ceil(4 * ctl.threads()).max(1);
         let split = |(chunk, batches): (usize, &[Packed])| {
-            let mut parts: Vec<Vec<u32>> = vec![Vec::new(); 1usize << bits];
-            let mut words = Vec::new();
+            let mut rows: Vec<Vec<u32>> = vec![Vec::new(); parts];
+            let mut of = Vec::new();
             for (batch, start) in batches.iter().zip(&self.starts[chunk * at_once..]) {
-                words.clear();
-                self.words(batch, column, &mut words, 0..batch.rows as u32);
-                for (row, word) in words.iter().enumerate() {
-                    parts[part_of[*word as usize] as usize].push(start + row as u32);
-                }
+                of.clear();
+                part_of(batch, &mut of);
+                of.iter().enumerate().for_each(|(row, part)| rows[usize::from(*part)].push(start + row as u32));
             }
-            parts
+            rows
         };
         let chunks: Vec<Vec<Vec<u32>>> =
             ctl.install(|| self.batches.par_chunks(at_once).enumerate().map(split).collect());
-        let whole = |part: usize| chunks.iter().flat_map(|parts| parts[part].iter().copied()).collect();
-        ctl.install(|| (0..1usize << bits).into_par_iter().map(whole).collect())
+        let whole = |part: usize| chunks.iter().flat_map(|rows| rows[part].iter().copied()).collect();
+        ctl.install(|| (0..parts).into_par_iter().map(whole).collect())
     }
 
     /// All rows, in pieces.
@@ -184,7 +283,7 @@ impl Parted {
     }
 
     /// Adds the words of some rows of a batch.
-    fn words(&self, batch: &Packed, column: usize, out: &mut Vec<u32>, rows: impl Iterator<Item = u32>) {
+    pub fn words(&self, batch: &Packed, column: usize, out: &mut Vec<u32>, rows: impl Iterator<Item = u32>) {
         let column = self.original(column);
         let Form::Words(_, numbers) = &self.columns[column] else { return };
         let number = |dictionary: &Dictionary| &numbers[&dictionary.id()];
@@ -217,7 +316,37 @@ impl Parted {
     }
 }
 
+impl Periods {
+    /// Calls `put` with the period of each row of a batch, counted from the first.
+    fn of(&self, batch: &Packed, mut put: impl FnMut(usize)) {
+        let Cells::Times(base, distances) = batch.cells(self.column) else { return };
+        // Most are in the period of the row before.
+        let (mut start, mut period) = (i64::MAX, 0);
+        for distance in distances {
+            let time = base + i64::from(*distance);
+            if start > time || time - start >= self.width {
+                start = time - time.rem_euclid(self.width);
+                period = (start.div_euclid(self.width) - self.first) as usize;
+            }
+            put(period);
+        }
+    }
+}
+
 impl Form {
+    /// Bytes that a word or a time takes at least.
+    pub fn width(&self) -> usize {
+        match self {
+            Form::Words(dictionary, _) => match dictionary.len() {
+                0..=0x100 => 1,
+                0x101..=0x1_0000 => 2,
+                _ => 4,
+            },
+            Form::Times => 8,
+            Form::Null | Form::Same(_) | Form::Cells => 0,
+        }
+    }
+
     /// What a column is.
     fn of(batches: &[Packed], at: usize, ctl: &Ctl) -> Form {
         let mut same = batches.iter().map(|batch| match &batch.columns[at] {
@@ -262,6 +391,7 @@ impl Form {
 
 #[cfg(test)]
 mod tests {
+    use super::super::spread::Spread;
     use super::*;
     use crate::value::Kind;
     use std::collections::BTreeMap;
@@ -282,6 +412,40 @@ mod tests {
     fn lines(batch: &Batch) -> Vec<String> {
         let cells = |i: usize| batch.columns.iter().map(|column| format!("{:?}", column.get(i))).collect::<Vec<_>>();
         (0..batch.rows).map(|i| format!("{} {:?}", batch.positions.get(i), cells(i))).collect()
+    }
+
+    #[test]
+    fn every_period_is_in_one_part() {
+        let ctl = Ctl::new(2).expect("threads").with_parts_of(10);
+        let of = |times: Vec<i64>| {
+            let rows = times.len();
+            let batch =
+                Batch { columns: vec![Column::Time(times.into())], rows, positions: Positions::sequence(0, rows) };
+            let mut kept = Kept::new(vec![true], None, &ctl);
+            kept.add(&batch, &mut Hashes::new(ctl.seed()));
+            Parted::new(vec![kept], &ctl)
+        };
+        // 3, 0, and so on rows a second, in no order, around 1970.
+        let times: Vec<i64> = (0..1000).map(|i| i * i % 1009 * 333 - 100_000).collect();
+        let parted = of(times.clone());
+        let by = By::Periods(parted.periods(0, 1000, &ctl).expect("periods"));
+        let parts = parted.parts(Some(&by), &ctl);
+        assert!(parts.len() > 50 && parts.iter().all(|rows| rows.len() <= 10));
+        let (mut part_of, mut rows) = (BTreeMap::new(), 0);
+        for (number, part) in parts.iter().enumerate() {
+            rows += part.len();
+            for row in part {
+                let second = times[*row as usize].div_euclid(1000);
+                assert_eq!(*part_of.entry(second).or_insert(number), number);
+            }
+        }
+        assert_eq!(rows, times.len());
+        // A period of more rows than are in a batch, and more periods than anyone wants.
+        assert!(parted.periods(0, 60_000, &ctl).is_some() && parted.periods(0, 1 << 40, &ctl).is_none());
+        assert!(of(vec![0, 1 << 31]).periods(0, 1, &ctl).is_none());
+        // A time of no year is in no period.
+        assert!(of(vec![*YEARS.end()]).periods(0, 1000, &ctl).is_some());
+        assert!(of(vec![*YEARS.end(), YEARS.end() + 1]).periods(0, 1000, &ctl).is_none());
     }
 
     #[test]
@@ -306,8 +470,8 @@ mod tests {
         let parted = Parted::new((0..2).map(worker).collect(), &ctl);
         expected.sort();
         assert!(parted.is_parted_by(2, &ctl) && !parted.is_parted_by(3, &ctl) && parted.original(2) == 1);
-        for by in [None, Some(1), Some(2)] {
-            let parts = parted.parts(by, &ctl);
+        for by in [None, Some(By::Values(1)), Some(By::Values(2))] {
+            let parts = parted.parts(by.as_ref(), &ctl);
             assert!(parts.len() > 8);
             let (mut all, mut part_of) = (Vec::new(), BTreeMap::new());
             for (number, rows) in parts.iter().enumerate() {
@@ -321,6 +485,18 @@ mod tests {
             all.sort();
             assert_eq!(all, expected);
         }
+        // The same rows once all of them are put in the order of their parts.
+        let by = By::Values(1);
+        for wanted in [[true, true, true, true, false], [true, false, true, false, false]] {
+            let spread = Spread::new(&parted, &by, &wanted, &ctl).expect("room");
+            let parts = parted.parts(Some(&by), &ctl);
+            assert_eq!(spread.sizes(), parts.iter().map(Vec::len).collect::<Vec<_>>());
+            for (number, rows) in parts.iter().enumerate() {
+                let of = |batches: &mut dyn Iterator<Item = Batch>| batches.flat_map(|b| lines(&b)).collect::<Vec<_>>();
+                assert_eq!(of(&mut spread.batches(number)), of(&mut parted.batches(rows, &wanted, &ctl)));
+            }
+        }
+        assert!(Spread::new(&parted, &by, &[true; 5], &ctl).is_none());
         let few = parted.batches(&[3, 4, 19_000], &[false, false, true, false, false], &ctl).next().expect("rows");
         assert!(few.rows == 3 && few.columns[1].is_null() && !few.columns[2].is_null() && few.columns[3].is_null());
     }

@@ -106,7 +106,7 @@ impl Coder {
 
     /// Begins another dictionary.
     fn begin(&mut self) {
-        self.words = Arc::default();
+        self.words = Arc::new(Dictionary::of_different_words());
         (self.index, self.ids, self.hashes) = (Index::default(), Vec::new(), Vec::new());
         (self.seen, self.new) = (0, 0);
         self.share.set(0);

@@ -8,7 +8,10 @@ use crate::exec::eval::{eval, mask};
 use crate::exec::group::tuples::Tuples;
 use crate::exec::{Cx, column};
 use crate::value::column::{Batch, Column, Positions};
+use crate::value::dictionary::Dictionary;
 use arrow::buffer::{BooleanBuffer, ScalarBuffer};
+use rayon::prelude::*;
+use std::collections::HashMap;
 
 /// Values of the columns of a lexicon that were seen, and the leaves that hold for each.
 pub(super) struct Memo {
@@ -21,30 +24,32 @@ pub(super) struct Memo {
     /// Pairs do not repeat: every row is judged by itself.
     off: bool,
     lookups: u64,
-    /// Of the batch: it was looked at; the value of each row; leaves that hold in some row, and in every row.
+    /// Of the batch: it was looked at; the class of each row; leaves that hold in some row, and in every row.
     looked: bool,
     ids: ScalarBuffer<u32>,
     some: Vec<u64>,
     every: Vec<u64>,
-    /// The leaves that hold for each value.
+    /// The leaves that hold for each class.
     of: Of,
 }
 
-/// What is known of values, numbered from 0.
-#[derive(Default)]
+/// What is known of values, numbered from 0: the class of each. The same leaves hold for all of a class, and there are few
+/// classes, so that what is looked up for every row stays in the cache.
+#[derive(Clone, Default)]
 struct Known {
     /// What the numbers depend on: the dictionaries, and the constants beside them.
     context: Vec<u8>,
-    /// `stride` words a value.
+    class_of: Vec<u16>,
+    /// The leaves that hold, `stride` words a class.
     bits: Vec<u64>,
-    values: usize,
+    classes: HashMap<Box<[u64]>, u16>,
 }
 
-/// Where the leaves are that hold for the values of the batch.
+/// Where the leaves are that hold for the rows of the batch.
 enum Of {
     Words,
     Pairs,
-    /// Not kept.
+    /// Not kept: each row is a class of its own.
     Once(Vec<u64>),
 }
 
@@ -83,7 +88,26 @@ impl Memo {
 
     /// Bytes of memory held.
     pub fn bytes(&self) -> usize {
-        (self.words.bits.capacity() + self.known.bits.capacity()) * 8 + self.pairs.bytes()
+        self.words.bytes() + self.known.bytes() + self.pairs.bytes()
+    }
+
+    /// Judges all words of a batch's dictionary, if only one column is not constant.
+    pub fn judge(&mut self, front: &Front, lexicon: &Lexicon, batch: &Batch, cx: &Cx<'_>) {
+        const AT_ONCE: usize = 4096;
+        let columns: Vec<Column> = lexicon.columns.iter().map(|slot| column(batch, *slot)).collect();
+        let Some(Coded { context, parts }) = Coded::of(&columns) else { return };
+        let [(_, _, dictionary)] = parts[..] else { return };
+        self.words.renew(context);
+        let judge = Judge { front, lexicon, stride: self.stride, cx };
+        let new = self.words.new_of(dictionary);
+        let bits = |words: &[u32]| judge.bits(of_words(&columns, words));
+        let bits: Vec<Vec<u64>> = cx.ctl.install(|| new.par_chunks(AT_ONCE).map(bits).collect());
+        bits.iter().all(|bits| self.words.add(bits, self.stride));
+    }
+
+    /// Knows of words what another memo of the same lexicon knows.
+    pub fn learn(&mut self, other: &Memo) {
+        self.words = other.words.clone();
     }
 
     /// The rows in which a leaf holds.
@@ -112,10 +136,17 @@ impl Memo {
         }
     }
 
-    /// Finds the value of every row, and judges those that are new.
+    /// Judges every row by itself.
+    fn once(&mut self, judge: &Judge<'_>, columns: Vec<Column>, rows: usize) {
+        self.ids = (0..rows as u32).collect();
+        self.of = Of::Once(judge.bits(columns));
+    }
+
+    /// Finds the class of every row, and judges values that are new.
     fn look(&mut self, front: &Front, lexicon: &Lexicon, batch: &Batch, cx: &Cx<'_>) {
         let columns: Vec<Column> = lexicon.columns.iter().map(|slot| column(batch, *slot)).collect();
-        let judge = Judge { front, lexicon, stride: self.stride, cx };
+        let stride = self.stride;
+        let judge = Judge { front, lexicon, stride, cx };
         match Coded::of(&columns) {
             Some(Coded { parts, .. }) if parts.is_empty() => {
                 self.ids = vec![0; batch.rows].into();
@@ -124,17 +155,18 @@ impl Memo {
             Some(Coded { context, parts }) if parts.len() == 1 => {
                 let (_, words, dictionary) = parts[0];
                 self.words.renew(context);
-                let new: Vec<u32> = (self.words.values as u32..dictionary.len() as u32).collect();
-                if !new.is_empty() {
-                    self.words.bits.extend(judge.bits(of_words(&columns, &new)));
-                    self.words.values = dictionary.len();
+                let new = self.words.new_of(dictionary);
+                match new.is_empty() || self.words.add(&judge.bits(of_words(&columns, &new)), stride) {
+                    true => {
+                        self.ids = self.words.classes(words);
+                        self.of = Of::Words;
+                    }
+                    false => self.once(&judge, columns, batch.rows),
                 }
-                self.ids = words.clone();
-                self.of = Of::Words;
             }
             Some(coded) if !self.off => {
-                if self.known.values > MOST_PAIRS {
-                    self.off = self.known.values as u64 * 2 > self.lookups;
+                if self.known.class_of.len() > MOST_PAIRS {
+                    self.off = self.known.class_of.len() as u64 * 2 > self.lookups;
                     self.known.context.clear();
                 }
                 let numbers = coded.lists();
@@ -144,19 +176,17 @@ impl Memo {
                 let mut ids = Vec::with_capacity(batch.rows);
                 self.pairs.of(&numbers, batch.rows, &mut ids);
                 self.lookups += batch.rows as u64;
-                let first = first_rows(&ids, self.known.values, self.pairs.len());
-                if !first.is_empty() {
-                    self.known.bits.extend(judge.bits(columns.iter().map(|c| c.take(&first)).collect()));
-                    self.known.values = self.pairs.len();
+                let first = first_rows(&ids, self.known.class_of.len(), self.pairs.len());
+                let new = || judge.bits(columns.iter().map(|c| c.take(&first)).collect());
+                match first.is_empty() || self.known.add(&new(), stride) {
+                    true => {
+                        self.ids = self.known.classes(&ids);
+                        self.of = Of::Pairs;
+                    }
+                    false => self.once(&judge, columns, batch.rows),
                 }
-                self.ids = ids.into();
-                self.of = Of::Pairs;
             }
-            _ => {
-                // Every row is a value of its own.
-                self.ids = (0..batch.rows as u32).collect();
-                self.of = Of::Once(judge.bits(columns));
-            }
+            _ => self.once(&judge, columns, batch.rows),
         }
         let (mut some, mut every) = (std::mem::take(&mut self.some), std::mem::take(&mut self.every));
         some.fill(0);
@@ -184,6 +214,39 @@ impl Memo {
 }
 
 impl Known {
+    /// The words of a dictionary of which nothing is known.
+    fn new_of(&self, dictionary: &Dictionary) -> Vec<u32> {
+        (self.class_of.len() as u32..dictionary.len() as u32).collect()
+    }
+
+    /// Takes in the leaves that hold for more values; false, and nothing is known any more, if there are too many classes.
+    fn add(&mut self, bits: &[u64], stride: usize) -> bool {
+        for of in bits.chunks_exact(stride) {
+            let class = match self.classes.get(of) {
+                Some(class) => *class,
+                None => {
+                    let Ok(class) = u16::try_from(self.classes.len()) else {
+                        *self = Known::default();
+                        return false;
+                    };
+                    self.classes.insert(of.into(), class);
+                    self.bits.extend_from_slice(of);
+                    class
+                }
+            };
+            self.class_of.push(class);
+        }
+        true
+    }
+
+    fn classes(&self, values: &[u32]) -> ScalarBuffer<u32> {
+        values.iter().map(|value| u32::from(self.class_of[*value as usize])).collect()
+    }
+
+    fn bytes(&self) -> usize {
+        self.class_of.capacity() * 2 + self.bits.capacity() * 3 * 8
+    }
+
     /// Forgets everything if it was found out in another context.
     fn renew(&mut self, context: Vec<u8>) -> bool {
         let changed = self.context != context;
