@@ -135,6 +135,16 @@ impl Group {
         }
     }
 
+    /// Adds events to their groups.
+    fn events(states: &mut [Group], groups: &[u32], events: impl Iterator<Item = (i64, u64)>) {
+        match states {
+            [one] => events.for_each(|(time, position)| one.event(time, position)),
+            many => {
+                events.zip(groups).for_each(|((time, position), group)| many[*group as usize].event(time, position))
+            }
+        }
+    }
+
     /// Keeps an event if it is one of the first. Rows made of one record share its position: it is kept once.
     fn keep(&mut self, mut event: (i64, u64)) {
         if event == self.first || event == LAST {
@@ -195,17 +205,12 @@ impl State for Group {
             }),
             (None, Some(Column::Time(times))) if times.null_count() == 0 => {
                 let times = times.values().iter().copied();
-                let mut add = |events: &mut dyn Iterator<Item = (i64, u64)>| match &mut *states {
-                    [one] => events.for_each(|(time, position)| one.event(time, position)),
-                    many => events
-                        .zip(groups)
-                        .for_each(|((time, position), group)| many[*group as usize].event(time, position)),
-                };
                 match input.positions {
                     Positions::Near { base, offsets } => {
-                        add(&mut times.zip(offsets.iter().map(|offset| base + u64::from(*offset))));
+                        let positions = offsets.iter().map(|offset| base + u64::from(*offset));
+                        Group::events(states, groups, times.zip(positions));
                     }
-                    Positions::Far(all) => add(&mut times.zip(all.iter().copied())),
+                    Positions::Far(all) => Group::events(states, groups, times.zip(all.iter().copied())),
                 }
             }
             (None, Some(times)) => (0..groups.len()).for_each(|i| {

@@ -449,6 +449,8 @@ impl<'s> Pipeline<'s> {
         self.turn.notify_all();
         let group = columns.group();
         self.gathering().open.retain(|other| !Arc::ptr_eq(other, &columns));
+        // Who meant to help may have come too late, and waits.
+        self.turn.notify_all();
         group
     }
 
@@ -472,5 +474,42 @@ impl<'s> Pipeline<'s> {
         };
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         writing.take(number, done, self.settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::schema::Schema;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    /// Runs of a race that somebody loses in one of a few hundred.
+    const RUNS: usize = 1000;
+    const HELPERS: usize = 6;
+
+    #[test]
+    fn who_comes_too_late_to_help_does_not_wait() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings: &'static Settings =
+            Box::leak(Box::new(Settings { target: folder.path().join("out"), threads: 2, ..Settings::default() }));
+        let target = Target::claim(&settings.target, false, false, Faults::default()).expect("a target");
+        let pipeline: &'static Pipeline<'static> = Box::leak(Box::new(Pipeline::new(settings, target, Vec::new(), 1)));
+        let encoder = Arc::new(Encoder::new(Schema::new(Vec::new()).expect("a schema")).expect("an encoder"));
+        let ctl: &'static Ctl = Box::leak(Box::new(Ctl::new(1).expect("a thread")));
+        pipeline.gathering().is_finished = true;
+        for run in 0..RUNS {
+            pipeline.gathering().growing = 1;
+            let (tell, told) = mpsc::channel();
+            for _ in 0..HELPERS {
+                let tell = tell.clone();
+                std::thread::spawn(move || tell.send(pipeline.rest(0, 0, ctl).is_ok()));
+            }
+            let group = pipeline.group(Arc::clone(&encoder), Vec::new(), Partitions::new());
+            assert!(group.is_ok(), "{run}");
+            for _ in 0..HELPERS {
+                assert_eq!(told.recv_timeout(Duration::from_secs(30)), Ok(true), "{run}");
+            }
+        }
     }
 }
