@@ -269,17 +269,13 @@ impl<'p, 'a> Pass<'p, 'a> {
         for (number, part) in parts {
             if let Part::Later = part { &mut later } else { &mut now }.push((*number, *part));
         }
-        let uses =
-            |column: usize| later.iter().filter(|(job, _)| jobs[*job].parted_by(&self.want).contains(&column)).count();
-        let any_periods = later.iter().any(|(job, _)| jobs[*job].period(&self.want).is_some());
-        let by = if any_periods { None } else { self.most_used(uses) };
         let worker = || -> Result<(Vec<Sink<'a>>, Vec<Sink<'a>>, Kept), Error> {
             let (mut sinks, mut later_sinks) = (self.sinks(&now), self.sinks(&later));
             let mut answers = Answers::new(&self.front, ctl);
-            let mut kept = Kept::new(self.wanted_again(parts), by, ctl);
+            let mut kept = Kept::new(self.wanted_again(parts), ctl);
             let mut joined = Joined::default();
             let mut look = |batch: &Batch, answers: &mut Answers<'_>| {
-                for before in kept.add(batch, &mut answers.hashes) {
+                for before in kept.add(batch) {
                     answers.begin();
                     self.push(&before.batch(), &later, &mut later_sinks, answers, &mut [])?;
                 }

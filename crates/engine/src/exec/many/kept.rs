@@ -2,7 +2,7 @@
 //! numbered, only once. Words of dictionaries are kept in as few bytes as they need.
 
 use crate::exec::ctl::Ctl;
-use crate::exec::hashes::{Hashes, is_same};
+use crate::exec::hashes::is_same;
 use crate::exec::memory::Share;
 use crate::value::column::{Batch, Column, Positions};
 use crate::value::dictionary::Dictionary;
@@ -14,8 +14,6 @@ use std::sync::Arc;
 pub(super) struct Kept {
     /// Columns that are wanted again.
     wanted: Vec<bool>,
-    /// The column by whose values most of them will be looked at.
-    by: Option<usize>,
     batches: Vec<Packed>,
     /// The dictionary met last, a column.
     last: Vec<Option<Arc<Dictionary>>>,
@@ -50,13 +48,12 @@ pub(super) enum Cells {
 }
 
 impl Kept {
-    /// Nothing yet; only the columns marked will be wanted again, and none of them if nothing is marked. Rows with the same
-    /// value of column `by` will often be wanted together.
-    pub fn new(wanted: Vec<bool>, by: Option<usize>, ctl: &Ctl) -> Kept {
+    /// Nothing yet; only the columns marked will be wanted again, and none of them if nothing is marked.
+    pub fn new(wanted: Vec<bool>, ctl: &Ctl) -> Kept {
         let most = ctl.rows_kept();
         let lost = most == 0 || !wanted.contains(&true);
         let share = ctl.memory().share();
-        Kept { wanted, by, batches: Vec::new(), last: Vec::new(), bytes: 0, most, lost, share }
+        Kept { wanted, batches: Vec::new(), last: Vec::new(), bytes: 0, most, lost, share }
     }
 
     /// Bytes of memory.
@@ -70,11 +67,10 @@ impl Kept {
     }
 
     /// Keeps the next batch. If there is no room for it, nothing is kept any more, and what was kept is given back.
-    pub fn add(&mut self, batch: &Batch, hashes: &mut Hashes) -> Vec<Packed> {
+    pub fn add(&mut self, batch: &Batch) -> Vec<Packed> {
         if self.lost || batch.rows == 0 {
             return Vec::new();
         }
-        let order = self.by.and_then(|by| together(&batch.columns[by], hashes));
         self.last.resize(batch.columns.len(), None);
         let mut columns = Vec::with_capacity(batch.columns.len());
         let is_wanted = |at: usize| self.wanted.get(at).is_some_and(|wanted| *wanted);
@@ -97,14 +93,12 @@ impl Kept {
                     self.bytes += old.bytes() - old.given_bytes();
                 }
             }
-            let ordered = order.as_ref().map(|order| column.take(order));
-            match Cells::of(ordered.as_ref().unwrap_or(column)) {
+            match Cells::of(column) {
                 Some(cells) => columns.push(cells),
                 None => return self.lose(),
             }
         }
-        let positions = order.as_ref().map_or_else(|| batch.positions.clone(), |order| batch.positions.take(order));
-        let positions = positions.packed();
+        let positions = batch.positions.packed();
         self.bytes += columns.iter().map(Cells::bytes).sum::<usize>() + positions.bytes();
         if self.bytes > self.most || !self.share.set(self.bytes) {
             return self.lose();
@@ -120,32 +114,6 @@ impl Kept {
         self.share.set(0);
         std::mem::take(&mut self.batches)
     }
-}
-
-/// An order of the rows of a column in which those stand together whose values have hashes near to each other, so that
-/// those of a part are near to each other in memory; nothing if that is not worth it.
-fn together(column: &Column, hashes: &mut Hashes) -> Option<Vec<u32>> {
-    const BITS: u32 = 8;
-    const LEAST: usize = 16 << BITS;
-    let Column::Dict(words, dictionary) = column else { return None };
-    if words.len() < LEAST {
-        return None;
-    }
-    let of = hashes.of_words(dictionary);
-    let cluster = |word: &u32| (of[*word as usize] >> (64 - BITS)) as usize;
-    let mut next = [0u32; 1 << BITS];
-    words.iter().for_each(|word| next[cluster(word)] += 1);
-    let mut first = 0;
-    for count in &mut next {
-        first += std::mem::replace(count, first);
-    }
-    let mut order = vec![0; words.len()];
-    for (row, word) in words.iter().enumerate() {
-        let at = &mut next[cluster(word)];
-        order[*at as usize] = row as u32;
-        *at += 1;
-    }
-    Some(order)
 }
 
 impl Packed {
@@ -268,9 +236,8 @@ mod tests {
         ];
         let batch = Batch { columns, rows: 3, positions: Positions::sequence(9, 3) };
         let ctl = Ctl::new(1).expect("a thread");
-        let mut kept = Kept::new(vec![true; 8], None, &ctl);
-        let mut hashes = Hashes::new(0);
-        assert!(kept.add(&batch, &mut hashes).is_empty() && kept.add(&batch, &mut hashes).is_empty());
+        let mut kept = Kept::new(vec![true; 8], &ctl);
+        assert!(kept.add(&batch).is_empty() && kept.add(&batch).is_empty());
         let cells = |batch: &Batch| -> Vec<String> {
             batch.columns.iter().flat_map(|c| c.iter().map(|v| format!("{v:?}"))).collect()
         };
@@ -283,7 +250,7 @@ mod tests {
         // Texts in the lines of a log are not kept, and then nothing is.
         let texts: Column = ["a text longer than twelve bytes", "b"].map(Value::string).into_iter().collect();
         let texts = Batch { columns: vec![texts], rows: 2, positions: Positions::sequence(0, 2) };
-        let before = kept.add(&texts, &mut hashes);
+        let before = kept.add(&texts);
         assert_eq!(before.iter().map(|packed| cells(&packed.batch())).collect::<Vec<_>>(), vec![cells(&batch); 2]);
         assert!(!kept.is_whole() && kept.batches.is_empty());
     }
@@ -296,8 +263,8 @@ mod tests {
         let columns = vec![column.clone(), column.clone(), column];
         let batch = Batch { columns, rows: 2, positions: Positions::sequence(0, 2) };
         let ctl = Ctl::new(1).expect("a thread");
-        let mut kept = Kept::new(vec![false, true, true], None, &ctl);
-        kept.add(&batch, &mut Hashes::new(0));
+        let mut kept = Kept::new(vec![false, true, true], &ctl);
+        kept.add(&batch);
         assert_eq!(kept.batches.len(), 1);
         let packed = &kept.batches[0];
         assert!(matches!(packed.columns[..], [Cells::Absent, Cells::Bytes(..), Cells::Same(1)]));

@@ -104,7 +104,7 @@ impl<'a> Pass<'_, 'a> {
     }
 
     /// The column of the scan that is used most, the first of several; nothing if none is.
-    pub fn most_used(&self, uses: impl Fn(usize) -> usize) -> Option<usize> {
+    fn most_used(&self, uses: impl Fn(usize) -> usize) -> Option<usize> {
         (0..self.want.len()).rev().max_by_key(|column| uses(*column)).filter(|column| uses(*column) > 0)
     }
 

@@ -421,8 +421,8 @@ mod tests {
             let rows = times.len();
             let batch =
                 Batch { columns: vec![Column::Time(times.into())], rows, positions: Positions::sequence(0, rows) };
-            let mut kept = Kept::new(vec![true], None, &ctl);
-            kept.add(&batch, &mut Hashes::new(ctl.seed()));
+            let mut kept = Kept::new(vec![true], &ctl);
+            kept.add(&batch);
             Parted::new(vec![kept], &ctl)
         };
         // 3, 0, and so on rows a second, in no order, around 1970.
@@ -459,11 +459,11 @@ mod tests {
                 let word = if number == 0 { i } else { 39 - i };
                 dictionary.push(Kind::String, format!("word {word}").as_bytes());
             });
-            let mut kept = Kept::new(vec![false, true, true, true, true], Some(1), &ctl);
+            let mut kept = Kept::new(vec![false, true, true, true, true], &ctl);
             for half in 0..2 {
                 let batch = batch((2 * half + number) * ROWS, &dictionary);
                 expected.extend(lines(&batch));
-                assert!(kept.add(&batch, &mut Hashes::new(ctl.seed())).is_empty() && kept.is_whole());
+                assert!(kept.add(&batch).is_empty() && kept.is_whole());
             }
             kept
         };
