@@ -187,7 +187,7 @@ impl Counters {
         match &mut self.cells {
             Cells::Rows(counters) => counters.fill(0),
             Cells::Sums(counters, ..) | Cells::Changes(counters, _) => counters.fill(0),
-            Cells::Sets(sets) => sets.words.fill(NONE),
+            Cells::Sets(sets) => sets.clear(),
         }
     }
 
@@ -234,6 +234,11 @@ const OTHERS: u32 = 1 << 31;
 impl Sets {
     fn new(sets: usize, room: usize) -> Sets {
         Sets { words: zeros(sets * room), room, of: None, other: OTHERS }
+    }
+
+    fn clear(&mut self) {
+        self.words.fill(NONE);
+        self.other = OTHERS;
     }
 
     #[inline]
@@ -427,5 +432,9 @@ mod tests {
         assert_eq!(sets.words, [7, FULL - 1, FULL, NONE]);
         sets.turn_to(2);
         assert_eq!([sets.words[0], sets.words[2]], [FULL; 2]);
+        // Numbers are there again once no set has any.
+        sets.clear();
+        sets.insert_other(0);
+        assert!(sets.words[0] > OTHERS && sets.words[0] < FULL);
     }
 }
