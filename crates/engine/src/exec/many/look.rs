@@ -1,4 +1,4 @@
-//! Looks at the rows that were kept ([`Parted`]): which plans look at them by the values of which column, and what comes of it.
+//! Looks at the rows that were kept ([`Parted`]): which plans look at them in which parts, and what comes of it.
 
 use super::job;
 use super::part::Part;

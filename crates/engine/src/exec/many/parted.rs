@@ -1,5 +1,5 @@
-//! The rows that workers have kept, looked at part by part. All rows with the same value of a column are in one part, so
-//! the groups of keys that have it among them are whole once their part is seen: workers need not merge what they find,
+//! The rows that workers have kept, looked at part by part. All rows with the same value of a column, or of the same period,
+//! are in one part, so the groups of keys that have it among them are whole once their part is seen: workers need not merge,
 //! groups that the filters behind `stats` leave out are forgotten at once, and the tables stay small enough for the cache
 //! (partitioned hash aggregation; Shatdal et al., "Cache Conscious Algorithms for Relational Query Processing", 1994).
 
