@@ -8,6 +8,7 @@ pub mod agg;
 pub mod error;
 pub mod exec;
 pub mod func;
+pub mod hint;
 pub mod plan;
 pub mod source;
 pub mod value;

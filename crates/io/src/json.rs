@@ -47,7 +47,6 @@ use ways::Ways;
 pub use traced::Traced;
 
 pub(crate) use rows::{Count, Times};
-pub(crate) use simd::prefetch;
 pub(crate) use traced::{Ends, Form, Kept};
 pub(crate) use wanted::{INGESTION_TIME, LOG_STREAM, MESSAGE, Reserved, TIMESTAMP, USUAL};
 

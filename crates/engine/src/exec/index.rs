@@ -4,53 +4,68 @@
 //! and one at the list mostly settle a row, and as the looks of neighbouring rows do not wait for each other, the misses
 //! of the cache overlap ("vectorised" hash tables; Gubner et al., "Accelerating Vectorized Hash Tables", 2019).
 
+use crate::hint::prefetch;
 use crate::value::short::{SHORT, pack_short};
 
-/// What a text is told apart by, with a mark beside it: one of up to 32 bytes as it is, so that nothing else need be
-/// looked at, a longer one by its hash before it is compared.
+/// What a text is told apart by, with a mark beside it: one of up to 28 bytes as it is, so that nothing else need be
+/// looked at, a longer one by its hash before it is compared. Half a line of the cache.
 #[derive(Clone, Copy)]
+#[repr(align(32))]
 pub(in crate::exec) struct Id {
-    /// The first and the last half, which may overlap.
-    halves: [[u64; 2]; 2],
-    length: u32,
-    mark: u32,
+    /// Pieces of the text, which may overlap.
+    pieces: [u64; 3],
+    piece: u32,
+    /// [`LONG`] of a text that is not here as a whole.
+    length: u16,
+    mark: u16,
 }
 
 /// Longest text that an id says everything about.
-const WHOLE: usize = 2 * SHORT;
+const WHOLE: usize = SHORT + REST;
+
+/// Bytes an id has room for behind the first [`SHORT`].
+const REST: usize = 12;
+
+/// In place of the length of a text that is longer.
+const LONG: u16 = u16::MAX;
 
 impl PartialEq for Id {
     /// All at once: that some of it differs is no reason to hurry.
     #[inline]
     fn eq(&self, other: &Id) -> bool {
-        let ([[a, b], [c, d]], [[e, f], [g, h]]) = (self.halves, other.halves);
-        let rest = (self.length ^ other.length) | (self.mark ^ other.mark);
-        (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h) | u64::from(rest) == 0
+        let ([a, b, c], [d, e, f]) = (self.pieces, other.pieces);
+        let rest = (self.piece ^ other.piece) | u32::from((self.length ^ other.length) | (self.mark ^ other.mark));
+        (a ^ d) | (b ^ e) | (c ^ f) | u64::from(rest) == 0
     }
 }
 
 impl Id {
     /// A text, whose hash is `hash`.
     #[inline]
-    pub fn of_text(text: &[u8], hash: u64, mark: u32) -> Id {
-        let half = |(low, high): (u64, u64)| [low, high];
-        let halves = match text.len() {
-            0..=SHORT => [half(pack_short(text)), [0, 0]],
-            length if length <= WHOLE => [half(pack_short(&text[..SHORT])), half(pack_short(&text[length - SHORT..]))],
-            _ => [[hash, 0], [0, 0]],
-        };
-        Id { halves, length: text.len() as u32, mark }
+    pub fn of_text(text: &[u8], hash: u64, mark: u16) -> Id {
+        if text.len() <= SHORT {
+            let (low, high) = pack_short(text);
+            return Id { pieces: [low, high, 0], piece: 0, length: text.len() as u16, mark };
+        }
+        match (text.first_chunk::<SHORT>(), text.last_chunk::<REST>()) {
+            (Some(first), Some(last)) if text.len() <= WHOLE => {
+                let (first, last) = (u128::from_le_bytes(*first), u128::from_le_bytes(padded(last)));
+                let pieces = [first as u64, (first >> 64) as u64, last as u64];
+                Id { pieces, piece: (last >> 64) as u32, length: text.len() as u16, mark }
+            }
+            _ => Id { pieces: [hash, text.len() as u64, 0], piece: 0, length: LONG, mark },
+        }
     }
 
     /// A text that stands in its view.
     #[inline]
-    pub fn of_view(view: u128, mark: u32) -> Id {
-        Id { halves: [[(view >> 32) as u64, (view >> 96) as u64], [0, 0]], length: view as u32, mark }
+    pub fn of_view(view: u128, mark: u16) -> Id {
+        Id { pieces: [(view >> 32) as u64, (view >> 96) as u64, 0], piece: 0, length: view as u16, mark }
     }
 
     /// A number.
-    pub const fn of_number(number: u64, mark: u32) -> Id {
-        Id { halves: [[number, 0], [0, 0]], length: 0, mark }
+    pub const fn of_number(number: u64, mark: u16) -> Id {
+        Id { pieces: [number, 0, 0], piece: 0, length: 0, mark }
     }
 
     /// Whether the id says everything about the text.
@@ -58,6 +73,12 @@ impl Id {
     pub fn is_whole(text: &[u8]) -> bool {
         text.len() <= WHOLE
     }
+}
+
+fn padded(rest: &[u8; REST]) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..REST].copy_from_slice(rest);
+    bytes
 }
 
 /// Numbers by hash.
@@ -78,6 +99,14 @@ impl Index {
     #[inline]
     pub fn likely(&self, hash: u64) -> u32 {
         self.slots.get(hash as usize & self.slots.len().wrapping_sub(1)).copied().unwrap_or(NONE)
+    }
+
+    /// Says that [`Index::likely`] will be asked soon.
+    #[inline]
+    pub fn ask_soon(&self, hash: u64) {
+        if let Some(slot) = self.slots.get(hash as usize & self.slots.len().wrapping_sub(1)) {
+            prefetch(slot);
+        }
     }
 
     /// The number of this hash that is the one looked for.

@@ -6,7 +6,8 @@ use super::fixed::Ids;
 use super::schema::uuid;
 use super::slot::Slot;
 use super::words::{TOGETHER, Words};
-use crate::json::{Ends, prefetch};
+use crate::json::Ends;
+use backsight_engine::hint::prefetch;
 use backsight_engine::value::json::Shape;
 use std::ops::Range;
 
@@ -145,5 +146,5 @@ impl<'b> Stretch<'b> {
 
 fn fetch<T>(all: &[T], part: usize, parts: usize) {
     let lines = all[all.len() * part / parts..all.len() * (part + 1) / parts].iter().step_by(LINE / size_of::<T>());
-    lines.for_each(prefetch);
+    lines.for_each(|line| prefetch(line));
 }

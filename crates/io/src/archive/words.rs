@@ -5,7 +5,7 @@
 //! texts differ, they are no longer looked up, only kept.
 
 use super::keys::{Key, Place, SHORT, ends, fold, halves, same};
-use crate::json::prefetch;
+use backsight_engine::hint::prefetch;
 use foldhash::fast::{FixedState, RandomState};
 use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
@@ -186,7 +186,7 @@ impl Words {
             // The place next to it is looked at, too: it lies in the same line of the cache, most likely.
             let (slot, next) = (self.table[hash as usize & mask], self.table[(hash as usize + 1) & mask]);
             *code = if slot.tag == tag(hash) { slot.code } else { next.code };
-            self.keys.get(*code as usize).into_iter().for_each(prefetch);
+            self.keys.get(*code as usize).into_iter().for_each(|key| prefetch(key));
         }
         // One bit a run: what was found is not it; it is long.
         let (mut missing, mut long) = (0u64, 0u64);
@@ -195,7 +195,7 @@ impl Words {
             missing |= u64::from(known.is_none()) << run;
             if key.is_long() {
                 long |= 1 << run;
-                known.and_then(|known| self.texts.get(known.start())).into_iter().for_each(prefetch);
+                known.and_then(|known| self.texts.get(known.start())).into_iter().for_each(|text| prefetch(text));
             }
         }
         let mut rest = missing | long;

@@ -61,6 +61,12 @@ impl Rows {
         self.side.len() > SIDE_LIMIT || self.ends_used > ENDS
     }
 
+    /// As many rows as so many bytes of the input hold.
+    pub(super) fn worth(&self, bytes: usize) -> usize {
+        let (first, last) = (self.offsets.first().copied().unwrap_or(0), self.offsets.last().copied().unwrap_or(0));
+        bytes * self.offsets.len() / (last.abs_diff(first) as usize).max(1)
+    }
+
     /// Gives a column nulls for the rows it has been silent about so far.
     pub(super) fn catch_up(&mut self, slot: usize, rows: usize) {
         while self.cells[slot].len() < rows {

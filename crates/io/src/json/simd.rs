@@ -68,15 +68,6 @@ pub struct Brackets {
     pub feeds: u64,
 }
 
-/// Asks for the memory of something that will be looked at soon, where there is an instruction for that.
-#[inline(always)]
-pub fn prefetch<T>(place: &T) {
-    #[cfg(target_arch = "x86_64")]
-    x86::prefetch(place);
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = place;
-}
-
 /// The operations. A value of the type is proof that the processor has them.
 pub trait Simd: Copy {
     /// Differences found so far.

@@ -28,6 +28,10 @@ const MET: u32 = NONE - 1;
 /// Bytes between two places: with 32 bits they reach 32 GiB.
 const UNIT: usize = 8;
 
+/// What tells apart cells that are no texts.
+const NO_TEXT: u16 = 1;
+const A_TIME: u16 = 2;
+
 /// A cell.
 #[derive(Clone, Copy)]
 enum Cell<'a> {
@@ -56,8 +60,8 @@ impl<'a> Cell<'a> {
     #[inline]
     fn id(self, hash: u64) -> Id {
         match self {
-            Cell::Null => Id::of_number(0, NULL),
-            Cell::Time(ms) => Id::of_number(ms as u64, TIME),
+            Cell::Null => Id::of_number(0, NO_TEXT),
+            Cell::Time(ms) => Id::of_number(ms as u64, A_TIME),
             Cell::Text(text) => Id::of_text(text, hash, 0),
         }
     }

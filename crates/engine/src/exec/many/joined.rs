@@ -21,7 +21,7 @@ pub(super) struct Joined {
 const ROWS: usize = 16 << 10;
 
 /// Batches joined at most: each may keep a piece of the input alive, however few of its rows are left.
-const PARTS: usize = 8;
+const PARTS: usize = 32;
 
 impl Joined {
     /// Takes a batch, and gives those before it if it cannot be joined to them, or they are enough.

@@ -4,6 +4,7 @@
 use crate::exec::ctl::Ctl;
 use crate::exec::index::{Id, Index, NONE};
 use crate::exec::memory::Share;
+use crate::hint::prefetch;
 use crate::value::column::{Column, Kinds};
 use crate::value::dictionary::Dictionary;
 use crate::value::short::{ONE, SHORT, fold, pack_short};
@@ -140,11 +141,15 @@ impl Coder {
                     let text = array.value(first + at);
                     long |= u64::from(!Id::is_whole(text)) << at;
                     let hash = long_hash(text, seed);
-                    (Id::of_text(text, hash, kind as u32), hash)
+                    (Id::of_text(text, hash, kind as u16), hash)
                 };
+                self.index.ask_soon(hashes[at]);
             }
             // All first looks, then all comparisons: neither waits for the one before.
-            numbers.iter_mut().zip(&hashes).for_each(|(number, hash)| *number = self.index.likely(*hash));
+            for (number, hash) in numbers.iter_mut().zip(&hashes) {
+                *number = self.index.likely(*hash);
+                self.ids.get(*number as usize).into_iter().for_each(|id| prefetch(id));
+            }
             let mut rest = long;
             for (at, (number, id)) in numbers.iter().zip(&ids).enumerate() {
                 let is_it = self.ids.get(*number as usize).is_some_and(|known| known == id);
@@ -173,7 +178,7 @@ impl Coder {
             }
             false => {
                 let hash = long_hash(text, self.seed);
-                self.find(kind, text, (Id::of_text(text, hash, kind as u32), hash))
+                self.find(kind, text, (Id::of_text(text, hash, kind as u16), hash))
             }
         }
     }
@@ -208,12 +213,12 @@ impl Coder {
 const INLINE: u32 = 12;
 
 /// What tells null apart, whose hash is 0.
-const NOTHING: Id = Id::of_number(0, u32::MAX);
+const NOTHING: Id = Id::of_number(0, u16::MAX);
 
 /// What tells a text apart that stands in its view.
 #[inline]
 fn view_id(view: u128, kind: Kind) -> Id {
-    Id::of_view(view, kind as u32)
+    Id::of_view(view, kind as u16)
 }
 
 /// The hash of a text that stands in its view.

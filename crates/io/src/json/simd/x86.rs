@@ -1,6 +1,7 @@
 //! The operations on x86-64.
 
 use super::{Borders, Marks, Simd, Structure, places_one_by_one};
+use backsight_engine::hint::prefetch;
 use std::arch::x86_64::*;
 
 /// AVX2 with the bit operations of its time.
@@ -99,12 +100,6 @@ const AHEAD: usize = 1536;
 #[inline(always)]
 fn prefetch_ahead(data: &[u8], at: usize) {
     prefetch(data.as_ptr().wrapping_add(at + AHEAD));
-}
-
-#[inline(always)]
-pub(super) fn prefetch<T>(place: *const T) {
-    // SAFETY: a hint, allowed for any address; all processors of this kind have SSE.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) }
 }
 
 impl Simd for Avx2 {
