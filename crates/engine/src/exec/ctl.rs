@@ -174,7 +174,7 @@ impl Ctl {
     }
 
     /// Runs `work` so that its parallel parts use this control's threads.
-    pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.pool.install(work)
     }
 }

@@ -84,8 +84,21 @@ fn padded(rest: &[u8; REST]) -> [u8; 16] {
 /// Numbers by hash.
 #[derive(Default)]
 pub(in crate::exec) struct Index {
-    slots: Vec<u32>,
+    slots: Vec<Slot>,
     count: usize,
+}
+
+/// A number, or [`NONE`], and what is seldom the same for another.
+#[derive(Clone, Copy)]
+struct Slot {
+    tag: u32,
+    number: u32,
+}
+
+/// A part of a hash that its place in the table does not depend on.
+#[inline]
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 /// No number: a slot that is free, something that was not found.
@@ -98,7 +111,19 @@ impl Index {
     /// The number that something of this hash most likely has, to be compared; [`NONE`] if it has none.
     #[inline]
     pub fn likely(&self, hash: u64) -> u32 {
-        self.slots.get(hash as usize & self.slots.len().wrapping_sub(1)).copied().unwrap_or(NONE)
+        let mask = self.slots.len().wrapping_sub(1);
+        let at = hash as usize & mask;
+        // The place next to it is looked at, too: it lies in the same line of the cache, most likely.
+        match (self.slots.get(at), self.slots.get((at + 1) & mask)) {
+            (Some(slot), Some(next)) => {
+                if slot.tag == tag(hash) {
+                    slot.number
+                } else {
+                    next.number
+                }
+            }
+            _ => NONE,
+        }
     }
 
     /// Says that [`Index::likely`] will be asked soon.
@@ -115,8 +140,8 @@ impl Index {
         let mut at = hash as usize & mask;
         loop {
             match self.slots[at] {
-                NONE => return None,
-                number if is_it(number) => return Some(number),
+                Slot { number: NONE, .. } => return None,
+                slot if slot.tag == tag(hash) && is_it(slot.number) => return Some(slot.number),
                 _ => at = (at + 1) & mask,
             }
         }
@@ -126,7 +151,7 @@ impl Index {
     pub fn add(&mut self, hash: u64, hash_of: impl Fn(u32) -> u64) {
         if self.count * 2 >= self.slots.len() {
             let slots = (self.slots.len() * 2).max(SMALLEST);
-            self.slots = vec![NONE; slots];
+            self.slots = vec![Slot { tag: 0, number: NONE }; slots];
             (0..self.count as u32).for_each(|number| self.put(hash_of(number), number));
         }
         self.put(hash, self.count as u32);
@@ -136,14 +161,14 @@ impl Index {
     fn put(&mut self, hash: u64, number: u32) {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
-        while self.slots[at] != NONE {
+        while self.slots[at].number != NONE {
             at = (at + 1) & mask;
         }
-        self.slots[at] = number;
+        self.slots[at] = Slot { tag: tag(hash), number };
     }
 
     /// Bytes of memory held.
     pub fn bytes(&self) -> usize {
-        self.slots.capacity() * 4
+        self.slots.capacity() * size_of::<Slot>()
     }
 }

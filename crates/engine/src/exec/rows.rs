@@ -33,6 +33,12 @@ impl Held {
         held
     }
 
+    /// Accounts for dictionaries beside the batches.
+    pub fn with_words(mut self, bytes: usize) -> Held {
+        self.share.set(self.share.held() + bytes);
+        self
+    }
+
     /// Bytes of memory.
     pub fn cost(&self) -> usize {
         self.share.held()

@@ -8,17 +8,18 @@
 
 mod coded;
 pub(super) mod coder;
+pub(super) mod coders;
 mod derived;
 mod memo;
 
 use super::eval::{eval, mask};
-use super::hashes::{Hashes, is_same};
+use super::hashes::Hashes;
 use super::memory::Share;
 use super::{Ctl, Cx};
 use crate::plan::{Expr, Matcher, Slot};
 use crate::value::column::{Batch, Column, Nulls};
 use arrow::buffer::BooleanBuffer;
-use coder::Coder;
+use coders::Coders;
 use derived::Derived;
 use memo::Memo;
 use regex::bytes::{RegexSet, RegexSetBuilder};
@@ -320,7 +321,7 @@ impl Rows {
 /// A worker's part: what it knows of values, and of the batch at hand.
 pub(super) struct Answers<'f> {
     front: &'f Front,
-    coders: Vec<Coder>,
+    coders: Coders,
     memos: Vec<Memo>,
     /// By job and step; the columns that jobs have in common are those of no job.
     derived: HashMap<(usize, usize), Derived>,
@@ -336,7 +337,7 @@ impl<'f> Answers<'f> {
     pub fn new(front: &'f Front, ctl: &Ctl) -> Answers<'f> {
         Answers {
             front,
-            coders: Vec::new(),
+            coders: Coders::default(),
             derived: HashMap::new(),
             memos: front.words.iter().map(Memo::new).collect(),
             hashes: Hashes::new(ctl.seed()),
@@ -376,17 +377,7 @@ impl<'f> Answers<'f> {
 
     /// A batch with its texts numbered.
     pub fn code(&mut self, batch: Batch, ctl: &Ctl) -> Batch {
-        self.coders.resize_with(batch.columns.len(), || Coder::new(ctl));
-        let mut columns: Vec<Column> = Vec::with_capacity(batch.columns.len());
-        for (at, column) in batch.columns.iter().enumerate() {
-            // One field often has several names.
-            let same = batch.columns[..at].iter().position(|before| is_same(before, column));
-            columns.push(match same {
-                Some(before) => columns[before].clone(),
-                None => self.coders[at].code(column.clone()),
-            });
-        }
-        Batch { columns, ..batch }
+        self.coders.code(batch, ctl)
     }
 
     fn bytes(&self) -> usize {

@@ -3,21 +3,26 @@
 //! A row's key ends in its source position, so the order does not depend on who read what.
 
 pub(super) mod bound;
+mod ranks;
 
 use super::ctl::Ctl;
 use super::memory::{Share, keep};
-use super::rows::{Rows, Stream, sorted};
+use super::rows::{Held, Rows, Stream, sorted};
+use super::shared::coders::{Coders, Met};
 use super::spill::Sorter;
 use super::spill::rows::push_row;
 use crate::error::Error;
 use crate::plan::SortKey;
 use crate::source::BATCH_ROWS;
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
+use crate::value::dictionary::Dictionary;
 use crate::value::number::Number;
 use crate::value::{ValueRef, order};
 use bound::Bound;
+use ranks::Ranks;
 use rayon::prelude::*;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// The keys of the rows of a batch, one after another.
 struct Keys {
@@ -26,12 +31,16 @@ struct Keys {
 }
 
 impl Keys {
-    fn of(batch: &Batch, keys: &[SortKey]) -> Keys {
+    /// Of the keys that have ranks, those are taken: they compare with nothing but each other.
+    fn of(batch: &Batch, keys: &[SortKey], ranks: &[Option<Ranks>]) -> Keys {
         let columns: Vec<(Column, SortKey)> = keys.iter().map(|k| (super::column(batch, k.slot), *k)).collect();
         let mut out = Keys { bytes: Vec::new(), ends: Vec::with_capacity(batch.rows) };
         for i in 0..batch.rows {
-            for (column, key) in &columns {
-                order::push(column.get(i), key.descending, key.by_text, &mut out.bytes);
+            for (at, (column, key)) in columns.iter().enumerate() {
+                match ranks.get(at) {
+                    Some(Some(ranks)) => ranks.push(column, i, key.descending, &mut out.bytes),
+                    _ => order::push(column.get(i), key.descending, key.by_text, &mut out.bytes),
+                }
             }
             out.bytes.extend_from_slice(&batch.positions.get(i).to_be_bytes());
             out.ends.push(out.bytes.len() as u32);
@@ -47,27 +56,32 @@ impl Keys {
 
 /// A row of one of several batches, with the first bytes of its key.
 struct Row {
-    prefix: [u8; 16],
+    prefix: u128,
     batch: u32,
     row: u32,
+}
+
+impl Row {
+    fn new(key: &[u8], batch: u32, row: u32) -> Row {
+        let mut prefix = [0; 16];
+        let n = key.len().min(16);
+        prefix[..n].copy_from_slice(&key[..n]);
+        Row { prefix: u128::from_be_bytes(prefix), batch, row }
+    }
 }
 
 /// Sorts rows that are in memory; with a limit, only the first are kept. Rows come out numbered in their new order.
 pub(super) fn sort(batches: Vec<Batch>, keys: &[SortKey], limit: Option<u64>, ctl: &Ctl) -> Result<Vec<Batch>, Error> {
     // Keys of a batch are addressed with 32 bits.
     let batches: Vec<Batch> = batches.into_iter().flat_map(small).collect();
-    let keys_of = |b: &Batch| ctl.check().map(|()| Keys::of(b, keys));
+    let batches = ranks::in_one(batches, ctl);
+    let ranks = Ranks::of(&batches, keys);
+    let keys_of = |b: &Batch| ctl.check().map(|()| Keys::of(b, keys, &ranks));
     let all: Vec<Keys> = batches.par_iter().map(keys_of).collect::<Result<_, _>>()?;
-    let mut rows: Vec<Row> = Vec::with_capacity(batches.iter().map(|b| b.rows).sum());
-    for (b, keys) in all.iter().enumerate() {
-        for r in 0..keys.ends.len() as u32 {
-            let key = keys.get(r);
-            let mut prefix = [0; 16];
-            let n = key.len().min(16);
-            prefix[..n].copy_from_slice(&key[..n]);
-            rows.push(Row { prefix, batch: b as u32, row: r });
-        }
-    }
+    let of_batch = |(b, keys): (usize, &'_ Keys)| -> Vec<Row> {
+        (0..keys.ends.len() as u32).map(|r| Row::new(keys.get(r), b as u32, r)).collect()
+    };
+    let mut rows: Vec<Row> = all.par_iter().enumerate().flat_map_iter(of_batch).collect();
     // Rows made of one record share its position: they keep the order they were made in.
     let compare = |x: &Row, y: &Row| match ctl.aborted() {
         // Ends soon, with whatever order: nobody will see it.
@@ -150,7 +164,7 @@ pub(super) fn gathered<'a>(stream: Stream<'_>, keys: &'a [SortKey], ctl: &'a Ctl
 fn spill(batch: Batch, keys: &[SortKey], sorter: &mut Sorter<'_>) -> Result<(), Error> {
     let mut payload = Vec::new();
     for batch in small(batch) {
-        let keys = Keys::of(&batch, keys);
+        let keys = Keys::of(&batch, keys, &[]);
         for row in 0..batch.rows {
             payload.clear();
             push_row(&batch, row, &mut payload);
@@ -162,7 +176,11 @@ fn spill(batch: Batch, keys: &[SortKey], sorter: &mut Sorter<'_>) -> Result<(), 
 
 /// Bytes it takes to sort a batch in memory, beside the batch itself: keys, and the rows in their new order.
 fn sorting(batch: &Batch, keys: &[SortKey]) -> usize {
-    let text: usize = keys.iter().map(|k| super::column(batch, k.slot).bytes()).sum();
+    let text = |key: &SortKey| match super::column(batch, key.slot) {
+        Column::Dict(words, dictionary) => words.len() * (dictionary.bytes() / dictionary.len().max(1)),
+        other => other.bytes(),
+    };
+    let text: usize = keys.iter().map(text).sum();
     batch.cost() + text + batch.rows * (size_of::<Row>() + 16 + 12 * keys.len())
 }
 
@@ -170,6 +188,8 @@ fn sorting(batch: &Batch, keys: &[SortKey]) -> usize {
 pub(super) struct Gather<'a> {
     keys: &'a [SortKey],
     batches: Vec<Batch>,
+    coders: Coders,
+    met: Met,
     share: Share,
     sorter: Option<Sorter<'a>>,
     ctl: &'a Ctl,
@@ -178,13 +198,21 @@ pub(super) struct Gather<'a> {
 impl<'a> Gather<'a> {
     /// Without keys, rows are put in source order.
     pub fn new(keys: &'a [SortKey], ctl: &'a Ctl) -> Gather<'a> {
-        Gather { keys, batches: Vec::new(), share: ctl.memory().share(), sorter: None, ctl }
+        let (coders, met, share) = (Coders::default(), Met::default(), ctl.memory().share());
+        Gather { keys, batches: Vec::new(), coders, met, share, sorter: None, ctl }
     }
 
-    /// Takes rows.
+    /// Takes rows. Texts that repeat are kept once, which is less to move, and less to compare.
     pub fn push(&mut self, batch: Batch) -> Result<(), Error> {
-        let batch = keep(batch);
-        let fits = self.share.set(self.share.held() + batch.cost() + sorting(&batch, self.keys));
+        let batch = keep(self.coders.code(batch, self.ctl));
+        let left = self.met.left();
+        for (at, column) in batch.columns.iter().enumerate() {
+            if let Column::Dict(_, dictionary) = column {
+                self.met.is_new(at, dictionary);
+            }
+        }
+        let more = self.met.left() - left + batch.cost() + sorting(&batch, self.keys);
+        let fits = self.share.set(self.share.held() + more);
         self.batches.push(batch);
         if fits { Ok(()) } else { self.spill() }
     }
@@ -195,6 +223,7 @@ impl<'a> Gather<'a> {
         for batch in self.batches.drain(..) {
             spill(batch, self.keys, sorter)?;
         }
+        (self.coders, self.met) = (Coders::default(), Met::default());
         self.share.set(0);
         Ok(())
     }
@@ -208,20 +237,20 @@ impl<'a> Gather<'a> {
         let Some(first) = all.first() else { return Ok(Rows::held(Vec::new(), ctl)) };
         let keys = first.keys;
         // The shares go with the sort, which they were for.
-        let (mut batches, mut shares) = (Vec::new(), Vec::new());
+        let (mut batches, mut shares, mut words) = (Vec::new(), Vec::new(), 0);
         for gather in all {
+            words += gather.met.bytes();
             batches.extend(gather.batches);
-            shares.push(gather.share);
+            shares.push((gather.coders, gather.share));
         }
         if keys.is_empty() {
             // Source order, whatever worker read what.
             batches.sort_by_key(|b: &Batch| if b.rows == 0 { 0 } else { b.positions.get(0) });
-            drop(shares);
-            return Ok(Rows::held(batches, ctl));
+        } else {
+            batches = ctl.install(|| sort(batches, keys, limit, ctl))?;
         }
-        let batches = ctl.install(|| sort(batches, keys, limit, ctl))?;
         drop(shares);
-        Ok(Rows::held(batches, ctl))
+        Ok(Rows::Held(Held::new(batches, ctl).with_words(words)))
     }
 }
 
@@ -248,12 +277,20 @@ fn gather(batches: &[Batch], rows: &[Row], ctl: &Ctl) -> Result<Vec<Batch>, Erro
                 .any(|b| b.columns.get(s).is_some_and(|c| !matches!(c, Column::Const(crate::value::Value::Null, _))))
         })
         .collect();
+    let dictionaries: Vec<Option<Arc<Dictionary>>> = (0..width).map(|s| ranks::dictionary(batches, s)).collect();
     rows.par_chunks(BATCH_ROWS)
         .enumerate()
         .map(|(chunk, rows)| {
             let column = |slot: usize| {
                 if !filled[slot] {
                     return Column::null(rows.len());
+                }
+                if let Some(dictionary) = &dictionaries[slot] {
+                    let word = |row: &Row| match batches[row.batch as usize].columns.get(slot) {
+                        Some(Column::Dict(words, _)) => words[row.row as usize],
+                        _ => Dictionary::NULL,
+                    };
+                    return Column::Dict(rows.iter().map(word).collect(), Arc::clone(dictionary));
                 }
                 let mut out = ColumnBuilder::default();
                 for row in rows {

@@ -82,7 +82,14 @@ fn push_natural(text: &[u8], out: &mut Vec<u8>) {
         let (run, after) = rest.split_at(end);
         if digit {
             out.push(b'0');
-            out.extend_from_slice(&(run.len() as u64).to_be_bytes());
+            // Lengths of one byte each, so that the first bytes of a key tell more; longer ones behind all of them.
+            match u8::try_from(run.len()) {
+                Ok(length) if length < u8::MAX => out.push(length),
+                _ => {
+                    out.push(u8::MAX);
+                    out.extend_from_slice(&(run.len() as u64).to_be_bytes());
+                }
+            }
             out.extend_from_slice(run);
         } else {
             push_escaped_run(run, out);
@@ -151,7 +158,9 @@ mod tests {
             "0.1",
             "1e3",
         ];
-        let mut values: Vec<ValueRef<'_>> = texts.iter().map(|t| ValueRef::string(t)).collect();
+        let long = [300, 255, 254].map(|digits| format!("a{}1", "0".repeat(digits - 1)));
+        let texts = texts.into_iter().chain(long.iter().map(String::as_str));
+        let mut values: Vec<ValueRef<'_>> = texts.map(ValueRef::string).collect();
         values.extend([
             ValueRef::Null,
             ValueRef::Int(7),

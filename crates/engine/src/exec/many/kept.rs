@@ -4,6 +4,7 @@
 use crate::exec::ctl::Ctl;
 use crate::exec::hashes::is_same;
 use crate::exec::memory::Share;
+use crate::exec::shared::coders::Met;
 use crate::value::column::{Batch, Column, Positions};
 use crate::value::dictionary::Dictionary;
 use arrow::array::{Array, Int64Array};
@@ -15,8 +16,8 @@ pub(super) struct Kept {
     /// Columns that are wanted again.
     wanted: Vec<bool>,
     batches: Vec<Packed>,
-    /// The dictionary met last, a column.
-    last: Vec<Option<Arc<Dictionary>>>,
+    met: Met,
+    /// Without those of dictionaries that were left.
     bytes: usize,
     most: usize,
     /// There are rows that are not here.
@@ -53,12 +54,12 @@ impl Kept {
         let most = ctl.rows_kept();
         let lost = most == 0 || !wanted.contains(&true);
         let share = ctl.memory().share();
-        Kept { wanted, batches: Vec::new(), last: Vec::new(), bytes: 0, most, lost, share }
+        Kept { wanted, batches: Vec::new(), met: Met::default(), bytes: 0, most, lost, share }
     }
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.met.left()
     }
 
     /// Whether all rows are here.
@@ -71,7 +72,6 @@ impl Kept {
         if self.lost || batch.rows == 0 {
             return Vec::new();
         }
-        self.last.resize(batch.columns.len(), None);
         let mut columns = Vec::with_capacity(batch.columns.len());
         let is_wanted = |at: usize| self.wanted.get(at).is_some_and(|wanted| *wanted);
         for (at, column) in batch.columns.iter().enumerate() {
@@ -85,13 +85,10 @@ impl Kept {
                 continue;
             }
             if let Column::Dict(_, dictionary) = column
-                && self.last[at].as_ref().is_none_or(|last| last.id() != dictionary.id())
+                && self.met.is_new(at, dictionary)
             {
-                // One that came with the input is nobody else's, and of one whose owner has begun another it is so, too.
+                // What came with the input is nobody else's.
                 self.bytes += dictionary.given_bytes();
-                if let Some(old) = self.last[at].replace(Arc::clone(dictionary)) {
-                    self.bytes += old.bytes() - old.given_bytes();
-                }
             }
             match Cells::of(column) {
                 Some(cells) => columns.push(cells),
@@ -100,7 +97,7 @@ impl Kept {
         }
         let positions = batch.positions.packed();
         self.bytes += columns.iter().map(Cells::bytes).sum::<usize>() + positions.bytes();
-        if self.bytes > self.most || !self.share.set(self.bytes) {
+        if self.bytes() > self.most || !self.share.set(self.bytes()) {
             return self.lose();
         }
         self.batches.push(Packed { columns, rows: batch.rows, positions });
@@ -109,7 +106,7 @@ impl Kept {
 
     /// Keeps nothing any more, and gives back what was kept.
     pub fn lose(&mut self) -> Vec<Packed> {
-        self.last = Vec::new();
+        self.met = Met::default();
         self.lost = true;
         self.share.set(0);
         std::mem::take(&mut self.batches)

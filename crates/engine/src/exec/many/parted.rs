@@ -7,7 +7,7 @@ use super::kept::{Cells, Kept, Packed};
 use crate::exec::ctl::Ctl;
 use crate::exec::hashes::Hashes;
 use crate::exec::memory::Share;
-use crate::exec::shared::coder::Coder;
+use crate::exec::shared::coder::in_one;
 use crate::func::YEARS;
 use crate::value::Value;
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
@@ -375,17 +375,8 @@ impl Form {
                 None => return Form::Cells,
             }
         }
-        if let [one] = dictionaries[..] {
-            let numbers = (0..one.len() as u32).collect();
-            return Form::Words(Arc::clone(one), HashMap::from([(one.id(), numbers)]));
-        }
-        let mut coder = Coder::new(ctl);
-        let mut numbers = HashMap::new();
-        for dictionary in dictionaries {
-            let all = Column::Dict((0..dictionary.len() as u32).collect(), Arc::clone(dictionary));
-            numbers.insert(dictionary.id(), coder.words(&all).unwrap_or_default().into());
-        }
-        Form::Words(coder.dictionary(), numbers)
+        let (dictionary, numbers) = in_one(&dictionaries, ctl);
+        Form::Words(dictionary, numbers)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::value::short::{ONE, SHORT, fold, pack_short};
 use crate::value::{Kind, Value, ValueRef};
 use arrow::array::{Array, BinaryViewArray, make_view};
 use foldhash::fast::FixedState;
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
@@ -207,6 +208,24 @@ impl Coder {
         let ids = self.ids.capacity() * size_of::<Id>() + self.hashes.capacity() * 8;
         self.words.bytes() + self.index.bytes() + ids
     }
+}
+
+/// One dictionary of all the words of several, and for each of those by id which word of it each of their words is.
+pub(in crate::exec) fn in_one(
+    dictionaries: &[&Arc<Dictionary>],
+    ctl: &Ctl,
+) -> (Arc<Dictionary>, HashMap<u64, Arc<[u32]>>) {
+    if let [one] = dictionaries {
+        let numbers = (0..one.len() as u32).collect();
+        return (Arc::clone(one), HashMap::from([(one.id(), numbers)]));
+    }
+    let mut coder = Coder::new(ctl);
+    let mut numbers = HashMap::new();
+    for dictionary in dictionaries {
+        let all = Column::Dict((0..dictionary.len() as u32).collect(), Arc::clone(dictionary));
+        numbers.insert(dictionary.id(), coder.words(&all).unwrap_or_default().into());
+    }
+    (coder.dictionary(), numbers)
 }
 
 /// Longest text that stands in its view.
