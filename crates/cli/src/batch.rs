@@ -220,9 +220,10 @@ fn pass(
         }
     }
     let several = jobs.len() > 1;
+    let look = Look { crew: Some(Arc::clone(&ctl)), ..terminal::look(common, args.csv_raw) };
     let mut write = |number: usize, batches: &[Batch]| {
         let job = &mut *jobs[number];
-        job.outcome = match result(job, &compiled[number], batches, several, args, format, common) {
+        job.outcome = match result(job, &compiled[number], batches, several, args, format, &look) {
             Ok(rows) => State::Rows(rows),
             Err(Error::Closed) => return Err(Error::Closed),
             Err(error) => State::Failed(error.to_string(), exit::status(&error)),
@@ -256,10 +257,10 @@ fn result(
     several: bool,
     args: &RunArgs,
     format: Format,
-    common: &Common,
+    look: &Look,
 ) -> Result<u64, Error> {
     let columns: Vec<String> = compiled.plan.columns().iter().map(|name| name.to_string()).collect();
-    let look = Look { title: job.text.trim().into(), ..terminal::look(common, args.csv_raw) };
+    let look = Look { title: job.text.trim().into(), ..look.clone() };
     let look = if job.target.is_some() { Look { width: None, color: false, ..look } } else { look };
     let mut target = Target::open(job.target.as_deref(), args.force)?;
     if job.target.is_none() && several {

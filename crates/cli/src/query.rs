@@ -170,7 +170,7 @@ impl Desk<'_> {
         }
         let file = self.output.output.as_deref().filter(|path| *path != Path::new("-"));
         let columns = ready.columns();
-        let look = self.look(file.is_some(), source);
+        let look = Look { crew: Some(Arc::clone(&ready.ctl)), ..self.look(file.is_some(), source) };
         refuse_binary(self.format, &look)?;
         let mut target = Target::open(file, self.output.force)?;
         let mut points = self.is_drawn(&look).then(|| Points::of(source.text, &columns)).flatten();

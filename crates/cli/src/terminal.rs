@@ -15,6 +15,7 @@ pub(crate) fn look(common: &Common, csv_raw: bool) -> Look {
         zone: common.tz.clone().unwrap_or_default(),
         title: String::new(),
         chart: common.terminal_chart.unwrap_or(Choice::Auto),
+        crew: None,
     }
 }
 

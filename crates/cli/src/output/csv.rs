@@ -3,87 +3,98 @@
 //! Unless asked for raw, the file is made for people: a cell that a spreadsheet would run as a formula gets a `'` in
 //! front, and what drives a terminal or reorders text is shown as an escape. Raw is byte for byte.
 
-use super::{Look, Writer};
+use super::Look;
+use super::lines::Form;
 use crate::escape;
+use crate::zone::Zone;
 use backsight_engine::value::Kind;
 use backsight_engine::value::ValueRef;
 use backsight_engine::value::column::Batch;
 use backsight_engine::value::number;
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io;
 
-/// Writes a header line, then a line per row; null is the empty cell.
-pub(super) struct Csv<'a> {
-    out: csv::Writer<&'a mut dyn Write>,
-    header: Option<Vec<String>>,
-    look: Look,
+/// A header line, then a line per row; null is the empty cell.
+pub(super) struct Csv {
+    delimiter: u8,
+    header: Vec<String>,
+    raw: bool,
+    to_terminal: bool,
+    zone: Zone,
 }
 
-impl<'a> Csv<'a> {
+/// Where the fields go.
+type Fields<'o> = csv::Writer<&'o mut Vec<u8>>;
+
+impl Csv {
     /// Cells separated by `delimiter`.
-    pub(super) fn new(delimiter: u8, look: Look, columns: &[String], out: &'a mut dyn Write) -> Csv<'a> {
-        let out = csv::WriterBuilder::new().delimiter(delimiter).from_writer(out);
-        Csv { out, header: Some(columns.to_vec()), look }
+    pub(super) fn new(delimiter: u8, look: &Look, columns: &[String]) -> Csv {
+        let (header, to_terminal) = (columns.to_vec(), look.width.is_some());
+        Csv { delimiter, header, raw: look.csv_raw, to_terminal, zone: look.zone.clone() }
     }
 
-    /// Writes the header unless it has been.
-    fn header(&mut self) -> io::Result<()> {
-        let Some(names) = self.header.take().filter(|names| !names.is_empty()) else { return Ok(()) };
-        for name in &names {
-            let raw = self.look.csv_raw || is_plain_name(name);
-            let cell = if raw { Cow::Borrowed(name.as_str()) } else { guarded(Cow::Borrowed(name), false) };
-            let cell = self.for_terminal(cell);
-            self.field(cell.as_bytes())?;
-        }
-        self.end_of_line()
-    }
-
-    fn field(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.out.write_field(bytes).map_err(io_error)
-    }
-
-    fn end_of_line(&mut self) -> io::Result<()> {
-        self.out.write_record(None::<&[u8]>).map_err(io_error)
+    fn fields<'o>(&self, out: &'o mut Vec<u8>) -> Fields<'o> {
+        csv::WriterBuilder::new().delimiter(self.delimiter).from_writer(out)
     }
 
     fn for_terminal<'t>(&self, text: Cow<'t, str>) -> Cow<'t, str> {
-        match self.look.width {
-            None => text,
-            Some(_) => Cow::Owned(escape::visible(&text).into_owned()),
-        }
+        if self.to_terminal { Cow::Owned(escape::visible(&text).into_owned()) } else { text }
     }
 
-    fn cell(&mut self, cell: ValueRef<'_>) -> io::Result<()> {
-        if let Some(millis) = cell.timestamp().filter(|_| !self.look.zone.is_utc()) {
-            return self.field(self.look.zone.text(millis).as_bytes());
+    fn cell(&self, cell: ValueRef<'_>, out: &mut Fields<'_>) -> io::Result<()> {
+        if let Some(millis) = cell.timestamp().filter(|_| !self.zone.is_utc()) {
+            return field(out, self.zone.text(millis).as_bytes());
         }
         let text = cell.text().unwrap_or_default();
-        let number = matches!(cell.kind(), Some(Kind::Number)) || number::numeric(&text).is_some();
-        if number || self.look.csv_raw && self.look.width.is_none() {
-            return self.field(&text);
+        if !self.to_terminal && (self.raw || is_harmless(&text)) {
+            return field(out, &text);
+        }
+        if matches!(cell.kind(), Some(Kind::Number)) || number::numeric(&text).is_some() {
+            return field(out, &text);
         }
         let text = String::from_utf8_lossy(&text);
-        let text = if self.look.csv_raw { text } else { guarded(text, true) };
-        let text = self.for_terminal(text);
-        self.field(text.as_bytes())
+        let text = if self.raw { text } else { guarded(text, true) };
+        field(out, self.for_terminal(text).as_bytes())
     }
 }
 
-impl Writer for Csv<'_> {
-    fn write(&mut self, batch: &Batch) -> io::Result<()> {
-        self.header()?;
+fn field(out: &mut Fields<'_>, bytes: &[u8]) -> io::Result<()> {
+    out.write_field(bytes).map_err(io_error)
+}
+
+fn end_of_line(out: &mut Fields<'_>) -> io::Result<()> {
+    out.write_record(None::<&[u8]>).map_err(io_error)
+}
+
+impl Form for Csv {
+    fn rows(&self, batch: &Batch, out: &mut Vec<u8>) -> io::Result<()> {
+        let mut out = self.fields(out);
         for row in 0..batch.rows {
             for column in &batch.columns {
-                self.cell(column.get(row))?;
+                self.cell(column.get(row), &mut out)?;
             }
-            self.end_of_line()?;
+            end_of_line(&mut out)?;
         }
-        Ok(())
+        out.flush()
     }
 
-    fn finish(&mut self) -> io::Result<()> {
-        self.header()?;
-        self.out.flush()
+    fn opening(&self) -> io::Result<Vec<u8>> {
+        let mut header = Vec::new();
+        if !self.header.is_empty() {
+            let mut out = self.fields(&mut header);
+            for name in &self.header {
+                let raw = self.raw || is_plain_name(name);
+                let cell = if raw { Cow::Borrowed(name.as_str()) } else { guarded(Cow::Borrowed(name), false) };
+                field(&mut out, self.for_terminal(cell).as_bytes())?;
+            }
+            end_of_line(&mut out)?;
+            out.flush()?;
+        }
+        Ok(header)
+    }
+
+    fn empty(&self) -> io::Result<Vec<u8>> {
+        self.opening()
     }
 }
 
@@ -93,6 +104,11 @@ fn io_error(error: csv::Error) -> io::Error {
         csv::ErrorKind::Io(error) => error,
         other => io::Error::other(format!("{other:?}")),
     }
+}
+
+/// Text that is neither a formula nor anything but plain ASCII, which [`guarded`] leaves as it is.
+fn is_harmless(text: &[u8]) -> bool {
+    !matches!(text.first(), Some(b'=' | b'+' | b'-' | b'@')) && text.iter().all(|b| matches!(b, b' '..=b'~'))
 }
 
 /// Text that neither a spreadsheet nor a terminal acts on.

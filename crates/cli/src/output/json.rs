@@ -3,30 +3,27 @@
 //! Control and invisible characters are spelled `\uXXXX`, which is the same string to every reader of JSON and inert
 //! on a terminal. Bytes that are not UTF-8 cannot be said in JSON and become U+FFFD.
 
-use super::Writer;
+use super::lines::Form;
 use crate::escape::needs_json_escape;
 use backsight_engine::value::column::Batch;
 use backsight_engine::value::{Kind, ValueRef};
-use std::io::{self, Write};
+use std::io;
 
-/// Writes each row as an object whose keys are the columns in order.
-pub(super) struct Json<'a> {
-    out: &'a mut dyn Write,
+/// Each row is an object whose keys are the columns in order.
+pub(super) struct Json {
     /// `{"name":` and `,"name":`, ready to write.
     keys: Vec<String>,
     array: bool,
-    rows: u64,
-    line: Vec<u8>,
 }
 
-impl<'a> Json<'a> {
+impl Json {
     /// One array, a row per line.
-    pub(super) fn array(columns: &[String], out: &'a mut dyn Write) -> Json<'a> {
-        Json { array: true, ..Json::lines(columns, out) }
+    pub(super) fn array(columns: &[String]) -> Json {
+        Json { array: true, ..Json::lines(columns) }
     }
 
     /// One object per line.
-    pub(super) fn lines(columns: &[String], out: &'a mut dyn Write) -> Json<'a> {
+    pub(super) fn lines(columns: &[String]) -> Json {
         let keys = columns
             .iter()
             .enumerate()
@@ -37,40 +34,45 @@ impl<'a> Json<'a> {
                 key
             })
             .collect();
-        Json { out, keys, array: false, rows: 0, line: Vec::new() }
+        Json { keys, array: false }
     }
 }
 
-impl Writer for Json<'_> {
-    fn write(&mut self, batch: &Batch) -> io::Result<()> {
+impl Form for Json {
+    fn rows(&self, batch: &Batch, out: &mut Vec<u8>) -> io::Result<()> {
         for row in 0..batch.rows {
-            self.line.clear();
-            if self.array {
-                self.line.extend_from_slice(if self.rows == 0 { b"[\n" } else { b",\n" });
+            if row > 0 {
+                out.extend_from_slice(self.between());
             }
             if self.keys.is_empty() {
-                self.line.push(b'{');
+                out.push(b'{');
             }
             for (key, column) in self.keys.iter().zip(&batch.columns) {
-                self.line.extend_from_slice(key.as_bytes());
-                push_cell(&mut self.line, column.get(row));
+                out.extend_from_slice(key.as_bytes());
+                push_cell(out, column.get(row));
             }
-            self.line.push(b'}');
+            out.push(b'}');
             if !self.array {
-                self.line.push(b'\n');
+                out.push(b'\n');
             }
-            self.out.write_all(&self.line)?;
-            self.rows += 1;
         }
         Ok(())
     }
 
-    fn finish(&mut self) -> io::Result<()> {
-        match (self.array, self.rows) {
-            (false, _) => Ok(()),
-            (true, 0) => self.out.write_all(b"[]\n"),
-            (true, _) => self.out.write_all(b"\n]\n"),
-        }
+    fn opening(&self) -> io::Result<Vec<u8>> {
+        Ok(if self.array { b"[\n".to_vec() } else { Vec::new() })
+    }
+
+    fn between(&self) -> &'static [u8] {
+        if self.array { b",\n" } else { b"" }
+    }
+
+    fn closing(&self) -> &'static [u8] {
+        if self.array { b"\n]\n" } else { b"" }
+    }
+
+    fn empty(&self) -> io::Result<Vec<u8>> {
+        Ok(if self.array { b"[]\n".to_vec() } else { Vec::new() })
     }
 }
 

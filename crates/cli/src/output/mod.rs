@@ -4,6 +4,7 @@ mod columnar;
 mod csv;
 mod html;
 mod json;
+mod lines;
 mod markdown;
 mod table;
 pub(crate) mod target;
@@ -12,10 +13,13 @@ mod vertical;
 use crate::chart::Choice;
 use crate::escape;
 use crate::zone::Zone;
+use backsight_engine::Ctl;
 use backsight_engine::value::column::{Batch, Column};
 use backsight_engine::value::{Kind, ValueRef};
+use lines::Lines;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The formats an answer can be written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -97,6 +101,8 @@ pub(crate) struct Look {
     pub(crate) title: String,
     /// Whether and how a time series is drawn, in the formats for people.
     pub(crate) chart: Choice,
+    /// Whose threads make text of many rows; without, it is made as the rows come.
+    pub(crate) crew: Option<Arc<Ctl>>,
 }
 
 /// Takes the batches of one answer in order.
@@ -118,10 +124,10 @@ pub(crate) fn writer<'a>(
     match format {
         Format::Table => Box::new(table::Table::new(look, columns, out)),
         Format::Vertical => Box::new(vertical::Vertical::new(look, columns, out)),
-        Format::Json => Box::new(json::Json::array(columns, out)),
-        Format::Ndjson => Box::new(json::Json::lines(columns, out)),
-        Format::Csv => Box::new(csv::Csv::new(b',', look, columns, out)),
-        Format::Tsv => Box::new(csv::Csv::new(b'\t', look, columns, out)),
+        Format::Json => Box::new(Lines::new(json::Json::array(columns), look.crew, out)),
+        Format::Ndjson => Box::new(Lines::new(json::Json::lines(columns), look.crew, out)),
+        Format::Csv => Box::new(Lines::new(csv::Csv::new(b',', &look, columns), look.crew, out)),
+        Format::Tsv => Box::new(Lines::new(csv::Csv::new(b'\t', &look, columns), look.crew, out)),
         Format::Markdown => Box::new(markdown::Markdown::new(look, columns, out)),
         Format::Html => Box::new(html::Html::new(look, columns, out)),
         Format::Parquet => Box::new(columnar::Columnar::new(columnar::File::Parquet, columns, out)),
