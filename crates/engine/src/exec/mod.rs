@@ -44,7 +44,7 @@ use hashes::Hashes;
 use past::Seen;
 use rows::Rows;
 use sort::bound::Bound;
-use sort::{Gather, Top};
+use sort::{Gather, Top, Wanted};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -365,9 +365,15 @@ fn merge<'a>(sinks: Vec<Sink<'a>>, sink_at: usize, plan: &'a Plan, cx: &'a Cx<'a
     Ok(match plan.ops.get(sink_at) {
         Some(Op::Group { slots, .. }) => (GroupTable::finish(tables, *slots, cx.ctl)?, sink_at + 1),
         Some(Op::Sort { limit: limit @ Some(_), .. }) => (Top::finish(tops, *limit, cx.ctl)?, sink_at + 1),
-        Some(Op::Sort { limit: None, .. }) => (Gather::finish(collected, None, cx.ctl)?, sink_at + 1),
+        Some(Op::Sort { limit: None, .. }) => {
+            let wanted = match plan.ops.get(sink_at + 1) {
+                Some(Op::Dedup(slots)) => Wanted::FirstOf(slots),
+                _ => Wanted::All,
+            };
+            (Gather::finish(collected, wanted, cx.ctl)?, sink_at + 1)
+        }
         _ => {
-            let rows = match Gather::finish(collected, None, cx.ctl)? {
+            let rows = match Gather::finish(collected, Wanted::All, cx.ctl)? {
                 Rows::Held(held) if held.batches.is_empty() => Rows::held(vec![empty(plan)], cx.ctl),
                 rows => rows,
             };

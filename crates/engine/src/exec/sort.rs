@@ -12,7 +12,7 @@ use super::shared::coders::{Coders, Met};
 use super::spill::Sorter;
 use super::spill::rows::push_row;
 use crate::error::Error;
-use crate::plan::SortKey;
+use crate::plan::{Slot, SortKey};
 use crate::source::BATCH_ROWS;
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
 use crate::value::dictionary::Dictionary;
@@ -70,8 +70,18 @@ impl Row {
     }
 }
 
-/// Sorts rows that are in memory; with a limit, only the first are kept. Rows come out numbered in their new order.
-pub(super) fn sort(batches: Vec<Batch>, keys: &[SortKey], limit: Option<u64>, ctl: &Ctl) -> Result<Vec<Batch>, Error> {
+/// What is wanted of the rows of an order.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted<'s> {
+    All,
+    /// So many, the first.
+    First(u64),
+    /// The first of each combination of values; others may come along, as what follows leaves them out anyway.
+    FirstOf(&'s [Slot]),
+}
+
+/// Sorts rows that are in memory. They come out numbered in their new order.
+pub(super) fn sort(batches: Vec<Batch>, keys: &[SortKey], wanted: Wanted<'_>, ctl: &Ctl) -> Result<Vec<Batch>, Error> {
     // Keys of a batch are addressed with 32 bits.
     let batches: Vec<Batch> = batches.into_iter().flat_map(small).collect();
     let batches = ranks::in_one(batches, ctl);
@@ -92,16 +102,22 @@ pub(super) fn sort(batches: Vec<Batch>, keys: &[SortKey], limit: Option<u64>, ct
             .then_with(|| all[x.batch as usize].get(x.row).cmp(all[y.batch as usize].get(y.row)))
             .then_with(|| (x.batch, x.row).cmp(&(y.batch, y.row))),
     };
-    match limit.and_then(|n| usize::try_from(n).ok()) {
-        Some(0) => rows.clear(),
-        Some(n) if n < rows.len() => {
-            rows.select_nth_unstable_by(n - 1, compare);
-            rows.truncate(n);
+    match wanted {
+        Wanted::First(0) => rows.clear(),
+        Wanted::First(n) if n < rows.len() as u64 => {
+            rows.select_nth_unstable_by(n as usize - 1, compare);
+            rows.truncate(n as usize);
             rows.par_sort_unstable_by(compare);
         }
         _ => rows.par_sort_unstable_by(compare),
     }
     ctl.check()?;
+    if let Wanted::FirstOf(slots) = wanted
+        && let Some(mut is_first) = ranks::first_of(&batches, slots)
+    {
+        // The others need not be moved.
+        rows.retain(|row| is_first(row.batch as usize, row.row as usize));
+    }
     gather(&batches, &rows, ctl)
 }
 
@@ -112,6 +128,7 @@ pub(super) fn sort_rows<'a>(
     limit: Option<u64>,
     ctl: &'a Ctl,
 ) -> Result<Rows<'a>, Error> {
+    let wanted = limit.map_or(Wanted::All, Wanted::First);
     match (rows, limit) {
         // Most rows are out at the first look: no key is made for them, and nothing is sorted but the best.
         (Rows::Held(held), Some(n)) if n < FEW => {
@@ -128,7 +145,7 @@ pub(super) fn sort_rows<'a>(
             let extra = held.batches.iter().map(|b| sorting(b, keys)).sum::<usize>();
             if ctl.memory().fits(extra) {
                 let batches = held.batches;
-                return Ok(Rows::held(ctl.install(|| sort(batches, keys, limit, ctl))?, ctl));
+                return Ok(Rows::held(ctl.install(|| sort(batches, keys, wanted, ctl))?, ctl));
             }
             let mut sorter = Sorter::new(ctl);
             for batch in Rows::Held(held).stream() {
@@ -157,7 +174,7 @@ pub(super) fn gathered<'a>(stream: Stream<'_>, keys: &'a [SortKey], ctl: &'a Ctl
         ctl.check()?;
         gather.push(batch?)?;
     }
-    Gather::finish(vec![gather], None, ctl)
+    Gather::finish(vec![gather], Wanted::All, ctl)
 }
 
 /// Gives the rows of a batch to a sorter.
@@ -229,8 +246,9 @@ impl<'a> Gather<'a> {
     }
 
     /// The rows of all workers, in order.
-    pub fn finish(mut all: Vec<Gather<'a>>, limit: Option<u64>, ctl: &'a Ctl) -> Result<Rows<'a>, Error> {
+    pub fn finish(mut all: Vec<Gather<'a>>, wanted: Wanted<'_>, ctl: &'a Ctl) -> Result<Rows<'a>, Error> {
         if all.iter().any(|g| g.sorter.is_some()) {
+            let limit = if let Wanted::First(n) = wanted { Some(n) } else { None };
             all.iter_mut().try_for_each(Gather::spill)?;
             return sorted(all.into_iter().filter_map(|g| g.sorter).collect(), limit, ctl);
         }
@@ -247,7 +265,7 @@ impl<'a> Gather<'a> {
             // Source order, whatever worker read what.
             batches.sort_by_key(|b: &Batch| if b.rows == 0 { 0 } else { b.positions.get(0) });
         } else {
-            batches = ctl.install(|| sort(batches, keys, limit, ctl))?;
+            batches = ctl.install(|| sort(batches, keys, wanted, ctl))?;
         }
         drop(shares);
         Ok(Rows::Held(Held::new(batches, ctl).with_words(words)))
@@ -482,7 +500,8 @@ impl<'a> Top<'a> {
             batches.extend(top.batches);
             shares.push(top.share);
         }
-        let batches = ctl.install(|| sort(batches, keys, limit, ctl))?;
+        let wanted = limit.map_or(Wanted::All, Wanted::First);
+        let batches = ctl.install(|| sort(batches, keys, wanted, ctl))?;
         drop(shares);
         Ok(Rows::held(batches, ctl))
     }

@@ -3,64 +3,116 @@
 use regex::Regex;
 use std::sync::LazyLock;
 
-/// The labels in the order in which they are tried, with what they match at the start of a text.
-static LABELS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
-    let time = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d+)?(?:Z|[+-]\d{2}:?\d{2})?)?";
-    let uuid = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}";
-    let ip = r"^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}";
-    let number = r"^[0-9]+(?:\.[0-9]+)?";
-    let compile = |source| Regex::new(source).expect("a fixed expression");
-    vec![
-        ("Time", compile(time)),
-        ("ID", compile(uuid)),
-        ("IP", compile(ip)),
-        ("ID", compile(RUN)),
-        ("Number", compile(number)),
-    ]
+/// A time at the start of a text.
+static TIME: LazyLock<Regex> = LazyLock::new(|| {
+    let day = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}";
+    let clock = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?";
+    Regex::new(&format!("{day}(?:[T ]{clock})?")).expect("a fixed expression")
 });
 
-const RUN: &str = r"^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
+/// A UUID at the start of a text (RFC 9562).
+static UUID: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").expect("a fixed expression"));
+
+/// An IPv4 address at the start of a text.
+static ADDRESS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^[0-9]{1,3}(?:\.[0-9]{1,3}){3}").expect("a fixed expression"));
 
 /// The text with times, addresses, ids and numbers replaced by `<Label-k>`, k counting from 1.
 pub(super) fn mask(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut count = 0;
-    let mut glued = false;
-    while let Some(first) = rest.chars().next() {
-        if !glued
-            && first.is_ascii_alphanumeric()
-            && let Some((label, length)) = token(rest)
-        {
+    loop {
+        let first = rest.as_bytes().first().copied().unwrap_or(b' ');
+        let token = if first.is_ascii_alphanumeric() { token(rest) } else { None };
+        let length = token.map_or(0, |(_, length)| length);
+        if let Some((label, _)) = token {
             count += 1;
-            out.push_str(&format!("<{label}-{count}>"));
-            glued = rest[..length].chars().next_back().is_some_and(is_word);
-            rest = &rest[length..];
-            continue;
+            out.extend(["<", label, "-"]);
+            push_number(&mut out, count);
+            out.push('>');
         }
-        out.push(first);
-        glued = is_word(first);
-        rest = &rest[first.len_utf8()..];
+        let (before, after) = rest.split_at(length);
+        let plain = plain(after, before.ends_with(is_word));
+        out.push_str(&after[..plain]);
+        rest = &after[plain..];
+        if rest.is_empty() {
+            return out;
+        }
     }
-    out
 }
 
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The label and length of the token at the start of a text.
+/// Bytes up to the next place where a token may begin, one at least unless it is the end: a letter or digit that is not
+/// `glued` to a word before it. A word that is no token at its start has none inside.
+fn plain(text: &str, mut glued: bool) -> usize {
+    for (at, c) in text.char_indices() {
+        if !glued && at > 0 && c.is_ascii_alphanumeric() {
+            return at;
+        }
+        glued = is_word(c);
+    }
+    text.len()
+}
+
+/// The label and length of the token at the start of a text, which is a letter or digit of ASCII. Most texts are told by
+/// a look at a few of their bytes; only what may be more than a number or an id is matched.
 fn token(text: &str) -> Option<(&'static str, usize)> {
-    LABELS.iter().find_map(|(label, regex)| {
-        let found = regex.find(text)?.as_str();
-        if regex.as_str() == RUN && !is_id(found) { None } else { Some((*label, found.len())) }
-    })
+    let bytes = text.as_bytes();
+    let is_at = |at: usize, byte: u8| bytes.get(at) == Some(&byte);
+    let found = |regex: &Regex| regex.find(text).map(|found| found.len());
+    let digits = run(bytes, |b| b.is_ascii_digit());
+    if digits == 4
+        && is_at(4, b'-')
+        && let Some(length) = found(&TIME)
+    {
+        return Some(("Time", length));
+    }
+    if is_at(8, b'-')
+        && let Some(length) = found(&UUID)
+    {
+        return Some(("ID", length));
+    }
+    if matches!(digits, 1..=3)
+        && is_at(digits, b'.')
+        && let Some(length) = found(&ADDRESS)
+    {
+        return Some(("IP", length));
+    }
+    let dashed = &bytes[..run(bytes, |b| b.is_ascii_alphanumeric() || b == b'-')];
+    let word = &dashed[..dashed.iter().rposition(|b| *b != b'-').map_or(0, |last| last + 1)];
+    if is_id(word) {
+        return Some(("ID", word.len()));
+    }
+    let fraction =
+        if digits > 0 && is_at(digits, b'.') { run(&bytes[digits + 1..], |b| b.is_ascii_digit()) } else { 0 };
+    match (digits, fraction) {
+        (0, _) => None,
+        (_, 0) => Some(("Number", digits)),
+        _ => Some(("Number", digits + 1 + fraction)),
+    }
+}
+
+/// How many bytes at the start are such.
+fn run(bytes: &[u8], is_such: impl Fn(u8) -> bool) -> usize {
+    bytes.iter().position(|b| !is_such(*b)).unwrap_or(bytes.len())
 }
 
 /// Eight characters and more, four digits and more, and something that is no digit.
-fn is_id(run: &str) -> bool {
-    let digits = run.bytes().filter(u8::is_ascii_digit).count();
+fn is_id(run: &[u8]) -> bool {
+    let digits = run.iter().filter(|b| b.is_ascii_digit()).count();
     run.len() >= 8 && digits >= 4 && digits < run.len()
+}
+
+fn push_number(out: &mut String, number: u32) {
+    if number >= 10 {
+        push_number(out, number / 10);
+    }
+    out.push(char::from(b'0' + (number % 10) as u8));
 }
 
 #[cfg(test)]

@@ -206,7 +206,20 @@ pub fn format(millis: i64) -> String {
     let (day, of_day) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
     let (y, mo, d) = civil_from_days(day);
     let (h, m, s, ms) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60, of_day % 1000);
-    format!("{y:04}-{mo:02}-{d:02} {h:02}:{m:02}:{s:02}.{ms:03}")
+    if !(0..=9999).contains(&y) {
+        return format!("{y:04}-{mo:02}-{d:02} {h:02}:{m:02}:{s:02}.{ms:03}");
+    }
+    // Digit by digit: answers have times in millions, and what `format!` does for each is most of writing them.
+    let mut text = *b"0000-00-00 00:00:00.000";
+    for (end, number) in [(4, y), (7, mo.into()), (10, d.into()), (13, h), (16, m), (19, s), (23, ms)] {
+        let (mut rest, mut at) = (number, end);
+        while rest > 0 {
+            at -= 1;
+            text[at] += (rest % 10) as u8;
+            rest /= 10;
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// The same day and time a calendar month before; the last day of that month where it has no such day.

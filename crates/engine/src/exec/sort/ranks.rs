@@ -10,6 +10,7 @@ use crate::value::column::{Batch, Column};
 use crate::value::dictionary::Dictionary;
 use crate::value::order;
 use rayon::prelude::*;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Of one key, the rank of each word of the dictionary that all batches have in common.
@@ -99,9 +100,37 @@ pub(super) fn dictionary(batches: &[Batch], slot: Slot) -> Option<Arc<Dictionary
     found.map(Arc::clone)
 }
 
+/// Tells row by row, of a batch and a place in it, whether it may be the first with its combination of words; rows with a
+/// null among them always may. Nothing where a column is not one of words.
+pub(super) fn first_of<'b>(batches: &'b [Batch], slots: &[Slot]) -> Option<impl FnMut(usize, usize) -> bool + 'b> {
+    /// As many words as a key of 128 bits holds.
+    const MOST: usize = 4;
+    if slots.len() > MOST || slots.iter().any(|slot| dictionary(batches, *slot).is_none()) {
+        return None;
+    }
+    let words = |batch: &'b Batch, slot: &Slot| match batch.columns.get(*slot) {
+        Some(Column::Dict(words, _)) => Some(&words[..]),
+        _ => None,
+    };
+    // One list of words a batch and slot; none where the column is null.
+    let all: Vec<Vec<Option<&[u32]>>> =
+        batches.iter().map(|batch| slots.iter().map(|slot| words(batch, slot)).collect()).collect();
+    let mut seen: HashSet<u128, foldhash::fast::RandomState> = HashSet::default();
+    Some(move |batch: usize, row: usize| {
+        let mut key = 0;
+        for words in &all[batch] {
+            match words.map_or(Dictionary::NULL, |words| words[row]) {
+                Dictionary::NULL => return true,
+                word => key = key << 32 | u128::from(word),
+            }
+        }
+        seen.insert(key)
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::sort;
+    use super::super::{Wanted, sort};
     use super::*;
     use crate::value::Kind;
     use crate::value::column::Positions;
@@ -150,9 +179,45 @@ mod tests {
                 ];
                 assert!(Ranks::of(&batches, &keys).iter().any(Option::is_some));
                 assert!(Ranks::of(&plain, &keys).iter().all(Option::is_none));
-                let sorted = |batches: &[Batch]| cells(sort(batches.to_vec(), &keys, None, &ctl).expect("sorts"));
+                let sorted =
+                    |batches: &[Batch]| cells(sort(batches.to_vec(), &keys, Wanted::All, &ctl).expect("sorts"));
                 assert_eq!(sorted(&batches), sorted(&plain), "{keys:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_first_of_each_combination_stay() {
+        let words = Arc::new(Dictionary::default());
+        ["a", "b", "c"].iter().for_each(|word| {
+            words.push(Kind::String, word.as_bytes());
+        });
+        let column = |of: &[u32]| Column::Dict(of.to_vec().into(), Arc::clone(&words));
+        let batch = |one: Column, other: Column, n: &[i64], base: u64| {
+            let columns = vec![one, other, Column::Int(n.to_vec().into())];
+            Batch { columns, rows: n.len(), positions: Positions::sequence(base, n.len()) }
+        };
+        let batches = vec![
+            batch(column(&[1, 1, 0, 2]), column(&[3, 3, 1, 1]), &[4, 2, 6, 5], 0),
+            batch(column(&[1, 0, 2]), column(&[3, 1, 2]), &[1, 7, 3], 4),
+            batch(column(&[1, 2]), Column::null(2), &[8, 9], 7),
+        ];
+        let keys = [SortKey { slot: 2, descending: false, by_text: false }];
+        let ctl = Ctl::new(1).expect("a thread");
+        let stay = |slots: &[Slot]| -> Vec<String> {
+            let sorted = sort(batches.clone(), &keys, Wanted::FirstOf(slots), &ctl).expect("sorts");
+            sorted
+                .iter()
+                .flat_map(|b| {
+                    b.columns[2]
+                        .iter()
+                        .map(|n| n.text().map_or_else(String::new, |t| String::from_utf8_lossy(&t).into_owned()))
+                })
+                .collect()
+        };
+        assert_eq!(stay(&[0]), ["1", "3", "6", "7"]);
+        assert_eq!(stay(&[0, 1]), ["1", "3", "5", "6", "7", "8", "9"]);
+        // Of a column that is not of words, all do.
+        assert_eq!(stay(&[2]).len(), 9);
     }
 }
