@@ -366,7 +366,8 @@ fn merge<'a>(sinks: Vec<Sink<'a>>, sink_at: usize, plan: &'a Plan, cx: &'a Cx<'a
         Some(Op::Group { slots, .. }) => (GroupTable::finish(tables, *slots, cx.ctl)?, sink_at + 1),
         Some(Op::Sort { limit: limit @ Some(_), .. }) => (Top::finish(tops, *limit, cx.ctl)?, sink_at + 1),
         Some(Op::Sort { limit: None, .. }) => {
-            let wanted = match plan.ops.get(sink_at + 1) {
+            let then = plan.ops[sink_at + 1..].iter().find(|op| !matches!(op, Op::Drop(_)));
+            let wanted = match then {
                 Some(Op::Dedup(slots)) => Wanted::FirstOf(slots),
                 _ => Wanted::All,
             };

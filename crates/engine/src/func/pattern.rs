@@ -50,13 +50,25 @@ fn is_word(c: char) -> bool {
 /// Bytes up to the next place where a token may begin, one at least unless it is the end: a letter or digit that is not
 /// `glued` to a word before it. A word that is no token at its start has none inside.
 fn plain(text: &str, mut glued: bool) -> usize {
-    for (at, c) in text.char_indices() {
-        if !glued && at > 0 && c.is_ascii_alphanumeric() {
-            return at;
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        if byte.is_ascii_alphanumeric() {
+            if !glued && at > 0 {
+                return at;
+            }
+            glued = true;
+            at += run(&bytes[at..], |b| b.is_ascii_alphanumeric());
+        } else if byte.is_ascii() {
+            glued = *byte == b'_';
+            at += 1;
+        } else {
+            let Some(c) = text[at..].chars().next() else { break };
+            glued = is_word(c);
+            at += c.len_utf8();
         }
-        glued = is_word(c);
     }
-    text.len()
+    at
 }
 
 /// The label and length of the token at the start of a text, which is a letter or digit of ASCII. Most texts are told by
@@ -130,6 +142,17 @@ mod tests {
             ("id 550e8400-e29b-41d4-a716-446655440000.", "id <ID-1>."),
             ("v1 a2b x_9", "v1 a2b x_9"),
             ("12345678", "<Number-1>"),
+            ("1.5.x 1.2.3.4.5 256.1.1", "<Number-1>.x <IP-2>.<Number-3> <Number-4>.<Number-5>"),
+            ("2024-01-02,03 2024-1-2 20240-01-02", "<Time-1>,<Number-2> <ID-3> <ID-4>"),
+            ("2024-01-02T03:04:05.678+01:00x", "<Time-1>x"),
+            ("abcdefab-abcd-abcd-abcd-abcdefabcdef abcdefab-x", "<ID-1> abcdefab-x"),
+            ("k8s-1234-pod-- 1234567a- _12 é12 1é2", "<ID-1>-- <ID-2>- _12 é12 <Number-3>é2"),
+            ("", ""),
+            ("12", "<Number-1>"),
+            (
+                "7 8 9 10 11 1 2 3 4 5 6 7",
+                "<Number-1> <Number-2> <Number-3> <Number-4> <Number-5> <Number-6> <Number-7> <Number-8> <Number-9> <Number-10> <Number-11> <Number-12>",
+            ),
         ] {
             assert_eq!(mask(text), expected, "{text}");
         }
