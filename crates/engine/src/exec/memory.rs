@@ -216,10 +216,25 @@ pub(crate) fn cost(batches: &[Batch]) -> usize {
     fixed + text.max(blocks)
 }
 
+/// Bytes of memory that a copy of some batches takes, roughly.
+pub(crate) fn copied(batches: &[Batch]) -> usize {
+    let Weight { fixed, text, .. } = weight(batches);
+    fixed + text
+}
+
 /// A batch that is to be kept: it keeps no block of input alive for a few words of it.
 pub(crate) fn keep(batch: Batch) -> Batch {
-    let Weight { text, blocks, .. } = weight([&batch]);
-    if blocks > 2 * text + 4096 { batch.owned() } else { batch }
+    if is_wasteful([&batch]) { batch.owned() } else { batch }
+}
+
+/// Batches that are to be kept together.
+pub(crate) fn keep_all(batches: Vec<Batch>) -> Vec<Batch> {
+    if is_wasteful(&batches) { batches.iter().map(Batch::owned).collect() } else { batches }
+}
+
+fn is_wasteful<'b>(batches: impl IntoIterator<Item = &'b Batch>) -> bool {
+    let Weight { text, blocks, .. } = weight(batches);
+    blocks > 2 * text + 4096
 }
 
 impl Batch {

@@ -6,7 +6,7 @@ pub(super) mod bound;
 mod ranks;
 
 use super::ctl::Ctl;
-use super::memory::{Share, keep};
+use super::memory::{Share, copied, cost, keep_all};
 use super::rows::{Held, Rows, Stream, sorted};
 use super::shared::coders::{Coders, Met};
 use super::spill::Sorter;
@@ -14,15 +14,14 @@ use super::spill::rows::push_row;
 use crate::error::Error;
 use crate::plan::{Slot, SortKey};
 use crate::source::BATCH_ROWS;
-use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
-use crate::value::dictionary::Dictionary;
+use crate::value::column::{Batch, Column, Positions};
 use crate::value::number::Number;
-use crate::value::{ValueRef, order};
+use crate::value::order;
+use crate::value::parts::Parts;
 use bound::Bound;
 use ranks::Ranks;
 use rayon::prelude::*;
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 /// The keys of the rows of a batch, one after another.
 struct Keys {
@@ -142,7 +141,7 @@ pub(super) fn sort_rows<'a>(
         }
         (Rows::Held(held), _) => {
             // The copy that is made of the rows comes on top.
-            let extra = held.batches.iter().map(|b| sorting(b, keys)).sum::<usize>();
+            let extra = sorting(&held.batches, keys);
             if ctl.memory().fits(extra) {
                 let batches = held.batches;
                 return Ok(Rows::held(ctl.install(|| sort(batches, keys, wanted, ctl))?, ctl));
@@ -191,22 +190,29 @@ fn spill(batch: Batch, keys: &[SortKey], sorter: &mut Sorter<'_>) -> Result<(), 
     Ok(())
 }
 
-/// Bytes it takes to sort a batch in memory, beside the batch itself: keys, and the rows in their new order.
-fn sorting(batch: &Batch, keys: &[SortKey]) -> usize {
-    let text = |key: &SortKey| match super::column(batch, key.slot) {
+/// Bytes it takes to sort batches in memory, beside the batches themselves: keys, and the rows in their new order.
+fn sorting(batches: &[Batch], keys: &[SortKey]) -> usize {
+    let text = |batch: &Batch, key: &SortKey| match super::column(batch, key.slot) {
         Column::Dict(words, dictionary) => words.len() * (dictionary.bytes() / dictionary.len().max(1)),
         other => other.bytes(),
     };
-    let text: usize = keys.iter().map(text).sum();
-    batch.cost() + text + batch.rows * (size_of::<Row>() + 16 + 12 * keys.len())
+    let of_keys = |batch: &Batch| {
+        let text: usize = keys.iter().map(|key| text(batch, key)).sum();
+        text + batch.rows * (size_of::<Row>() + 16 + 12 * keys.len())
+    };
+    copied(batches) + batches.iter().map(of_keys).sum::<usize>()
 }
 
 /// All rows one worker has found, to be sorted.
 pub(super) struct Gather<'a> {
     keys: &'a [SortKey],
     batches: Vec<Batch>,
+    /// The last ones, whose memory is not looked at yet: batches that follow each other often lie in the same blocks.
+    waiting: Vec<Batch>,
     coders: Coders,
     met: Met,
+    /// Bytes of the batches, and of what it takes to sort them.
+    cost: usize,
     share: Share,
     sorter: Option<Sorter<'a>>,
     ctl: &'a Ctl,
@@ -216,30 +222,39 @@ impl<'a> Gather<'a> {
     /// Without keys, rows are put in source order.
     pub fn new(keys: &'a [SortKey], ctl: &'a Ctl) -> Gather<'a> {
         let (coders, met, share) = (Coders::default(), Met::default(), ctl.memory().share());
-        Gather { keys, batches: Vec::new(), coders, met, share, sorter: None, ctl }
+        Gather { keys, batches: Vec::new(), waiting: Vec::new(), coders, met, cost: 0, share, sorter: None, ctl }
     }
 
     /// Takes rows. Texts that repeat are kept once, which is less to move, and less to compare.
     pub fn push(&mut self, batch: Batch) -> Result<(), Error> {
-        let batch = keep(self.coders.code(batch, self.ctl));
-        let left = self.met.left();
+        /// Batches looked at together.
+        const MANY: usize = 64;
+        let batch = self.coders.code(batch, self.ctl);
         for (at, column) in batch.columns.iter().enumerate() {
             if let Column::Dict(_, dictionary) = column {
                 self.met.is_new(at, dictionary);
             }
         }
-        let more = self.met.left() - left + batch.cost() + sorting(&batch, self.keys);
-        let fits = self.share.set(self.share.held() + more);
-        self.batches.push(batch);
-        if fits { Ok(()) } else { self.spill() }
+        self.waiting.push(batch);
+        let rows: usize = self.waiting.iter().map(|batch| batch.rows).sum();
+        if self.waiting.len() < MANY && rows < 4 * BATCH_ROWS || self.settle() { Ok(()) } else { self.spill() }
+    }
+
+    /// Takes in what is waiting. False if there is no room.
+    fn settle(&mut self) -> bool {
+        let waiting = keep_all(std::mem::take(&mut self.waiting));
+        self.cost += cost(&waiting) + sorting(&waiting, self.keys);
+        self.batches.extend(waiting);
+        self.share.set(self.cost + self.met.left())
     }
 
     /// Puts what is in memory into files.
     fn spill(&mut self) -> Result<(), Error> {
         let sorter = self.sorter.get_or_insert_with(|| Sorter::new(self.ctl));
-        for batch in self.batches.drain(..) {
+        for batch in self.batches.drain(..).chain(self.waiting.drain(..)) {
             spill(batch, self.keys, sorter)?;
         }
+        self.cost = 0;
         (self.coders, self.met) = (Coders::default(), Met::default());
         self.share.set(0);
         Ok(())
@@ -247,6 +262,11 @@ impl<'a> Gather<'a> {
 
     /// The rows of all workers, in order.
     pub fn finish(mut all: Vec<Gather<'a>>, wanted: Wanted<'_>, ctl: &'a Ctl) -> Result<Rows<'a>, Error> {
+        for gather in &mut all {
+            if !gather.settle() {
+                gather.spill()?;
+            }
+        }
         if all.iter().any(|g| g.sorter.is_some()) {
             let limit = if let Wanted::First(n) = wanted { Some(n) } else { None };
             all.iter_mut().try_for_each(Gather::spill)?;
@@ -287,41 +307,15 @@ fn gather(batches: &[Batch], rows: &[Row], ctl: &Ctl) -> Result<Vec<Batch>, Erro
         let columns = vec![Column::null(0); width];
         return Ok(vec![Batch { columns, rows: 0, positions: Positions::sequence(0, 0) }]);
     }
-    // Slots that no batch fills cost nothing.
-    let filled: Vec<bool> = (0..width)
-        .map(|s| {
-            batches
-                .iter()
-                .any(|b| b.columns.get(s).is_some_and(|c| !matches!(c, Column::Const(crate::value::Value::Null, _))))
-        })
-        .collect();
-    let dictionaries: Vec<Option<Arc<Dictionary>>> = (0..width).map(|s| ranks::dictionary(batches, s)).collect();
+    let parts = |slot: usize| Parts::new(batches.iter().map(|batch| batch.columns.get(slot)).collect());
+    let columns: Vec<Parts<'_>> = (0..width).into_par_iter().map(parts).collect();
     rows.par_chunks(BATCH_ROWS)
         .enumerate()
         .map(|(chunk, rows)| {
-            let column = |slot: usize| {
-                if !filled[slot] {
-                    return Column::null(rows.len());
-                }
-                if let Some(dictionary) = &dictionaries[slot] {
-                    let word = |row: &Row| match batches[row.batch as usize].columns.get(slot) {
-                        Some(Column::Dict(words, _)) => words[row.row as usize],
-                        _ => Dictionary::NULL,
-                    };
-                    return Column::Dict(rows.iter().map(word).collect(), Arc::clone(dictionary));
-                }
-                let mut out = ColumnBuilder::default();
-                for row in rows {
-                    match batches[row.batch as usize].columns.get(slot) {
-                        Some(c) => out.push(c.get(row.row as usize)),
-                        None => out.push(ValueRef::Null),
-                    }
-                }
-                out.finish()
-            };
             ctl.check()?;
+            let places = || rows.iter().map(|row| (row.batch as usize, row.row as usize));
             Ok(Batch {
-                columns: (0..width).map(column).collect(),
+                columns: columns.iter().map(|parts| parts.pick(rows.len(), places())).collect(),
                 rows: rows.len(),
                 positions: Positions::sequence((chunk * BATCH_ROWS) as u64, rows.len()),
             })

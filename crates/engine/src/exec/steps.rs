@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::plan::{Op, Slot};
 use crate::source::Counters;
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
+use crate::value::parts::Parts;
 use crate::value::{Kind, ValueRef, json};
 use arrow::buffer::BooleanBuffer;
 use rayon::prelude::*;
@@ -191,12 +192,9 @@ pub(super) fn concat(mut batches: Vec<Batch>, ctl: &Ctl) -> Result<Batch, Error>
     }
     let width = batches.iter().map(|b| b.columns.len()).max().unwrap_or(0);
     let column = |slot: usize| {
-        let mut cells = ColumnBuilder::default();
-        for batch in &batches {
-            ctl.check()?;
-            cells.extend(&super::column(batch, slot));
-        }
-        Ok(cells.finish())
+        ctl.check()?;
+        let parts = Parts::new(batches.iter().map(|batch| batch.columns.get(slot)).collect());
+        Ok(parts.all(batches.iter().map(|batch| batch.rows)))
     };
     let columns = ctl.install(|| (0..width).into_par_iter().map(column).collect::<Result<_, Error>>())?;
     Ok(Batch { columns, rows, positions })

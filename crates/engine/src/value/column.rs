@@ -3,6 +3,7 @@
 pub use super::batch::{Batch, OFFSET_BITS, Positions};
 pub use super::builder::{ColumnBuilder, TextBuilder};
 use super::dictionary::Dictionary;
+use super::parts::Parts;
 use super::{Kind, Value, ValueRef};
 use arrow::array::{Array, BinaryViewArray, BooleanArray, Float64Array, Int64Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
@@ -250,13 +251,7 @@ impl Column {
         match parts {
             [] => Column::null(0),
             [one] => one.clone(),
-            _ => {
-                let mut out = ColumnBuilder::with_capacity(parts.iter().map(Column::len).sum());
-                for part in parts {
-                    out.extend(part);
-                }
-                out.finish()
-            }
+            _ => Parts::new(parts.iter().map(Some).collect()).all(parts.iter().map(Column::len)),
         }
     }
 }

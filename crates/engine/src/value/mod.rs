@@ -8,6 +8,7 @@ pub mod dictionary;
 pub mod json;
 pub mod number;
 pub mod order;
+pub(crate) mod parts;
 pub mod set;
 pub(crate) mod short;
 pub mod time;
