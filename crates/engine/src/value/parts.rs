@@ -6,12 +6,13 @@ use super::dictionary::Dictionary;
 use super::{Kind, Value, ValueRef};
 use arrow::array::{Array, BinaryViewArray, Int64Array};
 use arrow::buffer::{Buffer, NullBuffer};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The parts, and what they have in common.
 pub(crate) struct Parts<'c> {
-    parts: Vec<Option<&'c Column>>,
+    parts: Vec<Option<Cow<'c, Column>>>,
     form: Form,
 }
 
@@ -36,7 +37,14 @@ const INLINE: u32 = 12;
 impl<'c> Parts<'c> {
     /// A part that is nothing has a null wherever a cell is picked of it.
     pub fn new(parts: Vec<Option<&'c Column>>) -> Parts<'c> {
-        let form = Form::of(&parts);
+        let mut parts: Vec<Option<Cow<'c, Column>>> = parts.into_iter().map(|part| part.map(Cow::Borrowed)).collect();
+        if parts.iter().flatten().any(|part| matches!(**part, Column::Text(..))) {
+            // The first texts of a column may be words, before it was seen that they do not repeat.
+            for part in parts.iter_mut().flatten().filter(|part| matches!(***part, Column::Dict(..))) {
+                *part = Cow::Owned(part.iter().collect::<ColumnBuilder>().finish());
+            }
+        }
+        let form = Form::of(&parts.iter().map(Option::as_deref).collect::<Vec<_>>());
         Parts { parts, form }
     }
 
@@ -51,7 +59,7 @@ impl<'c> Parts<'c> {
         match &self.form {
             Form::Nulls => Column::null(count),
             Form::Words(dictionary) => {
-                let word = |(part, at): (usize, usize)| match self.parts[part] {
+                let word = |(part, at): (usize, usize)| match self.part(part) {
                     Some(Column::Dict(words, _)) => words[at],
                     _ => Dictionary::NULL,
                 };
@@ -62,15 +70,20 @@ impl<'c> Parts<'c> {
             Form::Times => Column::Time(self.longs(cells)),
             Form::Cells => {
                 let mut out = ColumnBuilder::with_capacity(count);
-                let cell = |(part, at): (usize, usize)| self.parts[part].map_or(ValueRef::Null, |part| part.get(at));
+                let cell = |(part, at): (usize, usize)| self.part(part).map_or(ValueRef::Null, |part| part.get(at));
                 cells.for_each(|place| out.push(cell(place)));
                 out.finish()
             }
         }
     }
 
+    #[inline]
+    fn part(&self, part: usize) -> Option<&Column> {
+        self.parts[part].as_deref()
+    }
+
     fn longs(&self, cells: impl Iterator<Item = (usize, usize)>) -> Int64Array {
-        let long = |(part, at): (usize, usize)| match self.parts[part] {
+        let long = |(part, at): (usize, usize)| match self.part(part) {
             Some(Column::Int(longs) | Column::Time(longs)) => longs.values()[at],
             _ => 0,
         };
@@ -84,7 +97,7 @@ impl<'c> Parts<'c> {
         numbers: &[Vec<u32>],
         kind: Option<Kind>,
     ) -> Column {
-        let text = |part: usize, at: usize| match self.parts[part] {
+        let text = |part: usize, at: usize| match self.part(part) {
             Some(Column::Text(array, kinds)) if array.is_valid(at) => Some((array.views()[at], kinds)),
             _ => None,
         };
@@ -185,10 +198,11 @@ mod tests {
         let number = Value::Text(Kind::Number, b"1234567890123456".as_slice().into());
         let many: Vec<Column> = (0..MOST + 2).map(|n| texts(&[long(&n.to_string()), Value::Null])).collect();
         let (nulls, constant) = (Column::null(2), Column::Const(Value::Int(5), 2));
-        let sets: [Vec<Column>; 9] = [
+        let sets: [Vec<Column>; 10] = [
             vec![dict(&[1, 0]), nulls.clone(), dict(&[3, 2])],
             vec![dict(&[1, 0]), Column::Dict(vec![0, 1].into(), Arc::new(other))],
             vec![texts(&[long("x"), Value::string("y")]), nulls.clone(), texts(&[Value::Null, long("z")])],
+            vec![dict(&[1, 0]), texts(&[long("x"), number.clone()]), nulls.clone()],
             vec![texts(&[long("x"), number.clone()]), texts(&[number.clone(), number])],
             vec![Column::Int(vec![1, 2].into()), Column::Int(vec![3, 4].into())],
             vec![Column::Time(vec![1, 2].into()), Column::Time(vec![Some(3), None].into())],
