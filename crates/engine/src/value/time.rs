@@ -211,7 +211,7 @@ pub fn format(millis: i64) -> String {
     }
     // Digit by digit: answers have times in millions, and what `format!` does for each is most of writing them.
     let mut text = *b"0000-00-00 00:00:00.000";
-    for (end, number) in [(4, y), (7, mo.into()), (10, d.into()), (13, h), (16, m), (19, s), (23, ms)] {
+    for (end, number) in [(4, y), (7, mo), (10, d), (13, h), (16, m), (19, s), (23, ms)] {
         let (mut rest, mut at) = (number, end);
         while rest > 0 {
             at -= 1;
