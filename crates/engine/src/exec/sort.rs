@@ -209,6 +209,7 @@ pub(super) struct Gather<'a> {
     batches: Vec<Batch>,
     /// The last ones, whose memory is not looked at yet: batches that follow each other often lie in the same blocks.
     waiting: Vec<Batch>,
+    waiting_bytes: usize,
     coders: Coders,
     met: Met,
     /// Bytes of the batches, and of what it takes to sort them.
@@ -222,26 +223,40 @@ impl<'a> Gather<'a> {
     /// Without keys, rows are put in source order.
     pub fn new(keys: &'a [SortKey], ctl: &'a Ctl) -> Gather<'a> {
         let (coders, met, share) = (Coders::default(), Met::default(), ctl.memory().share());
-        Gather { keys, batches: Vec::new(), waiting: Vec::new(), coders, met, cost: 0, share, sorter: None, ctl }
+        Gather {
+            keys,
+            batches: Vec::new(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            coders,
+            met,
+            cost: 0,
+            share,
+            sorter: None,
+            ctl,
+        }
     }
 
     /// Takes rows. Texts that repeat are kept once, which is less to move, and less to compare.
     pub fn push(&mut self, batch: Batch) -> Result<(), Error> {
-        /// Batches looked at together.
+        /// Batches looked at together, and bytes.
         const MANY: usize = 64;
+        const MUCH: usize = 16 << 20;
         let batch = self.coders.code(batch, self.ctl);
         for (at, column) in batch.columns.iter().enumerate() {
             if let Column::Dict(_, dictionary) = column {
                 self.met.is_new(at, dictionary);
             }
         }
+        self.waiting_bytes += batch.bytes();
         self.waiting.push(batch);
-        let rows: usize = self.waiting.iter().map(|batch| batch.rows).sum();
-        if self.waiting.len() < MANY && rows < 4 * BATCH_ROWS || self.settle() { Ok(()) } else { self.spill() }
+        let goes_on = self.waiting.len() < MANY && self.waiting_bytes < MUCH;
+        if goes_on || self.settle() { Ok(()) } else { self.spill() }
     }
 
     /// Takes in what is waiting. False if there is no room.
     fn settle(&mut self) -> bool {
+        self.waiting_bytes = 0;
         let waiting = keep_all(std::mem::take(&mut self.waiting));
         self.cost += cost(&waiting) + sorting(&waiting, self.keys);
         self.batches.extend(waiting);
