@@ -239,9 +239,10 @@ impl<'a> Gather<'a> {
 
     /// Takes rows. Texts that repeat are kept once, which is less to move, and less to compare.
     pub fn push(&mut self, batch: Batch) -> Result<(), Error> {
-        /// Batches looked at together, and bytes.
+        /// Batches looked at together, and bytes, where there is room.
         const MANY: usize = 64;
         const MUCH: usize = 16 << 20;
+        let much = MUCH.min(self.ctl.memory().rows_kept() / 16);
         let batch = self.coders.code(batch, self.ctl);
         for (at, column) in batch.columns.iter().enumerate() {
             if let Column::Dict(_, dictionary) = column {
@@ -250,7 +251,7 @@ impl<'a> Gather<'a> {
         }
         self.waiting_bytes += batch.bytes();
         self.waiting.push(batch);
-        let goes_on = self.waiting.len() < MANY && self.waiting_bytes < MUCH;
+        let goes_on = self.waiting.len() < MANY && self.waiting_bytes < much;
         if goes_on || self.settle() { Ok(()) } else { self.spill() }
     }
 
