@@ -42,6 +42,9 @@ pub(super) struct Lines<'a, F> {
 /// Rows that are worth the threads, for each of them.
 const MANY: usize = 16 << 10;
 
+/// Batches that wait at most, for each thread: of few rows, each may keep a large block of text alive.
+const BATCHES: usize = 8;
+
 impl<'a, F: Form> Lines<'a, F> {
     pub(super) fn new(form: F, crew: Option<Arc<Ctl>>, out: &'a mut dyn Write) -> Lines<'a, F> {
         Lines { form, out, crew, waiting: Vec::new(), begun: false }
@@ -80,7 +83,7 @@ impl<F: Form> Writer for Lines<'_, F> {
         self.waiting.push(batch.clone());
         let rows: usize = self.waiting.iter().map(|batch| batch.rows).sum();
         match &self.crew {
-            Some(crew) if rows < MANY * crew.threads() => Ok(()),
+            Some(crew) if rows < MANY * crew.threads() && self.waiting.len() < BATCHES * crew.threads() => Ok(()),
             _ => self.flush(),
         }
     }
