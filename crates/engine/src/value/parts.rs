@@ -114,7 +114,8 @@ impl<'c> Parts<'c> {
         let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
         let of = |(part, at): (usize, usize)| text(part, at).map_or(Kind::String, |(_, kinds)| kinds.get(at));
         let kinds = kind.map_or_else(|| Kinds::Each(cells.map(of).collect()), Kinds::All);
-        // SAFETY: a view is that of a valid array, and names the same buffer here that it names there.
+        // SAFETY: a view is that of a valid array, short, or with the number that `of_texts` gave the same buffer among
+        // `buffers` in place of its number there; place and length are as they were. A null's is that of an empty text.
         let array = unsafe { BinaryViewArray::new_unchecked(views.into(), Arc::clone(buffers), nulls) };
         Column::Text(array, kinds)
     }
