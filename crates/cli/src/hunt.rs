@@ -46,6 +46,8 @@ pub(crate) fn hunt(args: &HuntArgs, common: &Common) -> Result<u8, Error> {
     let notes = input.notes();
     let groups = groups(&files, &profiles);
     let ctl = run::control(&args.reading)?;
+    // All of the files are read, and those of findings once more.
+    backsight_io::codec::set_room(run::memory(&args.reading) / INFLATED);
     let outcome = cancel::cancelling(&ctl, || pass::hunt(&groups, &setup, &ctl))?;
     let least = args.level.unwrap_or(Level::Informational);
     let mut events = Found::read(&files, &positions(&outcome, least), &ctl)?;
@@ -69,6 +71,9 @@ pub(crate) fn hunt(args: &HuntArgs, common: &Common) -> Result<u8, Error> {
     std::mem::forget((report, outcome, events));
     Ok(status)
 }
+
+/// The part of the memory that gzip files may be inflated into in one go.
+const INFLATED: u64 = 4;
 
 fn status(args: &HuntArgs, report: &Report, summary: &Summary, ctl: &Ctl) -> u8 {
     let fires = args.fail_on.is_some_and(|level| report.worst().is_some_and(|worst| worst >= level));

@@ -353,8 +353,12 @@ const MEMORY: u64 = 2 << 30;
 pub(crate) fn control(reading: &ReadArgs) -> Result<Arc<Ctl>, Error> {
     let threads = reading.threads.map_or(0, usize::from);
     let ctl = Ctl::new(threads).map_err(|why| Error::Limit(format!("threads: {why}")))?;
-    let limit = reading.memory_limit.or_else(|| machine::memory().map(|bytes| bytes / 2)).unwrap_or(MEMORY);
-    Ok(Arc::new(ctl.with_memory_limit(limit, Box::new(backsight_io::TemporaryFiles))))
+    Ok(Arc::new(ctl.with_memory_limit(memory(reading), Box::new(backsight_io::TemporaryFiles))))
+}
+
+/// Bytes of memory a run may use.
+pub(crate) fn memory(reading: &ReadArgs) -> u64 {
+    reading.memory_limit.or_else(|| machine::memory().map(|bytes| bytes / 2)).unwrap_or(MEMORY)
 }
 
 /// Runs a query and gives its answer's batches, in order, to `out`.

@@ -1,22 +1,26 @@
 //! Single records by their positions: the events behind a finding, read where they stand.
 
-use crate::Files;
 use crate::bytes::Stored;
+use crate::codec::{Decoder, State};
+use crate::content::{Body, Content};
+use crate::input::Input;
+use crate::{Files, container};
 use arrow::buffer::BooleanBuffer;
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Field, Filter, Flow, Scan, Source};
 use backsight_engine::value::column::{Batch, OFFSET_BITS};
 use backsight_engine::value::json::Cursor;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of a file that are given back at a time.
 const RELEASED: usize = 16 << 20;
 
 impl Files {
     /// The files that `keep` lets pass, as a source of their own; positions stay what they are.
-    pub fn only(&self, keep: impl Fn(&crate::Input) -> bool) -> Files {
+    pub fn only(&self, keep: impl Fn(&Input) -> bool) -> Files {
         Files {
             inputs: self.inputs.iter().filter(|input| keep(input)).cloned().collect(),
             notes: Vec::new(),
@@ -26,7 +30,7 @@ impl Files {
     }
 
     /// The file of a position (of a member of an archive: the archive), and the offset in it.
-    pub fn place(&self, position: u64) -> Option<(&crate::Input, u64)> {
+    pub fn place(&self, position: u64) -> Option<(&Input, u64)> {
         let number = position >> OFFSET_BITS;
         let input = self.inputs.iter().find(|input| (input.number..input.number + input.span).contains(&number))?;
         Some((input, position & ((1 << OFFSET_BITS) - 1)))
@@ -38,11 +42,12 @@ impl Files {
     /// # Errors
     /// What reading reports; a record that is not there any more is left out.
     pub fn events(&self, positions: &BTreeSet<u64>, threads: usize) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
+        let threads = threads.max(1);
         let all: Vec<u64> = positions.iter().copied().collect();
-        let pieces: Vec<&[u64]> = all.chunks(all.len().div_ceil(threads.max(1)).max(1)).collect();
+        let pieces: Vec<&[u64]> = all.chunks(all.len().div_ceil(threads).max(1)).collect();
         let mut found = BTreeMap::new();
         let mut left: BTreeSet<u64> = BTreeSet::new();
-        for (position, text) in side_by_side(pieces, |piece| Ok(self.standing(piece)))?.into_iter().flatten() {
+        for (position, text) in side_by_side(pieces, threads, |piece| Ok(self.standing(piece)))?.into_iter().flatten() {
             match text {
                 Some(text) => {
                     found.insert(position, text);
@@ -52,15 +57,15 @@ impl Files {
                 }
             }
         }
-        if left.is_empty() {
-            return Ok(found);
-        }
-        for input in &self.inputs {
+        let here = |input: &Arc<Input>| -> BTreeSet<u64> {
             let from = input.position(0);
-            let here: BTreeSet<u64> = left.range(from..from + (input.span << OFFSET_BITS)).copied().collect();
-            if !here.is_empty() {
-                found.extend(self.only(|other| other.number == input.number).events_of_one(here, threads)?);
-            }
+            left.range(from..from + (input.span << OFFSET_BITS)).copied().collect()
+        };
+        let files: Vec<(&Arc<Input>, BTreeSet<u64>)> =
+            self.inputs.iter().map(|input| (input, here(input))).filter(|(_, here)| !here.is_empty()).collect();
+        let each = threads / files.len().clamp(1, threads);
+        for texts in side_by_side(files, threads, |(input, here)| self.events_of_one(input, here, each))? {
+            found.extend(texts);
         }
         Ok(found)
     }
@@ -88,8 +93,43 @@ impl Files {
         positions.iter().map(|position| (*position, text(*position))).collect()
     }
 
-    /// The same of one file that must be read for it.
-    fn events_of_one(&self, here: BTreeSet<u64>, threads: usize) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
+    /// The texts at some positions of one file, which must be read for them.
+    fn events_of_one(
+        &self,
+        input: &Arc<Input>,
+        mut here: BTreeSet<u64>,
+        threads: usize,
+    ) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
+        let mut found = self.unpacked(input, &here)?;
+        here.retain(|position| !found.contains_key(position));
+        if !here.is_empty() {
+            found.extend(self.only(|other| other.number == input.number).scanned(here, threads)?);
+        }
+        Ok(found)
+    }
+
+    /// The texts at some positions of a compressed file, where they stand in what it becomes.
+    fn unpacked(&self, input: &Input, here: &BTreeSet<u64>) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
+        let content = Content::open(input)?;
+        let is_archive = container::sniff(&content.head).is_some() || container::sniff_end(&content.body).is_some();
+        let Body::Decoded(mut decoder, state) = content.body else { return Ok(BTreeMap::new()) };
+        if is_archive && self.format.is_none() {
+            return Ok(BTreeMap::new());
+        }
+        decoder.expect_all();
+        let (held, bytes) = (0..content.head.len(), content.head);
+        let mut window = Window { decoder, bytes, held, start: 0, is_over: state == State::End };
+        let mut found = BTreeMap::new();
+        for position in here.iter().filter(|position| *position >> OFFSET_BITS == input.number) {
+            if let Some(text) = window.object_at(position - input.position(0), self.options.record_limit)? {
+                found.insert(*position, text);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The texts at some positions, found by reading all records before them.
+    fn scanned(&self, here: BTreeSet<u64>, threads: usize) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
         // Where fields are read one by one, only those records are put together.
         let keep = |batch: &Batch| BooleanBuffer::collect_bool(batch.rows, |i| here.contains(&batch.positions.get(i)));
         let filter = Filter { fields: &[1], keep: &keep };
@@ -118,35 +158,122 @@ impl Files {
             Ok(found)
         };
         let mut all = BTreeMap::new();
-        for found in side_by_side(vec![(); threads.max(1)], work)? {
+        for found in side_by_side(vec![(); threads], threads, work)? {
             all.extend(found);
         }
         Ok(all)
     }
 
     /// A file whose records stand in it as they are.
-    fn plain(&self, input: &crate::Input) -> Option<Arc<Stored>> {
+    fn plain(&self, input: &Input) -> Option<Arc<Stored>> {
         self.detect(input).ok().filter(|d| d.codec.is_none() && d.container.is_none() && d.format.name != "parquet")?;
         Some(input.stored().ok()?.0)
     }
 }
 
-/// What comes of each piece of work, all done at the same time.
-fn side_by_side<W: Send, T: Send>(work: Vec<W>, each: impl Fn(W) -> Result<T, Error> + Sync) -> Result<Vec<T>, Error> {
+/// What comes of each piece of work, done by so many threads.
+fn side_by_side<W: Send, T: Send>(
+    work: Vec<W>,
+    threads: usize,
+    each: impl Fn(W) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
+    let threads = threads.min(work.len());
+    let work = Mutex::new(work.into_iter());
+    let next = || work.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let some = || std::iter::from_fn(next).map(&each).collect::<Result<Vec<T>, Error>>();
     std::thread::scope(|scope| {
-        let workers: Vec<_> = work.into_iter().map(|work| scope.spawn(|| each(work))).collect();
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(some)).collect();
         let died = |_| Err(Error::Bug("a worker that fetches events failed".into()));
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(died)).collect()
+        let done: Result<Vec<Vec<T>>, Error> =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(died)).collect();
+        Ok(done?.into_iter().flatten().collect())
     })
+}
+
+/// A stretch of what a decoder gives, further and further behind.
+struct Window {
+    decoder: Box<dyn Decoder>,
+    bytes: Vec<u8>,
+    /// Where in these the stretch lies.
+    held: Range<usize>,
+    /// The offset at which it begins.
+    start: u64,
+    is_over: bool,
+}
+
+impl Window {
+    /// The JSON object at an offset, no longer than `limit`; offsets must ascend.
+    fn object_at(&mut self, offset: u64, limit: usize) -> Result<Option<Vec<u8>>, Error> {
+        /// Most records end within so many bytes.
+        const USUAL: usize = 4 << 10;
+        if !self.begin_at(offset)? {
+            return Ok(None);
+        }
+        let mut length = USUAL.min(limit);
+        loop {
+            self.extend_to(length)?;
+            let bytes = &self.bytes[self.held.clone()];
+            if let Some(text) = object(bytes, self.is_over) {
+                return Ok(Some(text));
+            }
+            if bytes.first() != Some(&b'{') || bytes.len() < length || length == limit {
+                return Ok(None);
+            }
+            length = length.saturating_mul(4).min(limit);
+        }
+    }
+
+    /// Begins at an offset; false if there is nothing any more.
+    fn begin_at(&mut self, offset: u64) -> Result<bool, Error> {
+        while offset > self.start + self.held.len() as u64 && !self.is_over {
+            self.start += self.held.len() as u64;
+            self.held = 0..0;
+            self.extend_to(1)?;
+        }
+        let before = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX).min(self.held.len());
+        self.start += before as u64;
+        self.held.start += before;
+        Ok(self.start == offset && !self.held.is_empty())
+    }
+
+    /// Goes on until there are so many bytes, or no more.
+    fn extend_to(&mut self, length: usize) -> Result<(), Error> {
+        /// Bytes asked for at a time.
+        const STEP: usize = 256 << 10;
+        while self.held.len() < length && !self.is_over {
+            if self.held.start > 0 {
+                self.bytes.copy_within(self.held.clone(), 0);
+                self.held = 0..self.held.len();
+            }
+            if self.bytes.len() < self.held.end + STEP {
+                self.bytes.resize(self.held.end + STEP, 0);
+            }
+            // What is to be said of the file was said when it was first read.
+            let (n, state) = self.decoder.fill(&mut self.bytes[self.held.end..], &mut Vec::new())?;
+            self.held.end += n;
+            self.is_over = state == State::End;
+        }
+        Ok(())
+    }
 }
 
 /// The JSON object at an offset of a file.
 fn object_at(stored: &Stored, offset: usize) -> Option<Vec<u8>> {
-    let rest = stored.bytes().get(offset..)?;
-    if rest.first() != Some(&b'{') {
+    object(stored.bytes().get(offset..)?, true)
+}
+
+/// The JSON object that some bytes begin with, if it is all of a line or an element of a list; `is_end`: nothing follows
+/// these bytes.
+fn object(bytes: &[u8], is_end: bool) -> Option<Vec<u8>> {
+    if bytes.first() != Some(&b'{') {
         return None;
     }
-    let mut cursor = Cursor::new(rest);
+    let mut cursor = Cursor::new(bytes);
     cursor.value().ok()?;
-    Some(rest[..cursor.at()].to_vec())
+    let (text, rest) = bytes.split_at(cursor.at());
+    let is_whole = match rest.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r')) {
+        Some(byte) => matches!(byte, b'\n' | b',' | b']'),
+        None => is_end,
+    };
+    is_whole.then(|| text.to_vec())
 }

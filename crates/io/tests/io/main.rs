@@ -3,6 +3,7 @@
 mod archives;
 mod codecs;
 mod damage;
+mod events;
 mod frames;
 mod lines;
 mod paths;
