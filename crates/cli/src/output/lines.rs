@@ -36,6 +36,8 @@ pub(super) struct Lines<'a, F> {
     /// Whose threads are used, where rows are many.
     crew: Option<Arc<Ctl>>,
     waiting: Vec<Batch>,
+    /// Text that is to be written while the next is made.
+    ready: Vec<Vec<u8>>,
     begun: bool,
 }
 
@@ -47,28 +49,42 @@ const BATCHES: usize = 8;
 
 impl<'a, F: Form> Lines<'a, F> {
     pub(super) fn new(form: F, crew: Option<Arc<Ctl>>, out: &'a mut dyn Write) -> Lines<'a, F> {
-        Lines { form, out, crew, waiting: Vec::new(), begun: false }
+        Lines { form, out, crew, waiting: Vec::new(), ready: Vec::new(), begun: false }
     }
 
-    /// Writes the rows that wait.
+    /// Makes text of the rows that wait, while what was made before is written.
     fn flush(&mut self) -> io::Result<()> {
-        let Lines { form, out, crew, waiting, begun } = self;
+        let Lines { form, out, crew, waiting, ready, begun } = self;
         let text = |batch: &Batch| {
             let mut text = Vec::new();
             form.rows(batch, &mut text).map(|()| text)
         };
-        let texts: Vec<Vec<u8>> = match crew {
-            Some(crew) if waiting.len() > 1 => {
-                crew.install(|| waiting.par_iter().map(text).collect::<io::Result<_>>())?
+        let mut write = |texts: Vec<Vec<u8>>| -> io::Result<()> {
+            for text in texts {
+                out.write_all(if *begun { form.between() } else { b"" })?;
+                if !std::mem::replace(begun, true) {
+                    out.write_all(&form.opening()?)?;
+                }
+                out.write_all(&text)?;
             }
-            _ => waiting.iter().map(text).collect::<io::Result<_>>()?,
+            Ok(())
         };
-        for text in texts {
-            out.write_all(if *begun { form.between() } else { b"" })?;
-            if !std::mem::replace(begun, true) {
-                out.write_all(&form.opening()?)?;
+        let before = std::mem::take(ready);
+        match crew {
+            Some(crew) if waiting.len() > 1 => {
+                let texts = || waiting.par_iter().map(text).collect::<io::Result<Vec<Vec<u8>>>>();
+                let (texts, written) = crew.beside(texts, || write(before));
+                written?;
+                *ready = texts?;
             }
-            out.write_all(&text)?;
+            _ => {
+                write(before)?;
+                waiting.iter().try_for_each(|batch| write(vec![text(batch)?]))?;
+            }
+        }
+        // Where rows are few, whoever looks at them sees them at once.
+        if waiting.iter().map(|batch| batch.rows).sum::<usize>() < MANY {
+            write(std::mem::take(ready))?;
         }
         waiting.clear();
         Ok(())
@@ -89,6 +105,8 @@ impl<F: Form> Writer for Lines<'_, F> {
     }
 
     fn finish(&mut self) -> io::Result<()> {
+        self.flush()?;
+        // What was made last.
         self.flush()?;
         let end = if self.begun { self.form.closing().to_vec() } else { self.form.empty()? };
         self.out.write_all(&end)?;

@@ -177,4 +177,14 @@ impl Ctl {
     pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.pool.install(work)
     }
+
+    /// Does `work` on these threads, and `meanwhile` on that of the caller.
+    pub fn beside<T: Send, M>(&self, work: impl FnOnce() -> T + Send, meanwhile: impl FnOnce() -> M) -> (T, M) {
+        let mut done = None;
+        let meant = self.pool.in_place_scope(|scope| {
+            scope.spawn(|_| done = Some(work()));
+            meanwhile()
+        });
+        (done.expect("the scope waits for it"), meant)
+    }
 }

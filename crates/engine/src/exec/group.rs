@@ -9,7 +9,7 @@ mod merge;
 pub(super) mod sieve;
 mod spill;
 pub(super) mod tuples;
-mod words;
+pub(super) mod words;
 
 use super::ctl::Ctl;
 use super::hashes::{Hashes, key_hash};

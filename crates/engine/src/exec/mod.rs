@@ -31,7 +31,7 @@ use crate::error::Error;
 use crate::func::Clock;
 use crate::plan::tables::{Lookup, SetSource};
 use crate::plan::{Op, Plan, ScanPlan};
-use crate::source::{Catalog, Filter, Flow, Morsels, Scan, Source, Table};
+use crate::source::{BATCH_ROWS, Catalog, Filter, Flow, Morsels, Scan, Source, Table};
 use crate::value::Value;
 use crate::value::column::{Batch, Column, Positions};
 use crate::value::set::Set;
@@ -98,13 +98,18 @@ pub fn run(
 ) -> Result<Outcome, Error> {
     let cx = context(plan, catalog, clock, ctl)?;
     let mut outcome = Outcome::default();
-    for batch in rows(plan, &cx)?.stream() {
+    'all: for batch in rows(plan, &cx)?.stream() {
         ctl.check()?;
         let batch = batch?;
         let columns = plan.shown.iter().map(|(_, slot)| column(&batch, *slot)).collect();
-        outcome.rows += batch.rows as u64;
-        if out(Batch { columns, ..batch })? == Flow::Enough {
-            break;
+        let batch = Batch { columns, ..batch };
+        // Who takes them may have several threads.
+        for first in (0..batch.rows.max(1)).step_by(BATCH_ROWS) {
+            let rows = BATCH_ROWS.min(batch.rows - first);
+            outcome.rows += rows as u64;
+            if out(if rows == batch.rows { batch.clone() } else { batch.slice(first, rows) })? == Flow::Enough {
+                break 'all;
+            }
         }
     }
     outcome.partial = ctl.cancelled();

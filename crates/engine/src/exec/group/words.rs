@@ -11,7 +11,7 @@ use arrow::array::Array;
 
 /// The cells of one key, by identity: canonical text, or a time.
 #[derive(Default)]
-pub(super) struct Words {
+pub(in crate::exec) struct Words {
     index: Index,
     ids: Vec<Id>,
     hashes: Vec<u64>,
