@@ -78,6 +78,7 @@ pub const SETUPS: &[Setup] = &[
     Setup { name: "2 gzip members, morsels of 64 bytes", threads: 2, morsel: 64, form: Form::GzipMembers, ..PLAIN },
     Setup { name: "push-down off", pushdown: false, ..PLAIN },
     Setup { name: "8 threads, morsels of 64 MiB", threads: 8, morsel: 64 << 20, ..PLAIN },
+    Setup { name: "3 threads, rows in pieces of 2", threads: 3, part: Some(2), ..PLAIN },
     Setup { name: "1 thread, spilling", spill: true, ..PLAIN },
     Setup { name: "2 threads, morsels of 64 bytes, spilling", threads: 2, morsel: 64, spill: true, ..PLAIN },
     Setup { name: "1 thread, among other queries", among: true, ..PLAIN },

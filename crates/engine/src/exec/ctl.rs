@@ -82,7 +82,8 @@ impl Ctl {
     }
 
     /// The same where a pass for several plans looks at the rows it keeps in parts of so many, however few values there
-    /// are. It does not change the answer.
+    /// are, and rows in their order are shared between threads, and given away, in pieces of so many. It does not change
+    /// the answer.
     pub fn with_parts_of(mut self, rows: usize) -> Ctl {
         self.part_rows = rows.max(1);
         self

@@ -104,8 +104,9 @@ pub fn run(
         let columns = plan.shown.iter().map(|(_, slot)| column(&batch, *slot)).collect();
         let batch = Batch { columns, ..batch };
         // Who takes them may have several threads.
-        for first in (0..batch.rows.max(1)).step_by(BATCH_ROWS) {
-            let rows = BATCH_ROWS.min(batch.rows - first);
+        let most = ctl.part_rows().min(BATCH_ROWS);
+        for first in (0..batch.rows.max(1)).step_by(most) {
+            let rows = most.min(batch.rows - first);
             outcome.rows += rows as u64;
             if out(if rows == batch.rows { batch.clone() } else { batch.slice(first, rows) })? == Flow::Enough {
                 break 'all;

@@ -16,6 +16,9 @@ type Hasher = foldhash::fast::RandomState;
 /// How often each text of a field stands in rows where the condition holds, and in the others.
 type Counts = HashMap<Vec<u8>, [u64; 2], Hasher>;
 
+/// The value of a key.
+type Cell<'t> = (Kind, Cow<'t, [u8]>);
+
 /// What is to be told apart by what.
 pub(super) struct Question<'q> {
     /// The column that says where the condition holds.
@@ -132,7 +135,7 @@ impl Found {
     fn discover(&mut self, inside: Option<usize>, text: &[u8], by: [u64; 2], question: &Question<'_>) {
         self.objects += 1;
         let object = self.objects;
-        let mut last: Vec<(usize, Option<(Kind, Cow<'_, [u8]>)>)> = Vec::new();
+        let mut last: Vec<(usize, Option<Cell<'_>>)> = Vec::new();
         for (key, value) in json::entries(text) {
             let field = match self.keys.get(&Key(inside, &key)) {
                 Some(field) => *field,

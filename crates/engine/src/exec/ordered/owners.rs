@@ -20,9 +20,6 @@ pub(in crate::exec) struct Owners {
     all: usize,
 }
 
-/// Rows looked at together.
-const AT_ONCE: usize = 1 << 16;
-
 impl Owners {
     /// The rows of each of `keys`.
     pub fn of(rows: &Batch, keys: &[Slot], cx: &Cx<'_>) -> Owners {
@@ -55,10 +52,10 @@ impl Owners {
     }
 
     /// Keys in pieces of so many rows that they are worth a thread.
-    fn pieces(&self) -> Vec<Range<usize>> {
+    fn pieces(&self, cx: &Cx<'_>) -> Vec<Range<usize>> {
         let (mut pieces, mut first, mut start) = (Vec::new(), 0, 0);
         for (key, end) in self.ends.iter().enumerate() {
-            if end - start >= AT_ONCE || key + 1 == self.ends.len() {
+            if end - start >= cx.ctl.part_rows() || key + 1 == self.ends.len() {
                 pieces.push(first..key + 1);
                 (first, start) = (key + 1, *end);
             }
@@ -69,7 +66,7 @@ impl Owners {
     /// What comes of the rows of each key, found by all threads, in the order of the keys.
     pub fn each<T: Send>(&self, cx: &Cx<'_>, of: impl Fn(&[u32]) -> T + Sync) -> Vec<T> {
         let some = |keys: Range<usize>| keys.take_while(|_| !cx.ctl.aborted()).map(|key| of(self.key(key))).collect();
-        let told: Vec<Vec<T>> = cx.ctl.install(|| self.pieces().into_par_iter().map(some).collect());
+        let told: Vec<Vec<T>> = cx.ctl.install(|| self.pieces(cx).into_par_iter().map(some).collect());
         told.into_iter().flatten().collect()
     }
 
@@ -80,7 +77,7 @@ impl Owners {
             keys.take_while(|_| !cx.ctl.aborted()).for_each(|key| of(self.key(key), &mut out));
             out
         };
-        let told: Vec<Vec<T>> = cx.ctl.install(|| self.pieces().into_par_iter().map(some).collect());
+        let told: Vec<Vec<T>> = cx.ctl.install(|| self.pieces(cx).into_par_iter().map(some).collect());
         let mut all = vec![none; self.all];
         self.rows.iter().zip(told.into_iter().flatten()).for_each(|(row, value)| all[*row as usize] = value);
         all
@@ -93,15 +90,21 @@ fn numbers(columns: &[Column], rows: usize, cx: &Cx<'_>) -> Vec<u32> {
     let mut words: Vec<Words> = columns.iter().map(|_| Words::default()).collect();
     let mut tuples = Tuples::new(columns.len());
     let (mut numbers, mut lists) = (Vec::with_capacity(rows), vec![Vec::new(); columns.len()]);
-    for first in (0..rows).step_by(AT_ONCE).take_while(|_| !cx.ctl.aborted()) {
-        let some = AT_ONCE.min(rows - first);
+    let mut together = Vec::new();
+    let at_once = cx.ctl.part_rows();
+    for first in (0..rows).step_by(at_once).take_while(|_| !cx.ctl.aborted()) {
+        let some = at_once.min(rows - first);
         hashes.clear();
         for ((column, words), list) in columns.iter().zip(&mut words).zip(&mut lists) {
             words.of(&column.slice(first, some), &mut hashes, list);
         }
         match lists.as_slice() {
             [list] => numbers.extend_from_slice(list),
-            several => tuples.of(several, some, &mut numbers),
+            several => {
+                together.clear();
+                tuples.of(several, some, &mut together);
+                numbers.extend_from_slice(&together);
+            }
         }
     }
     numbers.resize(rows, NONE);

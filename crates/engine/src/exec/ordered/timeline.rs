@@ -38,12 +38,12 @@ fn by_identity(rows: &Batch, keys: &[Slot], time: Slot, cx: &Cx<'_>) -> Vec<Time
 /// What comes of each timeline, one after another.
 fn each<T: Send>(all: &[Timeline], cx: &Cx<'_>, of: impl Fn(&Timeline) -> Vec<T> + Sync) -> Vec<T> {
     let some = |timeline: &Timeline| if cx.ctl.aborted() { Vec::new() } else { of(timeline) };
-    let found: Vec<Vec<T>> = cx.ctl.install(|| all.par_iter().with_min_len(FEW).map(some).collect());
+    // Fewer timelines are not worth another thread.
+    const ROWS: usize = 128;
+    let few = (cx.ctl.part_rows() / ROWS).max(1);
+    let found: Vec<Vec<T>> = cx.ctl.install(|| all.par_iter().with_min_len(few).map(some).collect());
     found.into_iter().flatten().collect()
 }
-
-/// Timelines that are not worth another thread.
-const FEW: usize = 64;
 
 /// The number of each row's session.
 pub(super) fn sessions(rows: &Batch, keys: &[Slot], time: Slot, gap: i64, cx: &Cx<'_>) -> Column {
