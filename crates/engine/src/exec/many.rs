@@ -7,6 +7,7 @@ mod kept;
 mod look;
 mod part;
 mod parted;
+mod periods;
 mod spread;
 
 use super::group::GroupTable;

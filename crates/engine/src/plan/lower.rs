@@ -1,20 +1,19 @@
 //! From the syntax tree to a plan, one stage after another.
 
-use super::expr::{Context, column_text, table_call};
+use super::expr::Context;
+use super::param::Param;
 use super::scope::Scope;
+use super::spelling::column_text;
 use super::tables::SetSource;
-use super::{Expr, Op, ParsePattern, Plan, ScanPlan, Slot, SortKey, SourceRef, needles};
+use super::{Expr, Op, Plan, ScanPlan, Slot, SortKey, SourceRef, needles};
 use crate::error::Error;
 use crate::func::Clock;
 use crate::source::Field;
-use crate::value::Value;
 use crate::when::Edges;
-use backsight_lang::ast::{self, LetValue, ParseHow, Query, Stage, StageKind};
+use backsight_lang::ast::{self, Query, Stage, StageKind};
 use backsight_lang::diag::{Diagnostic, Severity};
-use backsight_lang::glob::Glob;
 use backsight_lang::span::Span;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// What a query is compiled for, besides its text.
 #[derive(Clone, Debug, Default)]
@@ -69,19 +68,6 @@ fn phase(code: &str) -> u8 {
         "E010" | "E011" | "E050" | "E051" | "E052" | "E080" => 0,
         _ => 1,
     }
-}
-
-/// A declared parameter.
-#[derive(Clone, Debug)]
-pub(super) enum Param {
-    /// One value.
-    Value(Value),
-    /// A duration.
-    Duration(ast::Duration),
-    /// A list of values.
-    List(Vec<Value>),
-    /// A regular expression.
-    Regex(String),
 }
 
 /// The state of one compilation.
@@ -154,48 +140,6 @@ impl<'a> Lowering<'a> {
 
     fn unsupported(&mut self, what: &str, span: Span, help: &str) {
         self.report(Diagnostic::error("E080", span, format!("`{what}` is not supported")).help(help));
-    }
-
-    /// Takes in the `let`s, and their overrides.
-    fn declare(&mut self, query: &Query) {
-        self.tables.extend(query.tables.iter().map(|t| (t.name.text.clone(), t.file.clone())));
-        for declared in &query.lets {
-            let param = match &declared.value {
-                LetValue::One(e) => self.param_value(e),
-                LetValue::List(all) => Param::List(all.iter().map(|e| self.literal(e).unwrap_or_default()).collect()),
-            };
-            let name = &declared.name.text;
-            let param = match self.settings.params.iter().rev().find(|(n, _)| n == name) {
-                Some((_, given)) => match override_param(&param, given) {
-                    Some(p) => p,
-                    None => {
-                        self.error(
-                            "E034",
-                            declared.span,
-                            format!("`{given}` does not fit the type of parameter `{name}`"),
-                        );
-                        param
-                    }
-                },
-                None => param,
-            };
-            self.params.insert(name.clone(), param);
-        }
-        for (name, _) in &self.settings.params {
-            if !self.params.contains_key(name) {
-                let known: Vec<String> = self.params.keys().cloned().collect();
-                let error = Diagnostic::error("E050", Span::default(), format!("undefined parameter `${name}`"));
-                self.report(error.help_nearest(name, known.iter().map(String::as_str)));
-            }
-        }
-    }
-
-    fn param_value(&mut self, e: &ast::Expr) -> Param {
-        match &e.kind {
-            ast::ExprKind::Duration(d) => Param::Duration(*d),
-            ast::ExprKind::Regex(regex) => Param::Regex(regex.source()),
-            _ => Param::Value(self.literal(e).unwrap_or_default()),
-        }
     }
 
     /// Lowers a (sub-)query in this lowering's scope.
@@ -444,167 +388,13 @@ impl<'a> Lowering<'a> {
         slot
     }
 
-    fn parse(&mut self, parse: &ast::Parse) {
-        let input = match &parse.field {
-            Some(e) => self.row_expr(e),
-            None => match self.scope.system(Field::Message) {
-                Some(slot) => Expr::Slot(slot),
-                None => {
-                    let span = parse_span(parse);
-                    return self.error("E014", span, "`@message` is not available after `stats`");
-                }
-            },
-        };
-        let mut names: Vec<String> = parse.names.iter().map(|n| n.text.clone()).collect();
-        let pattern = match &parse.how {
-            ParseHow::Glob(glob) => {
-                ParsePattern::Glob(Glob::new(&glob.raw).literals.into_iter().map(String::into_bytes).collect())
-            }
-            ParseHow::Regex { regex, multi, span } => {
-                let (source, marked) = plain_group_names(&self.with_params(&regex.source(), *span));
-                let Some(compiled) = self.regex(&source, *span) else { return };
-                let Some(groups) = self.groups(&compiled, &mut names, *span) else { return };
-                for (plain, name) in &marked {
-                    names.iter_mut().filter(|n| *n == plain).for_each(|n| n.clone_from(name));
-                }
-                ParsePattern::Regex { regex: compiled, groups, multi: *multi }
-            }
-            ParseHow::Logfmt => ParsePattern::Logfmt,
-            ParseHow::Csv => ParsePattern::Csv,
-        };
-        let outputs: Vec<Slot> = names.iter().map(|_| self.scope.slot()).collect();
-        self.ops.push(Op::Parse { input, pattern, outputs: outputs.clone() });
-        let columns: Vec<(String, Slot)> = names.into_iter().zip(outputs).collect();
-        columns.iter().for_each(|(name, slot)| self.scope.create(name, *slot));
-        self.scope.shown.append(&columns);
-    }
-
-    /// The capture groups that feed the names; fills `names` from named groups where there is no `as`.
-    fn groups(&mut self, regex: &Arc<regex::bytes::Regex>, names: &mut Vec<String>, span: Span) -> Option<Vec<usize>> {
-        let all = regex.captures_len() - 1;
-        if all == 0 {
-            self.report(
-                Diagnostic::error("E022", span, "no capture group in the expression")
-                    .help("name what to keep: `(?<name>…)`"),
-            );
-            return None;
-        }
-        if names.is_empty() {
-            let named: Vec<(usize, String)> =
-                regex.capture_names().enumerate().filter_map(|(i, n)| Some((i, n?.to_owned()))).collect();
-            if named.is_empty() {
-                self.report(
-                    Diagnostic::error("E022", span, "no capture group has a name")
-                        .help("name what to keep: `(?<name>…)`, or add `as`"),
-                );
-                return None;
-            }
-            *names = named.iter().map(|(_, n)| n.clone()).collect();
-            return Some(named.into_iter().map(|(i, _)| i).collect());
-        }
-        if all != names.len() {
-            let message =
-                format!("expression has {} but {}", plural(all, "capture group"), plural(names.len(), "name"));
-            self.error("E021", span, message);
-            return None;
-        }
-        Some((1..=all).collect())
-    }
-
-    fn unnest(&mut self, list: Expr, name: &str) {
-        let output = self.scope.slot();
-        self.ops.push(Op::Unnest { list, output });
-        self.scope.create(name, output);
-        self.scope.shown.append(&[(name.to_owned(), output)]);
-    }
-
-    /// `expand f`: `unnest f into f`, where a string may hold a JSON array.
-    fn expand(&mut self, e: &ast::Expr) {
-        let list = self.row_expr(e);
-        // Only a string that holds an array is read; a map, or the text of one, is a list of one.
-        let is_list = table_call("ispresent", vec![table_call("jsonArraySize", vec![list.clone()])]);
-        let parsed = table_call("if", vec![is_list, or_parsed(list.clone()), list]);
-        let name = self.text_of(e);
-        self.unnest(parsed, &name);
-    }
-
-    /// `json field=f "a.b" as n`: a part of a map, or of the JSON text of one.
-    fn json(&mut self, field: &ast::Path, path: &ast::Text, alias: &ast::Name) {
-        let e = ast::Expr { kind: ast::ExprKind::Path(field.clone()), span: field.span };
-        let whole = or_parsed(self.row_expr(&e));
-        let segments = path
-            .text
-            .split('.')
-            .map(|s| match s.parse() {
-                Ok(n) => ast::Segment::Index(n),
-                Err(_) => ast::Segment::Name { text: s.to_owned(), quoted: false },
-            })
-            .collect();
-        let slot = self.materialize(Expr::Member(Box::new(whole), segments));
-        self.scope.create(&alias.text, slot);
-        self.scope.shown.append(&[(alias.text.clone(), slot)]);
-    }
-
     /// The text of an expression for column names and lookups by text.
     pub fn text_of(&self, e: &ast::Expr) -> String {
         column_text(e.span.text(self.text))
     }
 }
 
-/// The value, or what the JSON text it holds stands for.
-fn or_parsed(e: Expr) -> Expr {
-    table_call("coalesce", vec![table_call("jsonParse", vec![e.clone()]), e])
-}
-
-/// Group names that the regex engine does not take (`(?<@domain>…)`, as published queries write them) replaced by ones
-/// it does: the new source, and each replacement with the name it stands for.
-fn plain_group_names(source: &str) -> (String, Vec<(String, String)>) {
-    let mut out = String::with_capacity(source.len());
-    let mut replaced = Vec::new();
-    let mut rest = source;
-    while let Some(at) = rest.find("(?<@").map(|a| a + 3).or_else(|| rest.find("(?P<@").map(|a| a + 4)) {
-        let Some(end) = rest[at..].find('>') else { break };
-        let name = &rest[at..at + end];
-        let plain = format!("backsight_{}", replaced.len());
-        out.push_str(&rest[..at]);
-        out.push_str(&plain);
-        replaced.push((plain, name.to_owned()));
-        rest = &rest[at + end..];
-    }
-    out.push_str(rest);
-    (out, replaced)
-}
-
 /// `1 name`, `2 names`
 pub(super) fn plural(n: usize, what: &str) -> String {
     if n == 1 { format!("{n} {what}") } else { format!("{n} {what}s") }
-}
-
-fn parse_span(parse: &ast::Parse) -> Span {
-    match &parse.how {
-        ParseHow::Glob(t) => t.span,
-        ParseHow::Regex { span, .. } => *span,
-        ParseHow::Logfmt | ParseHow::Csv => parse.names.first().map_or(Span::default(), |n| n.span),
-    }
-}
-
-/// A parameter given on the command line, read as the type its `let` has.
-fn override_param(declared: &Param, given: &str) -> Option<Param> {
-    Some(match declared {
-        Param::Duration(_) => Param::Duration(backsight_lang::duration(given)?),
-        Param::Regex(_) => Param::Regex(given.to_owned()),
-        Param::List(items) => {
-            let parts = given.split(',').map(|part| override_value(items.first(), part.trim()));
-            Param::List(parts.collect::<Option<_>>()?)
-        }
-        Param::Value(value) => Param::Value(override_value(Some(value), given)?),
-    })
-}
-
-fn override_value(declared: Option<&Value>, given: &str) -> Option<Value> {
-    Some(match declared {
-        Some(Value::Int(_) | Value::Float(_)) => super::expr::number_literal(given.trim())?,
-        Some(Value::Bool(_)) => Value::Bool(given.trim().parse().ok()?),
-        _ => Value::string(given),
-    })
 }

@@ -4,20 +4,24 @@
 //! Names are resolved to *slots*: positions in the columns of a batch. A slot is written once; redefining a name binds
 //! it to a new slot. A row-reshaping op ([`Op::Group`]) starts a new numbering.
 
+mod call;
 pub mod explain;
 mod expr;
 mod foreign;
 mod lower;
+mod matcher;
 mod needles;
 pub mod nested;
 pub mod ordered;
 mod param;
+mod parse;
 pub mod past;
 mod pattern;
 pub(crate) mod reach;
 mod rewrite;
 mod scope;
 mod sort;
+mod spelling;
 mod stats;
 pub mod tables;
 mod window;

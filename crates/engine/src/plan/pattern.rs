@@ -1,7 +1,7 @@
 //! Groups of texts that differ only in numbers, ids, addresses and times: `pattern`; and how their numbers change from
 //! one window of time to another: `diff`, `logcompare`.
 
-use super::expr::table_call;
+use super::call::table_call;
 use super::lower::Lowering;
 use super::ordered::Ordered;
 use super::scope::Scope;

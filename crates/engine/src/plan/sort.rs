@@ -109,7 +109,7 @@ impl Lowering<'_> {
 
     pub(super) fn limit(&mut self, stage: &Stage, any: bool, count: Option<&ast::Expr>) {
         let span = count.map_or(stage.word, |e| e.span);
-        let value = count.and_then(|e| self.constant(e));
+        let value = count.and_then(|e| self.literal(e));
         let Some(rows) = value.and_then(|v| match v {
             Value::Int(n) => u64::try_from(n).ok(),
             _ => None,

@@ -223,7 +223,7 @@ impl Lowering<'_> {
 
     /// A literal number argument of an aggregate.
     fn setting(&mut self, aggregate: &Aggregate, arg: &ast::Expr) -> Option<f64> {
-        let number = self.constant(arg).and_then(|v| v.as_ref().number().map(|n| n.as_f64()));
+        let number = self.literal(arg).and_then(|v| v.as_ref().number().map(|n| n.as_f64()));
         let percentile = matches!(aggregate.name, "pct" | "approx_pct");
         let bad = match number {
             None => true,

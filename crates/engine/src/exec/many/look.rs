@@ -2,7 +2,8 @@
 
 use super::job;
 use super::part::Part;
-use super::parted::{By, Parted, Periods};
+use super::parted::{By, Parted};
+use super::periods::Periods;
 use super::spread::Spread;
 use super::{Gathered, Pass};
 use crate::error::Error;
