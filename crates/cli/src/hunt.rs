@@ -21,6 +21,7 @@ use backsight_hunt::query::Overrides;
 use backsight_hunt::report::{Events, Report, positions};
 use backsight_hunt::rule::{Level, Rule, Status};
 use backsight_io::Files;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -44,8 +45,8 @@ pub(crate) fn hunt(args: &HuntArgs, common: &Common) -> Result<u8, Error> {
     let form = Form::of(args.report, args.output.as_deref())?;
     let mut target = Target::open(args.output.as_deref().filter(|p| *p != Path::new("-")), args.force)?;
     let notes = input.notes();
-    let groups = groups(&files, &profiles);
     let ctl = run::control(&args.reading)?;
+    let groups = groups(&files, &profiles, &ctl);
     // All of the files are read, and those of findings once more.
     backsight_io::codec::set_room(run::memory(&args.reading) / INFLATED);
     let outcome = cancel::cancelling(&ctl, || pass::hunt(&groups, &setup, &ctl))?;
@@ -151,19 +152,19 @@ fn list(name: &str, file: &str) -> Result<Table, Error> {
 
 /// The files by log source and format, in the order of their names. A file whose format cannot be told is left to the
 /// pass, which says why.
-fn groups(files: &Arc<Files>, profiles: &Profiles) -> Vec<Group> {
+fn groups(files: &Files, profiles: &Profiles, ctl: &Ctl) -> Vec<Group> {
     let known: BTreeMap<&str, Arc<Profile>> = profiles.iter().map(|p| (p.name.as_str(), Arc::new(p.clone()))).collect();
-    let mut by_name: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
-    for input in files.inputs() {
+    let mut by_name: BTreeMap<(String, String), BTreeSet<u64>> = BTreeMap::new();
+    let look = |input: &Arc<backsight_io::Input>| {
         let format = files.detect(input).map_or("", |d| d.format.name);
-        let profile = profiles.of_format(format).map(|p| p.name.clone()).or_else(|| {
-            let one = files.only(|other| other.number == input.number);
-            let found = pass::recognise(&one, profiles);
-            found.ok().flatten().map(|p| p.name.clone())
-        });
+        let recognised = || pass::recognise(&files.glance(input), profiles).ok().flatten();
+        (format, profiles.of_format(format).or_else(recognised).map(|p| p.name.clone()))
+    };
+    let looked: Vec<(&str, Option<String>)> = ctl.install(|| files.inputs().par_iter().map(look).collect());
+    for (input, (format, profile)) in files.inputs().iter().zip(looked) {
         // Records of a source that stand in general formats are one group, whatever the format.
         let format = if profiles.of_format(format).is_some() { format } else { "records" };
-        by_name.entry((profile.unwrap_or_default(), format.to_owned())).or_default().push(input.number);
+        by_name.entry((profile.unwrap_or_default(), format.to_owned())).or_default().insert(input.number);
     }
     by_name
         .into_iter()

@@ -94,6 +94,9 @@ pub trait Decoder: Send {
 
     /// Says that all of the file will be asked for.
     fn expect_all(&mut self) {}
+
+    /// Says that only the first bytes will be asked for.
+    fn expect_little(&mut self) {}
 }
 
 /// No compression: the bytes as they are. For files that need another filter all the same.

@@ -33,14 +33,15 @@ pub(crate) enum Body {
 const MAX_NESTING: usize = 3;
 
 impl Content {
-    /// Opens a file.
-    pub(crate) fn open(input: &Input) -> Result<Content, Error> {
+    /// Opens a file. `glance`: only its first bytes are wanted.
+    pub(crate) fn open(input: &Input, glance: bool) -> Result<Content, Error> {
         let (stored, method) = input.stored()?;
         let kept = Some(Arc::clone(&stored));
         let mut findings = Vec::new();
         let (head, body) = match method {
             Method::Deflated { crc, size } => {
-                start_decoding(Box::new(Deflated::new(Feed::new(stored), crc, size)), &mut findings)?
+                let decoder = Box::new(Deflated::new(Feed::new(stored), crc, size));
+                start_decoding(decoder, glance, &mut findings)?
             }
             Method::Stored { crc, size } => {
                 findings.extend(codec::checked(&stored, crc, size));
@@ -48,17 +49,22 @@ impl Content {
             }
             Method::Plain => plain(stored),
         };
-        Ok(Content { stored: kept, ..Content::layers(input, head, body, findings)? })
+        Ok(Content { stored: kept, ..Content::layers(input, (head, body), glance, findings)? })
     }
 
     /// Opens what a decoder gives.
     pub(crate) fn of(input: &Input, decoder: Box<dyn Decoder>) -> Result<Content, Error> {
         let mut findings = Vec::new();
-        let (head, body) = start_decoding(decoder, &mut findings)?;
-        Content::layers(input, head, body, findings)
+        let opened = start_decoding(decoder, false, &mut findings)?;
+        Content::layers(input, opened, false, findings)
     }
 
-    fn layers(input: &Input, mut head: Vec<u8>, mut body: Body, mut findings: Vec<Finding>) -> Result<Content, Error> {
+    fn layers(
+        input: &Input,
+        (mut head, mut body): (Vec<u8>, Body),
+        glance: bool,
+        mut findings: Vec<Finding>,
+    ) -> Result<Content, Error> {
         let mut outermost = None;
         let mut depth = 0;
         while let Some(codec) = codec::sniff(&head) {
@@ -72,14 +78,14 @@ impl Content {
                 Body::Plain(stored) => Feed::new(stored),
                 Body::Decoded(decoder, state) => Feed::piped(decoder, head, state),
             };
-            (head, body) = start_decoding((codec.open)(feed), &mut findings)?;
+            (head, body) = start_decoding((codec.open)(feed), glance, &mut findings)?;
         }
         if let Some(order) = Utf16::sniff(&head) {
             let bytes: Box<dyn Decoder> = match body {
                 Body::Plain(stored) => Box::new(Identity::new(Feed::new(stored))),
                 Body::Decoded(decoder, state) => Box::new(Again::new(decoder, head, state)),
             };
-            (head, body) = start_decoding(Box::new(Utf16::new(bytes, order)), &mut findings)?;
+            (head, body) = start_decoding(Box::new(Utf16::new(bytes, order)), glance, &mut findings)?;
         }
         Ok(Content { codec: outermost, head, body, findings, stored: None })
     }
@@ -91,7 +97,14 @@ fn plain(stored: Arc<Stored>) -> (Vec<u8>, Body) {
 }
 
 /// Decompresses the first bytes.
-fn start_decoding(mut decoder: Box<dyn Decoder>, findings: &mut Vec<Finding>) -> Result<(Vec<u8>, Body), Error> {
+fn start_decoding(
+    mut decoder: Box<dyn Decoder>,
+    glance: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<(Vec<u8>, Body), Error> {
+    if glance {
+        decoder.expect_little();
+    }
     let mut head = vec![0; HEAD];
     let mut len = 0;
     let mut state = State::More;

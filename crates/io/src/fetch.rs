@@ -21,18 +21,23 @@ const RELEASED: usize = 16 << 20;
 impl Files {
     /// The files that `keep` lets pass, as a source of their own; positions stay what they are.
     pub fn only(&self, keep: impl Fn(&Input) -> bool) -> Files {
-        Files {
-            inputs: self.inputs.iter().filter(|input| keep(input)).cloned().collect(),
-            notes: Vec::new(),
-            options: self.options.clone(),
-            format: self.format,
-        }
+        self.these(self.inputs.iter().filter(|input| keep(input)).cloned().collect())
+    }
+
+    /// One file, of which only the first records will be looked at.
+    pub fn glance(&self, input: &Arc<Input>) -> Files {
+        Files { glance: true, ..self.these(vec![Arc::clone(input)]) }
+    }
+
+    fn these(&self, inputs: Vec<Arc<Input>>) -> Files {
+        Files { inputs, notes: Vec::new(), options: self.options.clone(), format: self.format, glance: self.glance }
     }
 
     /// The file of a position (of a member of an archive: the archive), and the offset in it.
     pub fn place(&self, position: u64) -> Option<(&Input, u64)> {
         let number = position >> OFFSET_BITS;
-        let input = self.inputs.iter().find(|input| (input.number..input.number + input.span).contains(&number))?;
+        let at = self.inputs.partition_point(|input| input.number + input.span <= number);
+        let input = self.inputs.get(at).filter(|input| input.number <= number)?;
         Some((input, position & ((1 << OFFSET_BITS) - 1)))
     }
 
@@ -103,14 +108,14 @@ impl Files {
         let mut found = self.unpacked(input, &here)?;
         here.retain(|position| !found.contains_key(position));
         if !here.is_empty() {
-            found.extend(self.only(|other| other.number == input.number).scanned(here, threads)?);
+            found.extend(self.these(vec![Arc::clone(input)]).scanned(here, threads)?);
         }
         Ok(found)
     }
 
     /// The texts at some positions of a compressed file, where they stand in what it becomes.
     fn unpacked(&self, input: &Input, here: &BTreeSet<u64>) -> Result<BTreeMap<u64, Vec<u8>>, Error> {
-        let content = Content::open(input)?;
+        let content = Content::open(input, false)?;
         let is_archive = container::sniff(&content.head).is_some() || container::sniff_end(&content.body).is_some();
         let Body::Decoded(mut decoder, state) = content.body else { return Ok(BTreeMap::new()) };
         if is_archive && self.format.is_none() {
@@ -166,8 +171,9 @@ impl Files {
 
     /// A file whose records stand in it as they are.
     fn plain(&self, input: &Input) -> Option<Arc<Stored>> {
-        self.detect(input).ok().filter(|d| d.codec.is_none() && d.container.is_none() && d.format.name != "parquet")?;
-        Some(input.stored().ok()?.0)
+        let found = self.detect(input).ok()?;
+        let is_plain = found.codec.is_none() && found.container.is_none() && found.format.name != "parquet";
+        is_plain.then(|| input.stored().ok()).flatten().map(|(stored, _)| stored)
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Files {
     pub(crate) options: Options,
     /// The format all files are read as, if it was given.
     pub(crate) format: Option<&'static Format>,
+    /// Only the first records of a file will be looked at.
+    pub(crate) glance: bool,
 }
 
 /// The archives that files belong to.
@@ -93,7 +95,7 @@ pub fn open(paths: &[PathBuf], options: Options) -> Result<Files, Error> {
         input.family = family;
         Arc::new(input)
     });
-    Ok(Files { inputs: inputs.collect(), notes, options, format })
+    Ok(Files { inputs: inputs.collect(), notes, options, format, glance: false })
 }
 
 impl Files {
@@ -109,7 +111,7 @@ impl Files {
 
     /// What a file is taken for, going by its content.
     pub fn detect(&self, input: &Input) -> Result<Detected, Error> {
-        let content = Content::open(input)?;
+        let content = Content::open(input, true)?;
         let format = self.format.unwrap_or_else(|| formats::sniff(&content.head));
         let at_end = container::sniff_end(&content.body);
         let table = match content.body {
@@ -125,7 +127,7 @@ impl Files {
     /// The format of a file of records, and the fields its text may have: those the format is known for, and those its header
     /// names. Of an archive whose members may be anything, those of every format of text.
     pub(crate) fn fields_of_text(&self, input: &Arc<Input>) -> Result<Vec<(&'static str, Vec<String>)>, Error> {
-        let content = Content::open(input)?;
+        let content = Content::open(input, true)?;
         if self.format.is_none() && container::sniff(&content.head).is_some() {
             return Ok(FORMATS.iter().map(|format| (format.name, fields_of(format, Vec::new()))).collect());
         }
@@ -272,7 +274,7 @@ impl Files {
     fn start<'a>(&'a self, pass: Pass<'a>, last: bool) -> Result<Option<Started<'a>>, Error> {
         let mut stored = None;
         self.forgiving(pass, &mut stored, |pass, stored| {
-            let content = Content::open(&pass.input)?;
+            let content = Content::open(&pass.input, self.glance)?;
             stored.clone_from(&content.stored);
             self.start_content(pass, content, last)
         })

@@ -418,4 +418,8 @@ impl Decoder for Gzip {
     fn expect_all(&mut self) {
         self.all = true;
     }
+
+    fn expect_little(&mut self) {
+        self.in_one_go = false;
+    }
 }
