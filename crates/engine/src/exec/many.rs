@@ -23,7 +23,7 @@ use crate::source::{Catalog, Counters, Field, Flow, Scan, Source};
 use crate::value::column::Batch;
 use job::Job;
 use joined::Joined;
-use kept::Kept;
+use kept::{Kept, Packed};
 use part::{Part, is_new_wanted, new_after};
 use parted::Parted;
 use rayon::prelude::*;
@@ -140,13 +140,15 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
     };
     let parts: Vec<(usize, Part<'_>)> = plans.iter().enumerate().map(first).collect();
     let (mut sinks, workers) = pass.read(&parts, &*source, &ctl.counters)?;
+    let is_kept = |i: usize| workers.iter().all(|kept| kept.is_whole(i));
+    let kept: Vec<bool> = (0..plans.len()).map(is_kept).collect();
     let is_wanted = |i: &usize| !matches!(parts[*i].1, Part::Edges) || is_new_wanted(plans[*i]);
     let mut gathered: Vec<Gathered<'a>> = plans.iter().map(|_| Gathered::Nothing).collect();
     let mut left: Vec<usize> = (0..plans.len()).collect();
-    let parted = workers.iter().all(Kept::is_whole).then(|| Parted::new(workers, ctl));
+    let parted = kept.contains(&true).then(|| Parted::new(workers, ctl));
     let desks = Mutex::new(parted.as_ref().map_or_else(Vec::new, |parted| pass.desks(parted)));
     if let Some(parted) = &parted {
-        let waiting = |i: &usize| matches!(parts[*i].1, Part::Edges | Part::Later) && is_wanted(i);
+        let waiting = |i: &usize| kept[*i] && matches!(parts[*i].1, Part::Edges | Part::Later) && is_wanted(i);
         let as_they_come = |i: usize| parts[i].1.again();
         let some = parted.sample(SAMPLE, &vec![true; pass.want.len()]);
         let is_wide = |i: usize| {
@@ -168,7 +170,7 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
     }
     let sieves: Vec<Option<Sieve>> = sinks.iter_mut().map(|sinks| sieve(sinks, ctl)).collect();
     let is_again = |i: &usize| {
-        let unseen = matches!(parts[*i].1, Part::Edges) && parted.is_none() && is_wanted(i);
+        let unseen = matches!(parts[*i].1, Part::Edges) && !kept[*i] && is_wanted(i);
         sieves[*i].is_some() || unseen
     };
     let again: Vec<usize> = left.iter().copied().filter(is_again).collect();
@@ -186,17 +188,18 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
     let mut share = ctl.memory().share();
     share.set(sieves.iter().flatten().map(Sieve::bytes).sum());
     let second = |i: &usize| Part::Second(sieves[*i].as_ref());
-    let looked = match &parted {
-        Some(parted) => pass.look(parted, None, &again.iter().map(|i| (*i, second(i))).collect::<Vec<_>>(), &desks)?,
-        None => {
-            let those: Vec<(&Plan, &Cx<'_>)> = again.iter().map(|i| plans[*i]).collect();
-            let parts: Vec<(usize, Part<'_>)> = again.iter().map(second).enumerate().collect();
-            // What the source holds was counted the first time.
-            let (sinks, _) = Pass::new(&those).read(&parts, &*source, &Counters::default())?;
-            sinks.into_iter().map(Gathered::Sinks).collect()
-        }
-    };
-    again.iter().zip(looked).for_each(|(i, looked)| gathered[*i] = looked);
+    let (here, there): (Vec<usize>, Vec<usize>) = again.iter().partition(|i| kept[**i]);
+    if let (Some(parted), false) = (&parted, here.is_empty()) {
+        let those: Vec<(usize, Part<'_>)> = here.iter().map(|i| (*i, second(i))).collect();
+        here.iter().zip(pass.look(parted, None, &those, &desks)?).for_each(|(i, looked)| gathered[*i] = looked);
+    }
+    if !there.is_empty() {
+        let those: Vec<(&Plan, &Cx<'_>)> = there.iter().map(|i| plans[*i]).collect();
+        let parts: Vec<(usize, Part<'_>)> = there.iter().map(second).enumerate().collect();
+        // What the source holds was counted the first time.
+        let (sinks, _) = Pass::new(&those).read(&parts, &*source, &Counters::default())?;
+        there.iter().zip(sinks).for_each(|(i, sinks)| gathered[*i] = Gathered::Sinks(sinks));
+    }
     Ok(gathered)
 }
 
@@ -266,25 +269,22 @@ impl<'p, 'a> Pass<'p, 'a> {
         let again = parts.iter().any(|(_, part)| matches!(part, Part::Second(_)));
         let scan = Scan { needles: needles(self.plans), want: self.want.clone(), range, ..Scan::default() };
         let morsels = source.open(&scan, counters)?;
-        let (mut now, mut later) = (Vec::new(), Vec::new());
-        for (number, part) in parts {
-            if let Part::Later = part { &mut later } else { &mut now }.push((*number, *part));
-        }
-        let worker = || -> Result<(Vec<Sink<'a>>, Vec<Sink<'a>>, Kept), Error> {
-            let (mut sinks, mut later_sinks) = (self.sinks(&now), self.sinks(&later));
+        let waits = |at: usize| matches!(parts[at].1, Part::Later);
+        let worker = || -> Result<(Vec<Sink<'a>>, Kept), Error> {
+            let mut sinks = self.sinks(parts);
             let mut answers = Answers::new(&self.front, ctl);
             let mut kept = Kept::new(self.wanted_again(parts), ctl);
             let mut joined = Joined::default();
             let mut look = |batch: &Batch, answers: &mut Answers<'_>| {
-                for before in kept.add(batch) {
-                    answers.begin();
-                    self.push(&before.batch(), &later, &mut later_sinks, answers, &mut [])?;
+                let before = kept.batches().len();
+                let lost = kept.add(batch);
+                if !lost.is_empty() {
+                    let those = |at: usize| waits(at) && lost.contains(&at);
+                    self.catch_up(&kept.batches()[..before], parts, &mut sinks, answers, those)?;
+                    kept.forget();
                 }
                 answers.begin();
-                if !kept.is_whole() {
-                    self.push(batch, &later, &mut later_sinks, answers, &mut [])?;
-                }
-                self.push(batch, &now, &mut sinks, answers, &mut [])
+                self.push(batch, parts, &mut sinks, answers, &mut [], |at| !waits(at) || !kept.is_whole(at))
             };
             let mut flow = Flow::More;
             while flow == Flow::More && !jobs.iter().all(Job::has_enough) {
@@ -311,50 +311,65 @@ impl<'p, 'a> Pass<'p, 'a> {
             if let Some(batch) = joined.finish() {
                 look(&batch, &mut answers)?;
             }
-            Ok((sinks, later_sinks, kept))
+            Ok((sinks, kept))
         };
         let mut workers = ctl.broadcast(worker).into_iter().collect::<Result<Vec<_>, Error>>()?;
-        if !workers.iter().all(|(_, _, kept)| kept.is_whole()) {
-            // Who waited for all rows waits no longer.
-            let catch_up = |(_, sinks, kept): &mut (Vec<Sink<'a>>, Vec<Sink<'a>>, Kept)| {
-                let mut answers = Answers::new(&self.front, ctl);
-                for before in kept.lose() {
-                    answers.begin();
-                    self.push(&before.batch(), &later, sinks, &mut answers, &mut [])?;
-                }
-                Ok::<(), Error>(())
-            };
+        // Who waited for all rows, and does not get those of one worker, waits no longer for those of the others.
+        let lost: Vec<bool> =
+            (0..parts.len()).map(|at| waits(at) && !workers.iter().all(|(_, kept)| kept.is_whole(at))).collect();
+        let catch_up = |(sinks, kept): &mut (Vec<Sink<'a>>, Kept)| {
+            let mut answers = Answers::new(&self.front, ctl);
+            self.catch_up(kept.batches(), parts, sinks, &mut answers, |at| lost[at] && kept.is_whole(at))
+        };
+        if lost.contains(&true) {
             ctl.install(|| workers.par_iter_mut().try_for_each(catch_up))?;
         }
         let mut by_job: Sinks<'a> = parts.iter().map(|_| Vec::new()).collect();
-        let place = |job: usize| parts.iter().position(|(number, _)| *number == job).unwrap_or(0);
         let mut all_kept = Vec::new();
-        for (sinks, later_sinks, kept) in workers {
-            now.iter().zip(sinks).chain(later.iter().zip(later_sinks)).for_each(|((job, _), sink)| {
-                by_job[place(*job)].push(sink);
-            });
+        for (sinks, kept) in workers {
+            by_job.iter_mut().zip(sinks).for_each(|(all, sink)| all.push(sink));
             all_kept.push(kept);
         }
         Ok((by_job, all_kept))
+    }
+
+    /// Rows that were kept, for those of the jobs that wait no longer.
+    fn catch_up(
+        &self,
+        before: &[Packed],
+        parts: &[(usize, Part<'_>)],
+        sinks: &mut [Sink<'a>],
+        answers: &mut Answers<'_>,
+        those: impl Fn(usize) -> bool,
+    ) -> Result<(), Error> {
+        if !(0..parts.len()).any(&those) {
+            return Ok(());
+        }
+        for before in before {
+            answers.begin();
+            self.push(&before.batch(), parts, sinks, answers, &mut [], &those)?;
+        }
+        Ok(())
     }
 
     fn sinks(&self, parts: &[(usize, Part<'_>)]) -> Vec<Sink<'a>> {
         parts.iter().map(|(number, part)| self.jobs[*number].sink(*part, self.ctl)).collect()
     }
 
-    /// The columns of the scan that may have to be looked at once more.
-    fn wanted_again(&self, parts: &[(usize, Part<'_>)]) -> Vec<bool> {
-        let mut wanted = vec![false; self.want.len()];
-        for (number, part) in parts {
+    /// The columns of the scan that each job may have to look at once more.
+    fn wanted_again(&self, parts: &[(usize, Part<'_>)]) -> Vec<Vec<bool>> {
+        let wanted = |(number, part): &(usize, Part<'_>)| {
+            let mut wanted = vec![false; self.want.len()];
             if self.jobs[*number].may_come_again(*part) {
                 let (plan, _) = self.plans[*number];
                 plan.scan.fields.iter().for_each(|(field, _)| wanted[job::number(&self.want, field)] = true);
             }
-        }
-        wanted
+            wanted
+        };
+        parts.iter().map(wanted).collect()
     }
 
-    /// The rows of a batch through the jobs named.
+    /// The rows of a batch through those of the jobs named that `which` says, by their places.
     fn push(
         &self,
         batch: &Batch,
@@ -362,8 +377,9 @@ impl<'p, 'a> Pass<'p, 'a> {
         sinks: &mut [Sink<'a>],
         answers: &mut Answers<'_>,
         sieves: &mut [Option<OfBatch<'a>>],
+        which: impl Fn(usize) -> bool,
     ) -> Result<(), Error> {
-        for ((number, part), sink) in parts.iter().zip(sinks) {
+        for (_, ((number, part), sink)) in parts.iter().zip(sinks).enumerate().filter(|(at, _)| which(*at)) {
             let job = &self.jobs[*number];
             if job.has_enough() || batch.rows == 0 {
                 continue;

@@ -11,17 +11,20 @@ use arrow::array::{Array, Int64Array};
 use arrow::buffer::ScalarBuffer;
 use std::sync::Arc;
 
-/// The batches one worker has seen, or nothing if they became too many.
+/// The batches one worker has seen, with the columns that plans want again; nothing for a plan whose columns cannot all be
+/// kept, and nothing at all if they became too many.
 pub(super) struct Kept {
-    /// Columns that are wanted again.
+    /// Of each plan: the columns it wants again.
+    needs: Vec<Vec<bool>>,
+    /// Of each plan: there are rows that are not here as it wants them.
+    lost: Vec<bool>,
+    /// Columns that are still wanted.
     wanted: Vec<bool>,
     batches: Vec<Packed>,
     met: Met,
     /// Without those of dictionaries that were left.
     bytes: usize,
     most: usize,
-    /// There are rows that are not here.
-    lost: bool,
     share: Share,
 }
 
@@ -49,12 +52,21 @@ pub(super) enum Cells {
 }
 
 impl Kept {
-    /// Nothing yet; only the columns marked will be wanted again, and none of them if nothing is marked.
-    pub fn new(wanted: Vec<bool>, ctl: &Ctl) -> Kept {
-        let most = ctl.rows_kept();
-        let lost = most == 0 || !wanted.contains(&true);
-        let share = ctl.memory().share();
-        Kept { wanted, batches: Vec::new(), met: Met::default(), bytes: 0, most, lost, share }
+    /// Nothing yet; of each plan, the columns marked will be wanted again.
+    pub fn new(needs: Vec<Vec<bool>>, ctl: &Ctl) -> Kept {
+        let (most, share) = (ctl.rows_kept(), ctl.memory().share());
+        let lost = needs.iter().map(|needs| most == 0 || !needs.contains(&true)).collect();
+        let (wanted, batches, met) = (Vec::new(), Vec::new(), Met::default());
+        let mut kept = Kept { needs, lost, wanted, batches, met, bytes: 0, most, share };
+        kept.settle();
+        kept
+    }
+
+    /// Finds out what is still wanted.
+    fn settle(&mut self) {
+        let columns = self.needs.iter().map(Vec::len).max().unwrap_or(0);
+        let plans = || self.needs.iter().zip(&self.lost).filter(|(_, lost)| !**lost);
+        self.wanted = (0..columns).map(|at| plans().any(|(needs, _)| needs[at])).collect();
     }
 
     /// Bytes of memory.
@@ -62,16 +74,39 @@ impl Kept {
         self.bytes + self.met.left()
     }
 
-    /// Whether all rows are here.
-    pub fn is_whole(&self) -> bool {
-        !self.lost
+    /// Whether all rows are here as a plan wants them.
+    pub fn is_whole(&self, plan: usize) -> bool {
+        !self.lost[plan]
     }
 
-    /// Keeps the next batch. If there is no room for it, nothing is kept any more, and what was kept is given back.
-    pub fn add(&mut self, batch: &Batch) -> Vec<Packed> {
-        if self.lost || batch.rows == 0 {
+    /// The batches kept.
+    pub fn batches(&self) -> &[Packed] {
+        &self.batches
+    }
+
+    /// Keeps the next batch. Says for which plans that is no longer done, because it is a column of texts that they want,
+    /// or there is no room; batches before are still there until [`Kept::forget`].
+    pub fn add(&mut self, batch: &Batch) -> Vec<usize> {
+        if batch.rows == 0 || !self.wanted.contains(&true) {
             return Vec::new();
         }
+        let before = self.lost.clone();
+        for (at, column) in batch.columns.iter().enumerate() {
+            if let Column::Text(..) = column {
+                let (lost, needs) = (self.lost.iter_mut(), &self.needs);
+                lost.zip(needs).for_each(|(lost, needs)| *lost |= needs.get(at).is_some_and(|needed| *needed));
+            }
+        }
+        self.settle();
+        if self.wanted.contains(&true) && !self.keep(batch) {
+            self.lost.fill(true);
+            self.settle();
+        }
+        (0..before.len()).filter(|plan| self.lost[*plan] && !before[*plan]).collect()
+    }
+
+    /// Keeps a batch, if there is room for it.
+    fn keep(&mut self, batch: &Batch) -> bool {
         let mut columns = Vec::with_capacity(batch.columns.len());
         let is_wanted = |at: usize| self.wanted.get(at).is_some_and(|wanted| *wanted);
         for (at, column) in batch.columns.iter().enumerate() {
@@ -90,24 +125,27 @@ impl Kept {
                 // What came with the input is nobody else's.
                 self.bytes += dictionary.given_bytes();
             }
-            match Cells::of(column) {
-                Some(cells) => columns.push(cells),
-                None => return self.lose(),
-            }
+            columns.push(Cells::of(column));
         }
         let positions = batch.positions.packed();
         self.bytes += columns.iter().map(Cells::bytes).sum::<usize>() + positions.bytes();
-        if self.bytes() > self.most || !self.share.set(self.bytes()) {
-            return self.lose();
+        let fits = self.bytes() <= self.most && self.share.set(self.bytes());
+        if fits {
+            self.batches.push(Packed { columns, rows: batch.rows, positions });
         }
-        self.batches.push(Packed { columns, rows: batch.rows, positions });
-        Vec::new()
+        fits
     }
 
-    /// Keeps nothing any more, and gives back what was kept.
-    pub fn lose(&mut self) -> Vec<Packed> {
+    /// Forgets what nobody wants.
+    pub fn forget(&mut self) {
+        if !self.wanted.contains(&true) {
+            self.take();
+        }
+    }
+
+    /// Gives away what was kept.
+    pub fn take(&mut self) -> Vec<Packed> {
         self.met = Met::default();
-        self.lost = true;
         self.share.set(0);
         std::mem::take(&mut self.batches)
     }
@@ -136,10 +174,9 @@ impl Packed {
 }
 
 impl Cells {
-    /// A column as it is kept; nothing for texts that are no words, which would keep their input alive.
-    fn of(column: &Column) -> Option<Cells> {
-        Some(match column {
-            Column::Text(..) => return None,
+    /// A column as it is kept. Texts that are no words are none: they would keep their input alive.
+    fn of(column: &Column) -> Cells {
+        match column {
             Column::Dict(words, dictionary) => match words.iter().max() {
                 Some(most) if *most <= u32::from(u8::MAX) => {
                     Cells::Bytes(words.iter().map(|word| *word as u8).collect(), Arc::clone(dictionary))
@@ -158,7 +195,7 @@ impl Cells {
                 }
             }
             other => Cells::Whole(other.clone()),
-        })
+        }
     }
 
     /// The dictionary of words.
@@ -233,8 +270,10 @@ mod tests {
         ];
         let batch = Batch { columns, rows: 3, positions: Positions::sequence(9, 3) };
         let ctl = Ctl::new(1).expect("a thread");
-        let mut kept = Kept::new(vec![true; 8], &ctl);
+        let first: Vec<bool> = (0..8).map(|at| at == 0).collect();
+        let mut kept = Kept::new(vec![vec![true; 8], first, vec![false; 8]], &ctl);
         assert!(kept.add(&batch).is_empty() && kept.add(&batch).is_empty());
+        assert!(kept.is_whole(0) && kept.is_whole(1) && !kept.is_whole(2));
         let cells = |batch: &Batch| -> Vec<String> {
             batch.columns.iter().flat_map(|c| c.iter().map(|v| format!("{v:?}"))).collect()
         };
@@ -244,12 +283,30 @@ mod tests {
             assert_eq!(cells(other), cells(&batch));
             assert_eq!(other.positions.get(2), 11);
         }
-        // Texts in the lines of a log are not kept, and then nothing is.
-        let texts: Column = ["a text longer than twelve bytes", "b"].map(Value::string).into_iter().collect();
-        let texts = Batch { columns: vec![texts], rows: 2, positions: Positions::sequence(0, 2) };
-        let before = kept.add(&texts);
-        assert_eq!(before.iter().map(|packed| cells(&packed.batch())).collect::<Vec<_>>(), vec![cells(&batch); 2]);
-        assert!(!kept.is_whole() && kept.batches.is_empty());
+        // Texts in the lines of a log are not kept, and then nothing is for who wants them.
+        let texts: Column = ["a text longer than twelve bytes", "b", "c"].map(Value::string).into_iter().collect();
+        let texts = |at: usize| {
+            let mut columns = batch.columns.clone();
+            columns[at] = texts.clone();
+            Batch { columns, ..batch.clone() }
+        };
+        assert_eq!(kept.add(&texts(7)), [0]);
+        kept.forget();
+        assert!(!kept.is_whole(0) && kept.is_whole(1));
+        let again: Vec<Batch> = kept.batches().iter().map(Packed::batch).collect();
+        assert_eq!(again[..2].iter().map(&cells).collect::<Vec<_>>(), vec![cells(&batch); 2]);
+        assert!(cells(&again[2])[..3] == cells(&batch)[..3] && again[2].columns[1].is_null());
+        assert!(kept.add(&batch).is_empty() && kept.batches().len() == 4);
+        assert_eq!(kept.add(&texts(0)), [1]);
+        assert!(kept.batches().len() == 4 && kept.add(&batch).is_empty());
+        kept.forget();
+        assert!(!kept.is_whole(1) && kept.batches().is_empty());
+        // What finds no room is not kept for anybody.
+        let ctl = Ctl::new(1).expect("a thread").with_rows_kept(250);
+        let mut kept = Kept::new(vec![vec![true; 8], vec![false; 8]], &ctl);
+        assert!(kept.add(&batch).is_empty());
+        assert_eq!(kept.add(&batch), [0]);
+        assert!(kept.batches().len() == 1 && !kept.is_whole(0));
     }
 
     #[test]
@@ -260,7 +317,7 @@ mod tests {
         let columns = vec![column.clone(), column.clone(), column];
         let batch = Batch { columns, rows: 2, positions: Positions::sequence(0, 2) };
         let ctl = Ctl::new(1).expect("a thread");
-        let mut kept = Kept::new(vec![false, true, true], &ctl);
+        let mut kept = Kept::new(vec![vec![false, true, true]], &ctl);
         kept.add(&batch);
         assert_eq!(kept.batches.len(), 1);
         let packed = &kept.batches[0];

@@ -155,7 +155,7 @@ impl<'a> Pass<'_, 'a> {
                 for batch in batches {
                     ctl.check()?;
                     answers.begin();
-                    self.push(&batch, as_they_are, &mut sinks, &mut answers, &mut sieves)?;
+                    self.push(&batch, as_they_are, &mut sinks, &mut answers, &mut sieves, |_| true)?;
                 }
                 if by.is_some() {
                     for (((number, part), sink), found) in jobs.iter().zip(&mut sinks).zip(&mut found) {

@@ -65,7 +65,7 @@ impl Parted {
     /// The rows of all workers.
     pub fn new(workers: Vec<Kept>, ctl: &Ctl) -> Parted {
         let bytes: usize = workers.iter().map(Kept::bytes).sum();
-        let mut batches: Vec<Packed> = workers.into_iter().flat_map(|mut kept| kept.lose()).collect();
+        let mut batches: Vec<Packed> = workers.into_iter().flat_map(|mut kept| kept.take()).collect();
         batches.sort_by_key(|batch| batch.positions.iter().next());
         // They fit into half a gigabyte, and each takes four bytes or more.
         let mut rows = 0u32;
@@ -354,11 +354,11 @@ mod tests {
                 let word = if number == 0 { i } else { 39 - i };
                 dictionary.push(Kind::String, format!("word {word}").as_bytes());
             });
-            let mut kept = Kept::new(vec![false, true, true, true, true], &ctl);
+            let mut kept = Kept::new(vec![vec![false, true, true, true, true]], &ctl);
             for half in 0..2 {
                 let batch = batch((2 * half + number) * ROWS, &dictionary);
                 expected.extend(lines(&batch));
-                assert!(kept.add(&batch).is_empty() && kept.is_whole());
+                assert!(kept.add(&batch).is_empty() && kept.is_whole(0));
             }
             kept
         };

@@ -84,7 +84,7 @@ mod tests {
             let rows = times.len();
             let batch =
                 Batch { columns: vec![Column::Time(times.into())], rows, positions: Positions::sequence(0, rows) };
-            let mut kept = Kept::new(vec![true], &ctl);
+            let mut kept = Kept::new(vec![vec![true]], &ctl);
             kept.add(&batch);
             Parted::new(vec![kept], &ctl)
         };
