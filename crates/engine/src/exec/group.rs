@@ -9,6 +9,7 @@ mod merge;
 pub(super) mod sieve;
 mod spill;
 pub(super) mod tuples;
+mod twice;
 pub(super) mod words;
 
 use super::ctl::Ctl;

@@ -171,7 +171,7 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
     let sieves: Vec<Option<Sieve>> = sinks.iter_mut().map(|sinks| sieve(sinks, ctl)).collect();
     let is_again = |i: &usize| {
         let unseen = matches!(parts[*i].1, Part::Edges) && !kept[*i] && is_wanted(i);
-        sieves[*i].is_some() || unseen
+        sieves[*i].as_ref().is_some_and(Sieve::is_passed) || unseen
     };
     let again: Vec<usize> = left.iter().copied().filter(is_again).collect();
     left.into_iter().for_each(|i| gathered[i] = Gathered::Sinks(std::mem::take(&mut sinks[i])));

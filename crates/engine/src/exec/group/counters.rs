@@ -1,6 +1,7 @@
 //! Counters for groups told apart by the hash of their key, as [`Sieve`](super::sieve::Sieve) has them. Groups that share a
 //! counter are counted together, so a counter is never less than what one of its groups amounts to.
 
+use super::twice::Twice;
 use crate::exec::memory::zeros;
 use crate::plan::reach::{Reach, Weight};
 use crate::value::column::{Batch, Column, Nulls};
@@ -26,6 +27,8 @@ pub(super) struct Counters {
 enum Cells {
     /// Of rows: small, so that they stay in the cache.
     Rows(Vec<u8>),
+    /// Of rows where the second is enough: each group by itself, as long as there is room.
+    Twice(Twice),
     /// Of sums, where one row may be worth much more than another; with what each word of a dictionary adds.
     Sums(Vec<u32>, Option<u64>, Vec<u64>),
     /// Of few different texts.
@@ -53,8 +56,9 @@ const MOST_CHANGES: u32 = (1 << CHANGES) - 1;
 const MOST_WORDS: u64 = 8;
 
 impl Counters {
-    /// As many as `bits`, given the size of one and how many make sense, says, as powers of two.
-    pub fn new(reach: Reach, bits: impl Fn(usize, u32) -> u32) -> Counters {
+    /// As many as `bits`, given the size of one and how many make sense, says, as powers of two. Where two rows are enough,
+    /// groups are told apart in `apart` bytes.
+    pub fn new(reach: Reach, apart: usize, bits: impl Fn(usize, u32) -> u32) -> Counters {
         let Reach { weight, least } = reach;
         let most = match weight {
             Weight::Number(_) => 1 << SUM_BITS,
@@ -81,7 +85,8 @@ impl Counters {
             }
             _ => {
                 let bits = bits(1, u32::BITS);
-                (bits, Cells::Rows(zeros(1 << bits)))
+                let is_twice = least == 2 && apart > 0;
+                (bits, if is_twice { Cells::Twice(Twice::new(apart)) } else { Cells::Rows(zeros(1 << bits)) })
             }
         };
         Counters { weight, cells, shift: 64 - bits, unit, least: (least >> unit) as u32 }
@@ -89,6 +94,14 @@ impl Counters {
 
     /// Adds the rows of a batch, whose keys have these hashes.
     pub fn add(&mut self, batch: &Batch, keys: &[u64]) {
+        if let Cells::Twice(twice) = &mut self.cells {
+            let mut fits = true;
+            weigh(self.weight, batch, |i, weight| fits &= twice.add(keys[i], weight));
+            if !fits {
+                self.share();
+            }
+            return;
+        }
         let (shift, unit, weight) = (self.shift, self.unit, self.weight);
         let at = |i: usize| (keys[i] >> shift) as usize;
         let units = |weight: u64| (weight >> unit) + u64::from(weight & ((1 << unit) - 1) != 0);
@@ -97,6 +110,7 @@ impl Counters {
                 let counter = &mut counters[at(i)];
                 *counter = counter.saturating_add(units(weight).min(u64::from(u8::MAX)) as u8);
             }),
+            Cells::Twice(_) => {}
             Cells::Sums(counters, of, worths) => {
                 let mut add = |i: usize, weight: u64| {
                     let counter = &mut counters[at(i)];
@@ -158,6 +172,11 @@ impl Counters {
         let at = (hash >> self.shift) as usize;
         let units = weight.div_ceil(1 << self.unit).min(u64::from(u32::MAX)) as u32;
         match &mut self.cells {
+            Cells::Twice(twice) => {
+                if weight > 0 && !twice.add(hash, weight) {
+                    self.share();
+                }
+            }
             Cells::Rows(counters) => counters[at] = counters[at].saturating_add(units.min(u32::from(u8::MAX)) as u8),
             Cells::Sums(counters, ..) => counters[at] = counters[at].saturating_add(units),
             Cells::Sets(sets) => (0..units.min(MOST_WORDS as u32)).for_each(|_| sets.insert_other(at)),
@@ -165,8 +184,21 @@ impl Counters {
         }
     }
 
+    /// From now on groups share counters, which takes less memory.
+    pub fn share(&mut self) {
+        if let Cells::Twice(twice) = &mut self.cells {
+            let twice = std::mem::replace(twice, Twice::new(0));
+            self.cells = Cells::Rows(zeros(1 << (u64::BITS - self.shift)));
+            twice.iter().for_each(|(hash, times)| self.add_group(hash, times));
+        }
+    }
+
     /// Adds what others of the same kind have counted.
     pub fn merge(&mut self, other: &Counters) {
+        if let Cells::Twice(twice) = &other.cells {
+            return twice.iter().for_each(|(hash, times)| self.add_group(hash, times));
+        }
+        self.share();
         match (&mut self.cells, &other.cells) {
             (Cells::Rows(all), Cells::Rows(others)) => {
                 all.iter_mut().zip(others).for_each(|(a, b)| *a = a.saturating_add(*b));
@@ -186,6 +218,7 @@ impl Counters {
     pub fn clear(&mut self) {
         match &mut self.cells {
             Cells::Rows(counters) => counters.fill(0),
+            Cells::Twice(twice) => twice.clear(),
             Cells::Sums(counters, ..) | Cells::Changes(counters, _) => counters.fill(0),
             Cells::Sets(sets) => sets.clear(),
         }
@@ -197,15 +230,28 @@ impl Counters {
         let at = (key >> self.shift) as usize;
         match &self.cells {
             Cells::Rows(counters) => u32::from(counters[at]) >= self.least,
+            Cells::Twice(twice) => twice.has(key),
             Cells::Sums(counters, ..) => counters[at] >= self.least,
             Cells::Sets(sets) => sets.words[at * sets.room] == FULL,
             Cells::Changes(counters, _) => counters[at] & MOST_CHANGES >= self.least,
         }
     }
 
+    /// Whether the group of any key may have reached what it must; it is said to, where that is not known.
+    pub fn reach_any(&self) -> bool {
+        match &self.cells {
+            Cells::Rows(counters) => counters.iter().any(|counter| u32::from(*counter) >= self.least),
+            Cells::Twice(twice) => twice.has_any(),
+            Cells::Sums(counters, ..) => counters.iter().any(|counter| *counter >= self.least),
+            Cells::Sets(sets) => sets.words.chunks_exact(sets.room).any(|set| set[0] == FULL),
+            Cells::Changes(counters, _) => counters.iter().any(|counter| counter & MOST_CHANGES >= self.least),
+        }
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         match &self.cells {
+            Cells::Twice(twice) => twice.bytes(),
             Cells::Rows(counters) => counters.len(),
             Cells::Sums(counters, ..) | Cells::Changes(counters, _) => counters.len() * 4,
             Cells::Sets(sets) => sets.words.len() * 4,
@@ -349,12 +395,13 @@ fn worth(cell: ValueRef<'_>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Value;
     use crate::value::column::Positions;
     use crate::value::dictionary::Dictionary;
 
     /// Counters that have seen a column, all rows of one group.
     fn counted(reach: Reach, columns: &[Column]) -> Counters {
-        let mut counters = Counters::new(reach, |_, _| 4);
+        let mut counters = Counters::new(reach, 0, |_, _| 4);
         for column in columns {
             let rows = column.len();
             let batch = Batch { columns: vec![column.clone()], rows, positions: Positions::sequence(0, rows) };
@@ -418,6 +465,36 @@ mod tests {
         let mut both = counted(three, std::slice::from_ref(&to_and_fro));
         both.merge(&counted(three, &[to_and_fro]));
         assert!(!passes(&both));
+    }
+
+    #[test]
+    fn what_comes_twice_is_told_apart_as_long_as_there_is_room() {
+        let reach = Reach { weight: Weight::Present(0), least: 2 };
+        let column: Column =
+            [Some(1), None, Some(1)].map(|cell| cell.map_or(Value::Null, Value::Int)).into_iter().collect();
+        let batch = Batch { columns: vec![column], rows: 3, positions: Positions::sequence(0, 3) };
+        let counters = |apart: usize, keys: &[[u64; 3]]| {
+            let mut counters = Counters::new(reach, apart, |_, _| 4);
+            keys.iter().for_each(|keys| counters.add(&batch, keys));
+            counters
+        };
+        const ROOM: usize = 1 << 12;
+        // The second row of each batch has no value. All hashes have the same first bits.
+        let once = counters(ROOM, &[[1, 2, 3], [4, 2, 5]]);
+        assert!(!once.reach_any() && (1..=5).all(|key| !once.reaches(key)));
+        let mut twice = counters(ROOM, &[[1, 2, 3], [4, 2, 1]]);
+        assert!(twice.reach_any() && (1..=5).all(|key| twice.reaches(key) == (key == 1)));
+        twice.merge(&once);
+        twice.add_group(6, 2);
+        twice.add_group(7, 1);
+        assert!((1..=7).all(|key| twice.reaches(key) != [2, 5, 7].contains(&key)));
+        // Without room, groups share counters, of which there are few here; so do they with others that have none.
+        let shared = counters(18, &[[1, 2, 3], [4, 2, 5]]);
+        assert!(shared.reach_any() && shared.reaches(2) && !shared.reaches(1 << 63));
+        let mut all = counters(ROOM, &[[1 << 63, 2, 3]]);
+        assert!(!all.reach_any());
+        all.merge(&shared);
+        assert!(all.reaches(3) && !all.reaches(1 << 63) && matches!(all.cells, Cells::Rows(_)));
     }
 
     #[test]

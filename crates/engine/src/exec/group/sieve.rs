@@ -29,10 +29,14 @@ const LEAST: u32 = 16;
 impl Sieve {
     /// With 2 to the power of `room` bytes for each sum at most, but for the least that makes sense.
     fn new(demand: &Demand, room: u32) -> Sieve {
+        /// To tell groups apart is worth so many times the bytes, since there may be no second look then.
+        const APART: usize = 16;
         let counters = |reach: &Reach| {
             // The more a group must reach, the more groups may share a counter.
             let spread = SPREAD.saturating_sub(reach.least.max(1).ilog2());
-            Counters::new(*reach, |bytes, most| room.saturating_sub(bytes.ilog2()).min(spread).min(most).max(LEAST))
+            Counters::new(*reach, APART << room, |bytes, most| {
+                room.saturating_sub(bytes.ilog2()).min(spread).min(most).max(LEAST)
+            })
         };
         Sieve { counters: demand.reaches.iter().map(counters).collect(), least: demand.least }
     }
@@ -45,7 +49,7 @@ impl Sieve {
         let counters = |reach: &Reach| {
             let groups = (rows as u64 / reach.least.max(1)).max(1).ilog2();
             // Where a counter is large, fewer of them are in the cache.
-            Counters::new(*reach, |bytes, most| (groups + EACH - bytes.ilog2() / 2).min(most).clamp(SOME, LEAST))
+            Counters::new(*reach, 0, |bytes, most| (groups + EACH - bytes.ilog2() / 2).min(most).clamp(SOME, LEAST))
         };
         Sieve { counters: demand.reaches.iter().map(counters).collect(), least: demand.least }
     }
@@ -72,6 +76,11 @@ impl Sieve {
                 several.iter().filter(|counters| counters.reaches(keys[i])).count() >= self.least
             }),
         }
+    }
+
+    /// Whether it lets any row pass.
+    pub fn is_passed(&self) -> bool {
+        self.counters.iter().filter(|counters| counters.reach_any()).count() >= self.least
     }
 
     /// Bytes of memory.
@@ -155,6 +164,10 @@ impl<'a> GroupTable<'a> {
         let Some(Count { sieve: Some(sieve), .. }) = &mut self.count else { return false };
         let keys = hashes.keys(batch, self.keys);
         sieve.add(batch, keys);
+        if !self.share.set(sieve.bytes()) {
+            sieve.counters.iter_mut().for_each(Counters::share);
+            self.share.set(sieve.bytes());
+        }
         true
     }
 
