@@ -3,6 +3,7 @@
 use crate::bytes::Stored;
 use crate::codec::{Decoder, State};
 use crate::content::{Body, Content};
+use crate::formats::{self, Format};
 use crate::input::Input;
 use crate::{Files, container};
 use arrow::buffer::BooleanBuffer;
@@ -17,6 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of a file that are given back at a time.
 const RELEASED: usize = 16 << 20;
+
+/// A file whose records stand in it as they are, and what may stand behind one of them.
+type Plain = (Arc<Stored>, &'static [u8]);
 
 impl Files {
     /// The files that `keep` lets pass, as a source of their own; positions stay what they are.
@@ -78,7 +82,7 @@ impl Files {
     /// The texts at some positions, in order, where they stand in their files.
     fn standing(&self, positions: &[u64]) -> Vec<(u64, Option<Vec<u8>>)> {
         // Positions of a file are together.
-        let mut open: Option<(u64, Option<Arc<Stored>>)> = None;
+        let mut open: Option<(u64, Option<Plain>)> = None;
         let mut done = 0;
         let mut text = |position: u64| {
             let (input, offset) = self.place(position).filter(|(input, _)| position >> OFFSET_BITS == input.number)?;
@@ -87,13 +91,13 @@ impl Files {
                 open = Some((input.number, self.plain(input)));
                 done = from;
             }
-            let stored = open.as_ref()?.1.as_ref()?;
+            let (stored, ends) = open.as_ref()?.1.as_ref()?;
             // A few words of each page would keep the whole file in memory.
             if from - done >= RELEASED {
                 stored.release(done..from);
                 done = from;
             }
-            object_at(stored, from)
+            object(stored.bytes().get(from..)?, true, ends)
         };
         positions.iter().map(|position| (*position, text(*position))).collect()
     }
@@ -122,8 +126,9 @@ impl Files {
             return Ok(BTreeMap::new());
         }
         decoder.expect_all();
+        let ends = ends(self.format.unwrap_or_else(|| formats::sniff(&content.head)));
         let (held, bytes) = (0..content.head.len(), content.head);
-        let mut window = Window { decoder, bytes, held, start: 0, is_over: state == State::End };
+        let mut window = Window { decoder, bytes, held, start: 0, is_over: state == State::End, ends };
         let mut found = BTreeMap::new();
         for position in here.iter().filter(|position| *position >> OFFSET_BITS == input.number) {
             if let Some(text) = window.object_at(position - input.position(0), self.options.record_limit)? {
@@ -169,11 +174,11 @@ impl Files {
         Ok(all)
     }
 
-    /// A file whose records stand in it as they are.
-    fn plain(&self, input: &Input) -> Option<Arc<Stored>> {
+    /// A file, if its records stand in it as they are.
+    fn plain(&self, input: &Input) -> Option<Plain> {
         let found = self.detect(input).ok()?;
         let is_plain = found.codec.is_none() && found.container.is_none() && found.format.name != "parquet";
-        is_plain.then(|| input.stored().ok()).flatten().map(|(stored, _)| stored)
+        is_plain.then(|| input.stored().ok()).flatten().map(|(stored, _)| (stored, ends(found.format)))
     }
 }
 
@@ -205,6 +210,8 @@ struct Window {
     /// The offset at which it begins.
     start: u64,
     is_over: bool,
+    /// See [`ends`].
+    ends: &'static [u8],
 }
 
 impl Window {
@@ -219,7 +226,7 @@ impl Window {
         loop {
             self.extend_to(length)?;
             let bytes = &self.bytes[self.held.clone()];
-            if let Some(text) = object(bytes, self.is_over) {
+            if let Some(text) = object(bytes, self.is_over, self.ends) {
                 return Ok(Some(text));
             }
             if bytes.first() != Some(&b'{') || bytes.len() < length || length == limit {
@@ -263,14 +270,14 @@ impl Window {
     }
 }
 
-/// The JSON object at an offset of a file.
-fn object_at(stored: &Stored, offset: usize) -> Option<Vec<u8>> {
-    object(stored.bytes().get(offset..)?, true)
+/// What may stand behind a record that is an object. Where records are lines, another object makes both a line of text if
+/// what follows them is none.
+fn ends(format: &Format) -> &'static [u8] {
+    if format.name == "ndjson" { b"\n,]" } else { b"\n,]{" }
 }
 
-/// The JSON object that some bytes begin with, if it is all of a line or an element of a list; `is_end`: nothing follows
-/// these bytes.
-fn object(bytes: &[u8], is_end: bool) -> Option<Vec<u8>> {
+/// The JSON object that some bytes begin with, if one of `ends` follows; `is_end`: nothing follows these bytes.
+fn object(bytes: &[u8], is_end: bool, ends: &[u8]) -> Option<Vec<u8>> {
     if bytes.first() != Some(&b'{') {
         return None;
     }
@@ -278,7 +285,7 @@ fn object(bytes: &[u8], is_end: bool) -> Option<Vec<u8>> {
     cursor.value().ok()?;
     let (text, rest) = bytes.split_at(cursor.at());
     let is_whole = match rest.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r')) {
-        Some(byte) => matches!(byte, b'\n' | b',' | b']'),
+        Some(byte) => ends.contains(byte),
         None => is_end,
     };
     is_whole.then(|| text.to_vec())

@@ -37,6 +37,7 @@ fn events_are_found_wherever_they_are() {
     files.extend([
         ("lines".into(), lines.clone().into()),
         ("tails".into(), lines.replace("{\"n\":50", "{} {\"n\":50").into()),
+        ("one-after-another".into(), gzip(lines.replace('\n', "").as_bytes())),
         ("two-members".into(), [gzip(first), gzip(second)].concat()),
         ("broken".into(), broken),
         ("twice".into(), gzip(&gzip(first))),

@@ -65,22 +65,25 @@ impl Owners {
 
     /// What comes of the rows of each key, found by all threads, in the order of the keys.
     pub fn each<T: Send>(&self, cx: &Cx<'_>, of: impl Fn(&[u32]) -> T + Sync) -> Vec<T> {
-        let some = |keys: Range<usize>| keys.take_while(|_| !cx.ctl.aborted()).map(|key| of(self.key(key))).collect();
-        let told: Vec<Vec<T>> = cx.ctl.install(|| self.pieces(cx).into_par_iter().map(some).collect());
-        told.into_iter().flatten().collect()
+        self.told(cx, |rows, out| out.push(of(rows))).into_iter().flatten().collect()
     }
 
     /// What is said of each row: `of` adds it for the rows of a key, in their order; `none` for rows of no key.
     pub fn tell<T: Clone + Send>(&self, cx: &Cx<'_>, none: T, of: impl Fn(&[u32], &mut Vec<T>) + Sync) -> Vec<T> {
+        let mut all = vec![none; self.all];
+        let told = self.told(cx, of).into_iter().flatten();
+        self.rows.iter().zip(told).for_each(|(row, value)| all[*row as usize] = value);
+        all
+    }
+
+    /// What `of` adds for the rows of each key, in pieces.
+    fn told<T: Send>(&self, cx: &Cx<'_>, of: impl Fn(&[u32], &mut Vec<T>) + Sync) -> Vec<Vec<T>> {
         let some = |keys: Range<usize>| {
             let mut out = Vec::new();
             keys.take_while(|_| !cx.ctl.aborted()).for_each(|key| of(self.key(key), &mut out));
             out
         };
-        let told: Vec<Vec<T>> = cx.ctl.install(|| self.pieces(cx).into_par_iter().map(some).collect());
-        let mut all = vec![none; self.all];
-        self.rows.iter().zip(told.into_iter().flatten()).for_each(|(row, value)| all[*row as usize] = value);
-        all
+        cx.ctl.install(|| self.pieces(cx).into_par_iter().map(some).collect())
     }
 }
 
