@@ -51,8 +51,7 @@ impl<'r> Findings<'r> {
                 let text = batch.columns.get(at)?.get(row).text()?;
                 Some(String::from_utf8_lossy(&text).into_owned())
             };
-            let entity = entity_at.and_then(cell);
-            let outcome = outcome_at.and_then(cell);
+            let (entity, outcome) = (entity_at.and_then(cell), outcome_at.and_then(cell));
             let level = level_at.and_then(cell).and_then(|l| Level::of(&l)).unwrap_or(match outcome.as_deref() {
                 Some("attempt") => self.rule.level.lower(),
                 _ => self.rule.level,
@@ -60,18 +59,15 @@ impl<'r> Findings<'r> {
             let trace = trace_at.and_then(|at| batch.columns.get(at)?.get(row).text().map(|t| Trace::read(&t)));
             let trace = trace.unwrap_or_default();
             let shown = |at: &usize| ![entity_at, outcome_at, level_at, trace_at].contains(&Some(*at));
-            let columns = (0..self.names.len())
-                .filter(shown)
-                .filter_map(|at| Some((self.names[at].clone(), cell(at)?)))
-                .collect();
+            let shown = (0..self.names.len()).filter(shown);
+            let columns = || shown.filter_map(|at| Some((self.names[at].clone(), cell(at)?))).collect();
             let most = trace.events;
-            let one =
-                Finding { level, entity: entity.clone(), outcome: outcome.clone(), trace, rows: 1, columns, most };
             match self.found.entry((entity, outcome)) {
                 Entry::Vacant(place) => {
-                    place.insert(one);
+                    let (entity, outcome) = place.key().clone();
+                    place.insert(Finding { level, entity, outcome, trace, rows: 1, columns: columns(), most });
                 }
-                Entry::Occupied(mut place) => place.get_mut().join(one),
+                Entry::Occupied(mut place) => place.get_mut().add((level, &trace, 1), (most, columns)),
             }
         }
     }
@@ -85,11 +81,21 @@ impl<'r> Findings<'r> {
 impl Finding {
     /// Takes in another of the same rule, entity and outcome.
     pub fn join(&mut self, other: Finding) {
-        self.level = self.level.max(other.level);
-        self.trace.add(&other.trace);
-        self.rows += other.rows;
-        if other.most > self.most {
-            (self.columns, self.most) = (other.columns, other.most);
+        let Finding { level, trace, rows, columns, most, .. } = other;
+        self.add((level, &trace, rows), (most, || columns));
+    }
+
+    /// Takes in more rows, and the columns of that with the most events.
+    fn add(
+        &mut self,
+        (level, trace, rows): (Level, &Trace, u64),
+        (most, columns): (u64, impl FnOnce() -> Vec<(String, String)>),
+    ) {
+        self.level = self.level.max(level);
+        self.trace.add(trace);
+        self.rows += rows;
+        if most > self.most {
+            (self.columns, self.most) = (columns(), most);
         }
     }
 }

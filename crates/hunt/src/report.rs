@@ -346,7 +346,7 @@ fn entities(findings: &[Row]) -> Vec<Entity> {
     for row in findings.iter().filter(|r| r.entity.value.is_some()) {
         by_name.entry(&row.entity).or_default().push(row);
     }
-    let mut out: Vec<Entity> = by_name.into_iter().map(|(name, rows)| entity(name, &rows)).collect();
+    let mut out: Vec<Entity> = by_name.into_par_iter().map(|(name, rows)| entity(name, &rows)).collect();
     out.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| a.entity.cmp(&b.entity)));
     out
 }

@@ -176,6 +176,8 @@ fn scan<'a>(plans: &[(&'a Plan, &'a Cx<'a>)], catalog: &dyn Catalog) -> Result<V
     let again: Vec<usize> = left.iter().copied().filter(is_again).collect();
     left.into_iter().for_each(|i| gathered[i] = Gathered::Sinks(std::mem::take(&mut sinks[i])));
     if again.is_empty() || ctl.cancelled() {
+        // To give back so much memory takes a while.
+        ctl.install(|| rayon::join(|| drop(parted), || drop(desks)));
         return Ok(gathered);
     }
     // Groups that are whole are rows from now on, which take less memory than they do.

@@ -62,6 +62,11 @@ impl Dictionary {
         Dictionary { is_set: true, ..Dictionary::default() }
     }
 
+    /// Whether nobody adds the same kind and text twice.
+    pub fn has_different_words(&self) -> bool {
+        self.is_set
+    }
+
     /// Whether words with different numbers are different texts.
     pub fn tells_texts_apart(&self) -> bool {
         self.is_set && self.kind().is_some()

@@ -15,7 +15,7 @@ use crate::value::dictionary::Dictionary;
 use arrow::array::Int64Array;
 use arrow::buffer::ScalarBuffer;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -75,7 +75,9 @@ impl Parted {
             rows += batch.rows as u32;
         }
         let width = batches.first().map_or(0, |batch| batch.columns.len());
-        let columns = ctl.install(|| (0..width).into_par_iter().map(|at| Form::of(&batches, at, ctl)).collect());
+        let common = in_several_columns(&batches, width);
+        let columns =
+            ctl.install(|| (0..width).into_par_iter().map(|at| Form::of(&batches, at, &common, ctl)).collect());
         // The numbers of the rows of all parts are held, too.
         let mut share = ctl.memory().share();
         share.set(bytes + rows as usize * size_of::<u32>());
@@ -271,6 +273,30 @@ impl Parted {
     }
 }
 
+/// The dictionaries by id that several columns point into, but for those that are an earlier one in every batch.
+fn in_several_columns(batches: &[Packed], width: usize) -> HashSet<u64> {
+    let mut owners: HashMap<u64, usize> = HashMap::new();
+    let mut common = HashSet::new();
+    for at in (0..width).filter(|at| same(batches, *at).is_none()) {
+        for dictionary in batches.iter().filter_map(|batch| batch.cells(at).dictionary()) {
+            if *owners.entry(dictionary.id()).or_insert(at) != at {
+                common.insert(dictionary.id());
+            }
+        }
+    }
+    common
+}
+
+/// The earlier column that a column is in every batch.
+fn same(batches: &[Packed], at: usize) -> Option<usize> {
+    let mut same = batches.iter().map(|batch| match &batch.columns[at] {
+        Cells::Same(before) => Some(*before),
+        _ => None,
+    });
+    let before = same.next()??;
+    same.all(|other| other == Some(before)).then_some(before)
+}
+
 impl Form {
     /// Bytes that a word or a time takes at least.
     pub fn width(&self) -> usize {
@@ -285,15 +311,9 @@ impl Form {
         }
     }
 
-    /// What a column is.
-    fn of(batches: &[Packed], at: usize, ctl: &Ctl) -> Form {
-        let mut same = batches.iter().map(|batch| match &batch.columns[at] {
-            Cells::Same(before) => Some(*before),
-            _ => None,
-        });
-        if let Some(Some(before)) = same.next()
-            && same.all(|other| other == Some(before))
-        {
+    /// What a column is. The dictionaries in `common` are not its alone.
+    fn of(batches: &[Packed], at: usize, common: &HashSet<u64>, ctl: &Ctl) -> Form {
+        if let Some(before) = same(batches, at) {
             return Form::Same(before);
         }
         let cells = || batches.iter().map(|batch| batch.cells(at));
@@ -313,7 +333,7 @@ impl Form {
                 None => return Form::Cells,
             }
         }
-        let (dictionary, numbers) = in_one(&dictionaries, ctl);
+        let (dictionary, numbers) = in_one(&dictionaries, |one| !common.contains(&one.id()), ctl);
         Form::Words(dictionary, numbers)
     }
 }

@@ -4,6 +4,7 @@ use super::kept::{Cells, Packed};
 use super::parted::{AT_ONCE, MOST, Parted};
 use crate::exec::ctl::Ctl;
 use crate::func::YEARS;
+use rayon::prelude::*;
 
 /// Parts by the times of a column: each holds all rows of some periods that follow each other. Where records follow each
 /// other in time, as they do in most logs, the rows of a part lie together, too.
@@ -52,8 +53,17 @@ impl Parted {
         let first = first.div_euclid(width);
         let count = usize::try_from(last.div_euclid(width) - first).ok().filter(|n| (*n as i64) < LONG)? + 1;
         let mut periods = Periods { column, width, first, part_of: Vec::with_capacity(count) };
-        let mut rows = vec![0u32; count];
-        self.batches.iter().for_each(|batch| periods.of(batch, |period| rows[period] += 1));
+        let counted = |batches: &[Packed]| {
+            let mut rows = vec![0u32; count];
+            batches.iter().for_each(|batch| periods.of(batch, |period| rows[period] += 1));
+            rows
+        };
+        let both = |mut all: Vec<u32>, some: Vec<u32>| {
+            all.iter_mut().zip(some).for_each(|(all, some)| *all += some);
+            all
+        };
+        let at_once = self.batches.len().div_ceil(ctl.threads()).max(1);
+        let rows = ctl.install(|| self.batches.par_chunks(at_once).map(counted).reduce_with(both)).unwrap_or_default();
         let enough = ctl.part_rows().max(self.rows as usize >> MOST) as u32;
         let (mut part, mut held, mut largest) = (0, 0u32, 0);
         for rows in rows {

@@ -31,6 +31,9 @@ pub(in crate::exec) struct Coder {
     share: Share,
 }
 
+/// A text with its id and hash; nothing for null.
+type Told<'d> = Option<(Kind, &'d [u8], Id, u64)>;
+
 /// Rows looked at together: as many as a word has bits.
 const TOGETHER: usize = 64;
 
@@ -82,18 +85,49 @@ impl Coder {
             Column::Text(array, kinds) => self.numbers(array, kinds),
             Column::Const(Value::Null, n) => vec![Dictionary::NULL; *n],
             Column::Const(Value::Text(kind, text), n) => {
-                let word = self.intern(*kind, text);
+                let told = self.id(*kind, text);
+                let word = self.find(*kind, text, told);
                 vec![word; *n]
             }
             Column::Dict(words, dictionary) => {
-                let word = |word: &u32| match dictionary.get(*word) {
-                    ValueRef::Text(kind, text) => self.intern(kind, text),
-                    _ => Dictionary::NULL,
-                };
-                words.iter().map(word).collect()
+                let mut numbers = Vec::with_capacity(words.len());
+                for words in words.chunks(TOGETHER) {
+                    let told: [Told<'_>; TOGETHER] = std::array::from_fn(|at| {
+                        let told = self.told(dictionary, words.get(at).copied().unwrap_or(Dictionary::NULL));
+                        told.iter().for_each(|(.., hash)| self.index.ask_soon(*hash));
+                        told
+                    });
+                    numbers.extend(told.iter().take(words.len()).map(|told| match told {
+                        Some((kind, text, id, hash)) => self.find(*kind, text, (*id, *hash)),
+                        None => Dictionary::NULL,
+                    }));
+                }
+                numbers
             }
             _ => return None,
         })
+    }
+
+    /// Takes a dictionary over, nothing having been numbered yet: its words keep their numbers, and others are added to it.
+    fn take_over(&mut self, dictionary: &Arc<Dictionary>) {
+        self.words = Arc::clone(dictionary);
+        for word in 1..dictionary.len() as u32 {
+            let Some((.., id, hash)) = self.told(dictionary, word) else { continue };
+            self.index.add(hash, |word| self.hashes[word as usize]);
+            self.hashes.push(hash);
+            self.ids.push(id);
+        }
+    }
+
+    /// A word of a dictionary and what tells it apart; nothing of null.
+    fn told<'d>(&self, dictionary: &'d Dictionary, word: u32) -> Told<'d> {
+        match dictionary.get(word) {
+            ValueRef::Text(kind, text) => {
+                let (id, hash) = self.id(kind, text);
+                Some((kind, text, id, hash))
+            }
+            _ => None,
+        }
     }
 
     /// The dictionary.
@@ -170,16 +204,16 @@ impl Coder {
         numbers
     }
 
-    /// The word of a text.
-    fn intern(&mut self, kind: Kind, text: &[u8]) -> u32 {
+    /// What tells a text apart, and its hash.
+    fn id(&self, kind: Kind, text: &[u8]) -> (Id, u64) {
         match text.len() as u64 <= u64::from(INLINE) {
             true => {
                 let view = make_view(text, 0, 0);
-                self.find(kind, text, (view_id(view, kind), view_hash(view, self.seed)))
+                (view_id(view, kind), view_hash(view, self.seed))
             }
             false => {
                 let hash = long_hash(text, self.seed);
-                self.find(kind, text, (Id::of_text(text, hash, kind as u16), hash))
+                (Id::of_text(text, hash, kind as u16), hash)
             }
         }
     }
@@ -210,17 +244,28 @@ impl Coder {
     }
 }
 
-/// One dictionary of all the words of several, and for each of those by id which word of it each of their words is.
+/// One dictionary of all the words of several, and for each of those by id which word of it each of their words is. It is
+/// the first of them, to which the words of the others are added, if nobody else adds any (`is_free`).
 pub(in crate::exec) fn in_one(
     dictionaries: &[&Arc<Dictionary>],
+    is_free: impl Fn(&Dictionary) -> bool,
     ctl: &Ctl,
 ) -> (Arc<Dictionary>, HashMap<u64, Arc<[u32]>>) {
+    let itself = |one: &Arc<Dictionary>| (one.id(), (0..one.len() as u32).collect());
     if let [one] = dictionaries {
-        let numbers = (0..one.len() as u32).collect();
-        return (Arc::clone(one), HashMap::from([(one.id(), numbers)]));
+        return (Arc::clone(one), HashMap::from([itself(one)]));
     }
     let mut coder = Coder::new(ctl);
     let mut numbers = HashMap::new();
+    let mut dictionaries = dictionaries;
+    if let [first, others @ ..] = dictionaries
+        && first.has_different_words()
+        && is_free(first)
+    {
+        coder.take_over(first);
+        numbers.extend([itself(first)]);
+        dictionaries = others;
+    }
     for dictionary in dictionaries {
         let all = Column::Dict((0..dictionary.len() as u32).collect(), Arc::clone(dictionary));
         numbers.insert(dictionary.id(), coder.words(&all).unwrap_or_default().into());

@@ -70,7 +70,7 @@ pub(super) fn in_one(mut batches: Vec<Batch>, ctl: &Ctl) -> Vec<Batch> {
             }
         }
         let words: usize = all.iter().map(|one| one.len()).sum();
-        (all.len() > 1 && words * REPEATS <= rows).then(|| coder::in_one(&all, ctl))
+        (all.len() > 1 && words * REPEATS <= rows).then(|| coder::in_one(&all, |_| false, ctl))
     };
     let ones: Vec<_> = (0..width).into_par_iter().map(dictionaries).collect();
     batches.par_iter_mut().for_each(|batch| {
