@@ -44,6 +44,7 @@ mod layout;
 mod manifest;
 mod order;
 mod output;
+mod parser;
 mod pipeline;
 mod rebuild;
 mod restore;

@@ -14,7 +14,7 @@ use crate::output::target::{Target, output_error};
 use crate::output::{self, Format, Look};
 use crate::queries::Saved;
 use crate::query::{Failure, Ready, refuse_binary};
-use crate::run::Input;
+use crate::run::{self, Input};
 use crate::summary::{Summary, counted, grouped};
 use crate::terminal;
 use backsight_engine::error::Error;
@@ -362,7 +362,8 @@ impl Session {
             wrong(&name, &format!("no format has this extension; there are {}", Format::extensions()))
         })?;
         let mut target = Target::open(Some(path), force)?;
-        let look = Look { width: None, color: false, ..self.look() };
+        let crew = Some(run::control(&self.reading)?);
+        let look = Look { width: None, color: false, crew, ..self.look() };
         let mut writer = output::writer(format, look, &answer.rows.columns, target.writer());
         let batches = &answer.rows.batches;
         batches

@@ -13,6 +13,7 @@ mod matcher;
 mod needles;
 pub mod nested;
 pub mod ordered;
+mod ordering;
 mod param;
 mod parse;
 pub mod past;

@@ -2,7 +2,7 @@
 
 use super::expr::Context;
 use super::lower::{Lowering, TRACE};
-use super::ordered::bin_period;
+use super::ordering::bin_period;
 use super::scope::Scope;
 use super::{AggCall, Expr, Op, Slot, SortKey};
 use crate::agg::{self, Aggregate, Settings};

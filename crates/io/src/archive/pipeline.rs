@@ -8,7 +8,7 @@
 //! groups are all there is in memory.
 
 use super::account::{entry, stored_sum, stored_sums};
-use super::block::{Block, Layouts};
+use super::block::Block;
 use super::columns::Run;
 use super::convert::Settings;
 use super::encode::{self, Encoder};
@@ -16,6 +16,7 @@ use super::gather::{Gatherer, Job};
 use super::group::{Columns, Group, Partitions};
 use super::manifest::Part;
 use super::output::Target;
+use super::parser::Layouts;
 use super::tap::{self, Take, Tap, Tapped, WANT};
 use super::writing::{Done, Writing};
 use crate::files::{Files, Input};

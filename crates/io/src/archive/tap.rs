@@ -1,6 +1,7 @@
 //! Listening in on an ordinary pass over files: the chunks of records, with what the reader of their format says.
 
-use super::block::{Block, Direct, Layouts, Origin, Parser, Said};
+use super::block::{Block, Origin};
+use super::parser::{Direct, Layouts, Parser, Said};
 use crate::files::Input;
 use crate::formats::{self, Chunk, Pass, Records, Splitter};
 use crate::text::Divider;

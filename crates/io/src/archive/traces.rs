@@ -4,7 +4,8 @@
 //! is taken apart once more; where that finds the same values, they hold for all other lines of it. Of most lines only what
 //! the reader noted is kept, two bytes a value; where a value lies is worked out when its column is filled.
 
-use super::block::{Block, Row, Said};
+use super::block::{Block, Row};
+use super::parser::Said;
 use super::slot::Slot;
 use crate::json::{Form, Kept, Traced};
 

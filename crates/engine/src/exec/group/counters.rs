@@ -1,6 +1,8 @@
 //! Counters for groups told apart by the hash of their key, as [`Sieve`](super::sieve::Sieve) has them. Groups that share a
 //! counter are counted together, so a counter is never less than what one of its groups amounts to.
 
+mod sets;
+
 use super::twice::Twice;
 use crate::exec::memory::zeros;
 use crate::plan::reach::{Reach, Weight};
@@ -11,6 +13,7 @@ use crate::value::number::Number;
 use crate::value::short::short_digits;
 use crate::value::{Kind, ValueRef};
 use arrow::array::Array;
+use sets::Sets;
 
 /// Counters of what rows add to one sum.
 pub(super) struct Counters {
@@ -232,7 +235,7 @@ impl Counters {
             Cells::Rows(counters) => u32::from(counters[at]) >= self.least,
             Cells::Twice(twice) => twice.has(key),
             Cells::Sums(counters, ..) => counters[at] >= self.least,
-            Cells::Sets(sets) => sets.words[at * sets.room] == FULL,
+            Cells::Sets(sets) => sets.is_full(at),
             Cells::Changes(counters, _) => counters[at] & MOST_CHANGES >= self.least,
         }
     }
@@ -243,7 +246,7 @@ impl Counters {
             Cells::Rows(counters) => counters.iter().any(|counter| u32::from(*counter) >= self.least),
             Cells::Twice(twice) => twice.has_any(),
             Cells::Sums(counters, ..) => counters.iter().any(|counter| *counter >= self.least),
-            Cells::Sets(sets) => sets.words.chunks_exact(sets.room).any(|set| set[0] == FULL),
+            Cells::Sets(sets) => sets.is_any_full(),
             Cells::Changes(counters, _) => counters.iter().any(|counter| counter & MOST_CHANGES >= self.least),
         }
     }
@@ -254,90 +257,7 @@ impl Counters {
             Cells::Twice(twice) => twice.bytes(),
             Cells::Rows(counters) => counters.len(),
             Cells::Sums(counters, ..) | Cells::Changes(counters, _) => counters.len() * 4,
-            Cells::Sets(sets) => sets.words.len() * 4,
-        }
-    }
-}
-
-/// Sets of so many words at most, side by side.
-struct Sets {
-    /// One set after another; one that had more words than there is room for begins with [`FULL`].
-    words: Vec<u32>,
-    room: usize,
-    /// The dictionary that words are of.
-    of: Option<u64>,
-    /// The last number given to a text that is no word of it.
-    other: u32,
-}
-
-/// No word.
-const NONE: u32 = Dictionary::NULL;
-const FULL: u32 = u32::MAX;
-
-/// Numbers from here on are texts that may be any.
-const OTHERS: u32 = 1 << 31;
-
-impl Sets {
-    fn new(sets: usize, room: usize) -> Sets {
-        Sets { words: zeros(sets * room), room, of: None, other: OTHERS }
-    }
-
-    fn clear(&mut self) {
-        self.words.fill(NONE);
-        self.other = OTHERS;
-    }
-
-    #[inline]
-    fn insert(&mut self, at: usize, word: u32) {
-        let set = &mut self.words[at * self.room..][..self.room];
-        if set[0] == FULL {
-            return;
-        }
-        match set.iter_mut().find(|of| **of == word || **of == NONE) {
-            Some(of) => *of = word,
-            None => set[0] = FULL,
-        }
-    }
-
-    /// A text of which nothing is known.
-    fn insert_other(&mut self, at: usize) {
-        match self.another() {
-            Some(word) => self.insert(at, word),
-            None => self.words[at * self.room] = FULL,
-        }
-    }
-
-    /// The number of a text of which nothing is known, as long as there are numbers.
-    fn another(&mut self) -> Option<u32> {
-        self.other = self.other.saturating_add(1);
-        (self.other < FULL).then_some(self.other)
-    }
-
-    /// Words of this dictionary come: those of another may be the same texts, and may not.
-    fn turn_to(&mut self, dictionary: u64) {
-        if self.of.replace(dictionary).is_none_or(|of| of == dictionary) {
-            return;
-        }
-        for at in 0..self.words.len() {
-            if !matches!(self.words[at], NONE | FULL) {
-                match self.another() {
-                    Some(word) => self.words[at] = word,
-                    None => self.words[at / self.room * self.room] = FULL,
-                }
-            }
-        }
-    }
-
-    fn merge(&mut self, others: &Sets) {
-        let same = self.of == others.of;
-        for (at, set) in others.words.chunks_exact(self.room).enumerate() {
-            for word in set.iter().filter(|word| **word != NONE) {
-                match *word {
-                    FULL => self.words[at * self.room] = FULL,
-                    word if same && word < OTHERS => self.insert(at, word),
-                    _ => self.insert_other(at),
-                }
-            }
+            Cells::Sets(sets) => sets.bytes(),
         }
     }
 }
@@ -495,23 +415,5 @@ mod tests {
         assert!(!all.reach_any());
         all.merge(&shared);
         assert!(all.reaches(3) && !all.reaches(1 << 63) && matches!(all.cells, Cells::Rows(_)));
-    }
-
-    #[test]
-    fn sets_are_full_once_numbers_are_out() {
-        let mut sets = Sets::new(2, 2);
-        sets.turn_to(1);
-        sets.insert(0, 7);
-        sets.other = FULL - 2;
-        sets.insert_other(0);
-        assert_eq!(sets.words, [7, FULL - 1, NONE, NONE]);
-        sets.insert_other(1);
-        assert_eq!(sets.words, [7, FULL - 1, FULL, NONE]);
-        sets.turn_to(2);
-        assert_eq!([sets.words[0], sets.words[2]], [FULL; 2]);
-        // Numbers are there again once no set has any.
-        sets.clear();
-        sets.insert_other(0);
-        assert!(sets.words[0] > OTHERS && sets.words[0] < FULL);
     }
 }
