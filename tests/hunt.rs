@@ -176,3 +176,96 @@ fn evidence_with_the_hash_of_its_file() {
         }
     }
 }
+
+/// Calls that several rules are about: some of them look into maps, one at a whole map, one at the outcome.
+fn calls() -> Vec<serde_json::Value> {
+    let call = |n: usize, source: &str, name: &str, parameters: serde_json::Value| {
+        serde_json::json!({
+            "eventVersion": "1.08", "eventTime": format!("2026-01-05T11:{n:02}:00Z"), "eventID": format!("id-{n}"),
+            "eventSource": format!("{source}.amazonaws.com"), "eventName": name, "awsRegion": "eu-west-1",
+            "sourceIPAddress": "198.51.100.7", "userAgent": "aws-cli/2.15.0", "recipientAccountId": "111122223333",
+            "userIdentity": { "type": "IAMUser", "arn": format!("arn:aws:iam::111122223333:user/u{n}"), "userName": "u" },
+            "requestParameters": parameters,
+        })
+    };
+    let statement = serde_json::json!({ "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::999988887777:root" } });
+    let trust = serde_json::json!({ "Statement": [&statement] }).to_string();
+    let mut refused = call(5, "ec2", "RunInstances", serde_json::json!({ "instanceType": "p4d.24xlarge" }));
+    refused["errorCode"] = "Client.UnauthorizedOperation".into();
+    let mut login = call(6, "signin", "ConsoleLogin", serde_json::Value::Null);
+    login["responseElements"] = serde_json::json!({ "ConsoleLogin": "Failure" });
+    vec![
+        call(1, "cloudtrail", "StopLogging", serde_json::json!({ "name": "trail" })),
+        call(2, "iam", "UpdateAssumeRolePolicy", serde_json::json!({ "roleName": "r", "policyDocument": trust })),
+        call(3, "s3", "PutBucketPolicy", serde_json::json!({ "bucketPolicy": { "Statement": [&statement] } })),
+        call(
+            4,
+            "iam",
+            "AttachUserPolicy",
+            serde_json::json!({ "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess" }),
+        ),
+        refused,
+        login,
+    ]
+}
+
+/// A call as a table has it: names in lower case, maps that differ from call to call as text.
+fn in_a_table(call: &serde_json::Value, lower: bool) -> serde_json::Value {
+    fn low(value: &serde_json::Value) -> serde_json::Value {
+        match value {
+            serde_json::Value::Object(map) => map.iter().map(|(k, v)| (k.to_lowercase(), low(v))).collect(),
+            other => other.clone(),
+        }
+    }
+    let field = |(name, value): (&String, &serde_json::Value)| {
+        let is_text = ["requestParameters", "responseElements"].contains(&name.as_str()) && !value.is_null();
+        let value = if is_text { serde_json::to_string_pretty(value).expect("a text").into() } else { value.clone() };
+        (if lower { name.to_lowercase() } else { name.clone() }, if lower { low(&value) } else { value })
+    };
+    call.as_object().expect("a map").iter().map(field).collect()
+}
+
+/// A call in the schema of OCSF, as Security Lake has it.
+fn in_ocsf(call: &serde_json::Value) -> serde_json::Value {
+    let text = |name: &str| match &call[name] {
+        serde_json::Value::Null => serde_json::Value::Null,
+        map => map.to_string().into(),
+    };
+    serde_json::json!({
+        "metadata": { "product": { "name": "CloudTrail" }, "uid": call["eventID"] }, "class_uid": 6003, "time_dt": call["eventTime"],
+        "time": call["eventTime"], "cloud": { "region": call["awsRegion"], "account": { "uid": call["recipientAccountId"] } },
+        "api": {
+            "operation": call["eventName"], "service": { "name": call["eventSource"] },
+            "request": { "data": text("requestParameters") },
+            "response": { "error": call["errorCode"], "data": text("responseElements") },
+        },
+        "actor": { "user": { "type": "IAMUser", "uid_alt": call["userIdentity"]["arn"], "name": "u" } },
+        "src_endpoint": { "ip": call["sourceIPAddress"] }, "http_request": { "user_agent": call["userAgent"] },
+    })
+}
+
+#[test]
+fn calls_in_tables_are_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines =
+        |calls: &mut dyn Iterator<Item = serde_json::Value>| calls.map(|call| format!("{call}\n")).collect::<String>();
+    let found = |name: &str, text: String| -> Vec<String> {
+        std::fs::write(folder.path().join(name), text).expect("written");
+        let (status, found, said) = hunt(folder.path(), &[name, "--report", "jsonl", "--rules", "cloudtrail"]);
+        assert_eq!(status, 0, "{name}: {said}");
+        let row = |line: &str| {
+            let row: serde_json::Value = serde_json::from_str(line).expect("a finding");
+            let parts =
+                [&row["rule"]["alias"], &row["level"], &row["outcome"], &row["entity"]["value"], &row["first_seen"]];
+            parts.map(ToString::to_string).join(" ")
+        };
+        found.lines().map(row).collect()
+    };
+    let expected = found("calls.json", lines(&mut calls().into_iter()));
+    for alias in ["CT-012", "CT-035", "CT-099", "CT-034", "CT-053", "CT-098"] {
+        assert!(expected.iter().any(|row| row.contains(alias)), "{alias}: {expected:#?}");
+    }
+    assert_eq!(found("crawled.json", lines(&mut calls().iter().map(|call| in_a_table(call, false)))), expected);
+    assert_eq!(found("athena.json", lines(&mut calls().iter().map(|call| in_a_table(call, true)))), expected);
+    assert_eq!(found("lake.json", lines(&mut calls().iter().map(in_ocsf))), expected);
+}

@@ -153,25 +153,29 @@ fn list(name: &str, file: &str) -> Result<Table, Error> {
 /// The files by log source and format, in the order of their names. A file whose format cannot be told is left to the
 /// pass, which says why.
 fn groups(files: &Files, profiles: &Profiles, ctl: &Ctl) -> Vec<Group> {
-    let known: BTreeMap<&str, Arc<Profile>> = profiles.iter().map(|p| (p.name.as_str(), Arc::new(p.clone()))).collect();
-    let mut by_name: BTreeMap<(String, String), BTreeSet<u64>> = BTreeMap::new();
+    let forms =
+        profiles.iter().flat_map(|p| [((p.name.as_str(), false), p.clone()), ((p.name.as_str(), true), p.of_tables())]);
+    let known: BTreeMap<(&str, bool), Arc<Profile>> = forms.map(|(form, profile)| (form, Arc::new(profile))).collect();
+    let mut by_name: BTreeMap<(String, String, bool), BTreeSet<u64>> = BTreeMap::new();
     let look = |input: &Arc<backsight_io::Input>| {
         let format = files.detect(input).map_or("", |d| d.format.name);
         let recognised = || pass::recognise(&files.glance(input), profiles).ok().flatten();
-        (format, profiles.of_format(format).or_else(recognised).map(|p| p.name.clone()))
+        let form = profiles.of_format(format).map(|profile| (profile, false)).or_else(recognised);
+        (format, form.map(|(profile, in_tables)| (profile.name.clone(), in_tables)))
     };
-    let looked: Vec<(&str, Option<String>)> = ctl.install(|| files.inputs().par_iter().map(look).collect());
+    let looked: Vec<(&str, Option<(String, bool)>)> = ctl.install(|| files.inputs().par_iter().map(look).collect());
     for (input, (format, profile)) in files.inputs().iter().zip(looked) {
         // Records of a source that stand in general formats are one group, whatever the format.
         let format = if profiles.of_format(format).is_some() { format } else { "records" };
-        by_name.entry((profile.unwrap_or_default(), format.to_owned())).or_default().insert(input.number);
+        let (profile, in_tables) = profile.unwrap_or_default();
+        by_name.entry((profile, format.to_owned(), in_tables)).or_default().insert(input.number);
     }
     by_name
         .into_iter()
-        .map(|((profile, format), numbers)| {
+        .map(|((profile, format, in_tables), numbers)| {
             let one = files.only(|input| numbers.contains(&input.number));
             Group {
-                profile: known.get(profile.as_str()).cloned(),
+                profile: known.get(&(profile.as_str(), in_tables)).cloned(),
                 format,
                 files: one.inputs().iter().map(|i| i.shown.clone()).collect(),
                 source: Arc::new(one) as Arc<dyn Source + Send>,

@@ -1,10 +1,11 @@
 //! A source seen through a profile: asked for a canonical field, it reads the places the profile names and gives the
 //! first that a record has. Everything else passes as it is.
 
-use crate::profile::{Place, Profile, Take};
+use crate::profile::{Place, Profile, Spot, Take};
 use backsight_engine::error::Error;
 use backsight_engine::source::{Counters, Field, Flow, Morsel, Morsels, Scan, Source};
-use backsight_engine::value::column::{Batch, Column, ColumnBuilder, TextBuilder};
+use backsight_engine::value::column::{Batch, Column, ColumnBuilder, Kinds, TextBuilder};
+use backsight_engine::value::json::Route;
 use backsight_engine::value::{Kind, Value, ValueRef, json};
 use backsight_lang::ast::Segment;
 use std::borrow::Cow;
@@ -53,7 +54,19 @@ enum Slot {
     /// This one as it is.
     Same(usize),
     /// The first of these that is there.
-    Places(Vec<(Vec<usize>, Take)>),
+    Places(Vec<(Vec<From>, Take)>),
+}
+
+/// A column of the inner source, or what its JSON texts hold.
+struct From {
+    column: usize,
+    inside: Option<Inside>,
+}
+
+/// What of a JSON text.
+enum Inside {
+    All,
+    At(Route),
 }
 
 impl Source for Canonical {
@@ -70,9 +83,16 @@ impl Source for Canonical {
         let slots = scan.want.iter().map(|field| match self.profile.places(field) {
             None => Slot::Same(ask(field)),
             Some(places) => {
-                // A needle can only be looked for in the record if the value stands there as it is.
+                // A needle can only be looked for in the record if the value stands there as it is, or has escapes.
                 spelled &= places.iter().all(Place::stands_in_record);
-                Slot::Places(places.iter().map(|p| (p.from.iter().map(&mut ask).collect(), p.take.clone())).collect())
+                let mut from = |spot: &Spot| From {
+                    column: ask(&spot.field),
+                    inside: spot.inside.as_ref().map(|path| match path.as_slice() {
+                        [] => Inside::All,
+                        path => Inside::At(Route::new(path)),
+                    }),
+                };
+                Slot::Places(places.iter().map(|p| (p.from.iter().map(&mut from).collect(), p.take.clone())).collect())
             }
         });
         let slots: Vec<Slot> = slots.collect();
@@ -132,11 +152,12 @@ impl Slot {
                 let outcome = places.iter().any(|(_, take)| *take == Take::Success);
                 let mut found: Option<Column> = None;
                 for (from, take) in places {
-                    let from: Vec<&Column> = from.iter().map(|at| &batch.columns[*at]).collect();
+                    let from: Vec<Cow<'_, Column>> = from.iter().map(|from| from.column(batch)).collect();
                     // An outcome is never absent; anything else without its first field is.
-                    if *take != Take::Success && is_null(from[0]) {
+                    if *take != Take::Success && is_null(&from[0]) {
                         continue;
                     }
+                    let from: Vec<&Column> = from.iter().map(|column| &**column).collect();
                     let column = taken(take, &from, absent);
                     found = Some(match found {
                         None => column,
@@ -149,6 +170,40 @@ impl Slot {
                 found.unwrap_or_else(|| Column::null(batch.rows))
             }
         }
+    }
+}
+
+impl From {
+    fn column<'b>(&self, batch: &'b Batch) -> Cow<'b, Column> {
+        let column = &batch.columns[self.column];
+        self.inside.as_ref().map_or(Cow::Borrowed(column), |inside| Cow::Owned(inside.of(column)))
+    }
+}
+
+impl Inside {
+    /// What the JSON texts of a column hold. What is no text but a map has been looked into where it stands.
+    fn of(&self, column: &Column) -> Column {
+        let kind = match column {
+            Column::Text(_, Kinds::All(kind)) => Some(*kind),
+            Column::Dict(_, dictionary) => dictionary.kind(),
+            _ => None,
+        };
+        if is_null(column) || kind.is_some_and(|kind| kind != Kind::String) {
+            return Column::null(column.len());
+        }
+        let mut out = TextBuilder::default();
+        for cell in column.iter() {
+            let found = match (cell, self) {
+                (ValueRef::Text(Kind::String, text), Inside::At(route)) => route.get(text),
+                (ValueRef::Text(Kind::String, text), Inside::All) if text.starts_with(b"{") => json::get(text, &[]),
+                _ => None,
+            };
+            match found {
+                Some((kind, text)) => out.push_text(kind, &text),
+                None => out.push(ValueRef::Null),
+            }
+        }
+        out.finish()
     }
 }
 
@@ -175,7 +230,7 @@ fn taken(take: &Take, from: &[&Column], absent: &[String]) -> Column {
         Take::Milliseconds => milliseconds(from),
         Take::Attempt => texts(from[0].len(), |i| (!from[0].get(i).is_null()).then_some(Cow::Borrowed(b"attempt"))),
         Take::Success => texts(from[0].len(), |i| {
-            let failed = from[0].get(i).text().is_some_and(|t| &*t == b"Failure");
+            let failed = from.iter().any(|from| from.get(i).text().is_some_and(|t| &*t == b"Failure"));
             Some(Cow::Borrowed(if failed { b"attempt".as_slice() } else { b"success" }))
         }),
     }
@@ -418,6 +473,11 @@ mod tests {
             ("cloudtrail", r#"{"errorCode":"AccessDenied"}"#, "outcome", "attempt"),
             ("cloudtrail", r#"{"responseElements":{"ConsoleLogin":"Failure"}}"#, "outcome", "attempt"),
             ("cloudtrail", r#"{"userIdentity":{"type":"Root","accountId":"1"}}"#, "principal", "1"),
+            ("cloudtrail", r#"{"requestParameters":"{\"bucketName\":\"b\"}"}"#, "requestParameters.bucketName", "b"),
+            ("cloudtrail", r#"{"requestParameters":"bucketName"}"#, "requestParameters.bucketName", "(null)"),
+            ("cloudtrail", r#"{"requestParameters":"bucketName"}"#, "requestParameters", "bucketName"),
+            ("cloudtrail", r#"{"requestParameters":"{ \"a\": [1, 2] }"}"#, "requestParameters", r#"{"a":[1,2]}"#),
+            ("cloudtrail", r#"{"responseElements":"{\"ConsoleLogin\":\"Failure\"}"}"#, "outcome", "attempt"),
         ] {
             assert_eq!(cells(profile, line, name), expected, "{name} of {line}");
         }

@@ -128,12 +128,12 @@ fn unknown_fields(rule: &Rule, fields: &[&Field], profiles: &Profiles, say: &mut
         rule.tests.iter().flat_map(|t| t.runs().into_iter().map(|run| run.event.to_string())).collect();
     for field in fields {
         let Field::Path(path) = field else { continue };
-        let raw = || profile.fields.values().flatten().any(|place| place.from.contains(field));
+        let raw = || profile.fields.values().flatten().any(|place| place.from.iter().any(|spot| spot.field == **field));
         let in_test = || {
             let found = |e: &String| backsight_engine::value::json::get(e.as_bytes(), path).is_some();
             events.iter().any(found)
         };
-        if profile.places(field).is_none() && !raw() && !in_test() {
+        if !profile.is_canonical(field) && !raw() && !in_test() {
             let name = field.name();
             let known = profile.fields.keys().map(String::as_str);
             let hint = backsight_lang::diag::nearest(&name, known).map_or(String::new(), |n| format!("; `{n}`?"));

@@ -345,15 +345,18 @@ impl Catalog for Desk<'_> {
     }
 }
 
+/// A log source, and whether its records have the form of tables.
+pub type Form<'p> = (&'p Profile, bool);
+
 /// Rows looked at to recognise a log source.
 const LOOKED_AT: usize = 200;
 
 /// The log source of records of a general format, going by the fields of the first ones: one whose signs at least half of
-/// them carry.
+/// them carry. Where they carry those of its tables, it is that of tables.
 ///
 /// # Errors
 /// What the source reports.
-pub fn recognise<'p>(source: &dyn Source, profiles: &'p Profiles) -> Result<Option<&'p Profile>, Error> {
+pub fn recognise<'p>(source: &dyn Source, profiles: &'p Profiles) -> Result<Option<Form<'p>>, Error> {
     let scan = Scan { want: profiles.sign_fields(), ..Scan::default() };
     let counters = Counters::default();
     let mut head: Option<Batch> = None;
@@ -372,18 +375,20 @@ pub fn recognise<'p>(source: &dyn Source, profiles: &'p Profiles) -> Result<Opti
     }
     let Some(head) = head else { return Ok(None) };
     let column = |field: &Field| scan.want.iter().position(|f| f == field).and_then(|at| head.columns.get(at));
-    let columns: Vec<(&Profile, Vec<Vec<&Column>>)> =
-        profiles.iter().map(|p| (p, p.signs.iter().filter_map(|s| s.iter().map(column).collect()).collect())).collect();
+    let forms = profiles.iter().flat_map(|p| [((p, false), &p.signs), ((p, true), &p.tables.signs)]);
+    let columns: Vec<(Form<'_>, Vec<Vec<&Column>>)> = forms
+        .map(|(form, signs)| (form, signs.iter().filter_map(|s| s.iter().map(column).collect()).collect()))
+        .collect();
     let carries = |sign: &Vec<&Column>, row: usize| sign.iter().all(|c| !c.get(row).is_null());
     // The source of most rows; of several, the one with the longest sign. Profiles come in the order of their names.
-    let mut best: Option<((usize, usize), &Profile)> = None;
-    for (profile, signs) in &columns {
+    let mut best: Option<((usize, usize), Form<'_>)> = None;
+    for (form, signs) in &columns {
         let rows = (0..head.rows).filter(|row| signs.iter().any(|s| carries(s, *row))).count();
         let present = signs.iter().filter(|s| (0..head.rows).any(|row| carries(s, row)));
         let rank = (rows, present.map(Vec::len).max().unwrap_or(0));
         if rows * 2 >= head.rows && best.as_ref().is_none_or(|(before, _)| rank > *before) {
-            best = Some((rank, profile));
+            best = Some((rank, *form));
         }
     }
-    Ok(best.filter(|((rows, _), _)| *rows > 0).map(|(_, profile)| profile))
+    Ok(best.filter(|((rows, _), _)| *rows > 0).map(|(_, form)| form))
 }

@@ -1,8 +1,11 @@
 //! Log sources: how their records are recognised, and where the canonical fields that rules are written on are found in
 //! them. The knowledge is data, `profiles.yml`; a user's file of the same shape adds to it.
 
+mod places;
+
 use backsight_engine::source::Field;
 use backsight_lang::ast::{ExprKind, Path, Segment, StageKind};
+pub use places::{Place, Spot, Tables, Take};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -30,42 +33,10 @@ pub struct Profile {
     pub absent: Vec<String>,
     /// Where canonical fields are found.
     pub fields: BTreeMap<String, Vec<Place>>,
-}
-
-/// One place a canonical field may be found in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The fields of the record.
-    pub from: Vec<Field>,
-    /// What is done to them.
-    pub take: Take,
-}
-
-/// What is done to the fields of a record to get a canonical one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Take {
-    /// Nothing: the first field.
-    Same,
-    /// The method of a request line such as `GET /a?b HTTP/1.1`.
-    Method,
-    /// The path of a request line or URL.
-    Path,
-    /// What follows the first `?`.
-    Query,
-    /// Path and query of a request line or URL.
-    Uri,
-    /// The host of a URL or of `host:port`.
-    Host,
-    /// Path and query with a `?` in between, or the path alone.
-    Joined,
-    /// Seconds, added up, in milliseconds.
-    Milliseconds,
-    /// The value of the header of that name, in a list of maps of `name` and `value`.
-    Header(String),
-    /// `attempt` where there is anything.
-    Attempt,
-    /// `attempt` where the text is `Failure`, else `success`; the last place of an outcome, so `success` if all is null.
-    Success,
+    /// How its records look in tables.
+    pub tables: Tables,
+    /// The records at hand come from a table.
+    pub in_tables: bool,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +52,19 @@ struct ProfileForm {
     absent: Vec<String>,
     #[serde(default)]
     fields: BTreeMap<String, Vec<PlaceForm>>,
+    #[serde(default)]
+    tables: TablesForm,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TablesForm {
+    #[serde(default)]
+    signs: Vec<Vec<String>>,
+    #[serde(default)]
+    texts: Vec<String>,
+    #[serde(default)]
+    names: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -143,7 +127,8 @@ impl Profiles {
     /// All fields that say of which source a record is.
     pub fn sign_fields(&self) -> Vec<Field> {
         let mut fields: Vec<Field> = Vec::new();
-        for field in self.profiles.iter().flat_map(|p| p.signs.iter().flatten()) {
+        let signs = self.profiles.iter().flat_map(|p| p.signs.iter().chain(&p.tables.signs));
+        for field in signs.flatten() {
             if !fields.contains(field) {
                 fields.push(field.clone());
             }
@@ -159,8 +144,19 @@ impl Profile {
         }
         self.formats.extend(form.formats);
         self.absent.extend(form.absent);
-        for sign in form.signs {
-            self.signs.push(sign.iter().map(|name| field(name)).collect::<Result<_, _>>()?);
+        let signs = |signs: Vec<Vec<String>>| -> Result<Vec<Vec<Field>>, String> {
+            signs.iter().map(|sign| sign.iter().map(|name| field(name)).collect()).collect()
+        };
+        self.signs.extend(signs(form.signs)?);
+        self.tables.signs.extend(signs(form.tables.signs)?);
+        self.tables.texts.extend(form.tables.texts);
+        for (name, others) in form.tables.names {
+            let path = |other: &String| match field(other)? {
+                Field::Path(path) => Ok(path),
+                _ => Err(format!("`{other}` is no field of the data")),
+            };
+            let others = others.iter().map(path).collect::<Result<Vec<_>, String>>()?;
+            self.tables.names.entry(name).or_default().splice(0..0, others);
         }
         for (name, places) in form.fields {
             let places = places.into_iter().map(place).collect::<Result<Vec<Place>, String>>()?;
@@ -170,15 +166,26 @@ impl Profile {
         Ok(())
     }
 
-    /// The places of a field as queries name it; `None` for a field of the data.
-    pub fn places(&self, field: &Field) -> Option<&[Place]> {
-        match field {
-            Field::Path(path) => match path.as_slice() {
-                [Segment::Name { text, .. }] => self.fields.get(text).map(Vec::as_slice),
-                _ => None,
-            },
-            _ => None,
+    /// The places of a field as queries name it; `None` for a field that stands in the data as it is.
+    pub fn places(&self, field: &Field) -> Option<Vec<Place>> {
+        let Field::Path(path) = field else { return None };
+        if let [Segment::Name { text, .. }] = path.as_slice()
+            && let Some(places) = self.fields.get(text)
+        {
+            return Some(self.tables.places(places, self.in_tables));
         }
+        let spots = self.tables.spots(field, self.in_tables);
+        (spots.len() > 1).then(|| spots.into_iter().map(|spot| Place { from: vec![spot], take: Take::Same }).collect())
+    }
+
+    /// Whether a field is canonical.
+    pub fn is_canonical(&self, field: &Field) -> bool {
+        matches!(field, Field::Path(path) if matches!(path.as_slice(), [Segment::Name { text, .. }] if self.fields.contains_key(text)))
+    }
+
+    /// The same for records of tables.
+    pub fn of_tables(&self) -> Profile {
+        Profile { in_tables: true, ..self.clone() }
     }
 }
 
@@ -193,24 +200,7 @@ fn place(form: PlaceForm) -> Result<Place, String> {
             (names, Take::named(&take).ok_or_else(|| format!("there is no way to take `{take}`"))?)
         }
     };
-    Ok(Place { from: names.iter().map(|n| field(n)).collect::<Result<_, _>>()?, take })
-}
-
-impl Take {
-    fn named(text: &str) -> Option<Take> {
-        Some(match text {
-            "method" => Take::Method,
-            "path" => Take::Path,
-            "query" => Take::Query,
-            "uri" => Take::Uri,
-            "host" => Take::Host,
-            "joined" => Take::Joined,
-            "milliseconds" => Take::Milliseconds,
-            "attempt" => Take::Attempt,
-            "success" => Take::Success,
-            other => Take::Header(other.strip_prefix("header ")?.trim().to_ascii_lowercase()),
-        })
-    }
+    Ok(Place { from: names.iter().map(|n| field(n).map(Spot::of)).collect::<Result<_, _>>()?, take })
 }
 
 /// A field as a query names it.
@@ -248,7 +238,7 @@ mod tests {
         let access = profiles.of_format("alb").expect("a web format");
         assert_eq!(access.name, "access");
         let ip = access.places(&field("ip").expect("a name")).expect("canonical");
-        assert_eq!(ip[0], Place { from: vec![field("ip").expect("a name")], take: Take::Same });
+        assert_eq!(ip[0], Place { from: vec![Spot::of(field("ip").expect("a name"))], take: Take::Same });
         assert!(access.places(&field("identity.sourceIp").expect("a name")).is_none());
         assert!(profiles.sign_fields().len() > 20);
         let mut formats: Vec<&String> = profiles.iter().flat_map(|p| &p.formats).collect();
@@ -263,7 +253,7 @@ mod tests {
         let mut profiles = Profiles::built_in().expect("readable");
         profiles.add("access: { fields: { ip: [caller.address] } }\nsquid: { signs: [[squid_time]] }").expect("valid");
         let access = profiles.named("access").expect("there");
-        assert_eq!(access.fields["ip"][0].from[0].name(), "caller.address");
+        assert_eq!(access.fields["ip"][0].from[0].field.name(), "caller.address");
         assert!(profiles.named("squid").is_some());
         assert!(profiles.add("access: { fields: { ip: ['a b'] } }").is_err());
         assert!(profiles.add("access: { fields: { ip: [{ from: a, take: nothing }] } }").is_err());

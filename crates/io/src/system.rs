@@ -10,7 +10,8 @@ use backsight_lang::ast::Segment;
 
 /// Fields that hold the time of an event, the first that is present counts (language reference, "Events and system
 /// fields").
-pub(crate) const TIMES: &[&str] = &["timestamp", "time", "eventTime", "requestTimeEpoch", "requestTime", "ts"];
+pub(crate) const TIMES: &[&str] =
+    &["timestamp", "time", "eventTime", "requestTimeEpoch", "requestTime", "ts", "eventtime"];
 
 /// The fields that may hold `@timestamp` of records without a field of that name, first come first: `own` of the format,
 /// with dots between the steps of a path, then those any record may have.

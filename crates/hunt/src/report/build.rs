@@ -8,7 +8,7 @@ use super::{
 use crate::finding::Finding;
 use crate::gaps;
 use crate::pass::{Group, Outcome, Setup, State};
-use crate::profile::{Profile, Take};
+use crate::profile::{Profile, Take, field};
 use crate::rule::{Level, Rule};
 use backsight_engine::source::{Field, Note, Weight};
 use backsight_engine::value::json;
@@ -118,9 +118,11 @@ fn next_query(rule: &Rule, f: &Finding, profile: Option<&Profile>, event: &str) 
         Field::Path(path) => json::get(event.as_bytes(), path).is_some_and(|(_, t)| *t == *value.as_bytes()),
         _ => false,
     };
-    let places = profile.and_then(|p| p.fields.get(&rule.entity.field)).map_or(&[][..], Vec::as_slice);
-    let found = places.iter().filter(|p| p.take == Take::Same).find(|p| holds(&p.from[0]));
-    let name = found.map_or_else(|| rule.entity.field.clone(), |p| p.from[0].name());
+    let entity = field(&rule.entity.field).ok();
+    let places = profile.zip(entity).and_then(|(p, entity)| p.places(&entity)).unwrap_or_default();
+    let found =
+        places.iter().filter(|p| p.take == Take::Same && p.from[0].inside.is_none()).find(|p| holds(&p.from[0].field));
+    let name = found.map_or_else(|| rule.entity.field.clone(), |p| p.from[0].field.name());
     let plain_name = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '@'));
     let name = if plain_name { name } else { format!("`{name}`") };
     let literal = serde_json::Value::from(value.as_str());
