@@ -207,6 +207,9 @@ mod tests {
         let principal = shown("principal", true);
         assert!(principal.contains(&"useridentity.arn".to_owned()));
         assert!(principal.contains(&"actor.user.uid_alt".to_owned()));
+        let dns = super::super::Profile { in_tables: true, ..profiles.named("dns").expect("known").clone() };
+        let places = dns.places(&field("ip").expect("a name")).expect("canonical");
+        assert_eq!(places.iter().map(|p| p.from[0].field.name()).collect::<Vec<_>>(), ["srcaddr", "src_endpoint.ip"]);
         assert_eq!(shown("outcome", true).last().map(String::as_str), Some("api.response.data|ConsoleLogin"));
     }
 }
