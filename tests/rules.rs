@@ -39,3 +39,16 @@ fn every_threshold_is_noticed() {
     let (rules, profiles, ctl) = pack();
     none(&lint::mutate(&rules, &profiles, &ctl));
 }
+
+/// A firewall's log is looked through for what an access log is: there the requests that were stopped are left out.
+#[test]
+fn payloads_are_the_same_behind_a_firewall() {
+    let (rules, ..) = pack();
+    let query = |name: &str| &rules.iter().find(|rule| rule.is_called(name)).expect(name).query;
+    let behind = query("WAF-014");
+    for name in ["API-011", "API-012", "API-013", "API-014", "API-017", "API-018", "API-080", "API-081"] {
+        let pattern =
+            query(name).split_once(" like /").and_then(|(_, rest)| rest.split_once("/\n")).expect("a pattern").0;
+        assert!(behind.contains(&format!("like /{pattern}/")), "{name}: /{pattern}/ is not in WAF-014");
+    }
+}

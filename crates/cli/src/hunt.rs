@@ -153,9 +153,6 @@ fn list(name: &str, file: &str) -> Result<Table, Error> {
 /// The files by log source and format, in the order of their names. A file whose format cannot be told is left to the
 /// pass, which says why.
 fn groups(files: &Files, profiles: &Profiles, ctl: &Ctl) -> Vec<Group> {
-    let forms =
-        profiles.iter().flat_map(|p| [((p.name.as_str(), false), p.clone()), ((p.name.as_str(), true), p.of_tables())]);
-    let known: BTreeMap<(&str, bool), Arc<Profile>> = forms.map(|(form, profile)| (form, Arc::new(profile))).collect();
     let mut by_name: BTreeMap<(String, String, bool), BTreeSet<u64>> = BTreeMap::new();
     let look = |input: &Arc<backsight_io::Input>| {
         let format = files.detect(input).map_or("", |d| d.format.name);
@@ -175,7 +172,7 @@ fn groups(files: &Files, profiles: &Profiles, ctl: &Ctl) -> Vec<Group> {
         .map(|((profile, format, in_tables), numbers)| {
             let one = files.only(|input| numbers.contains(&input.number));
             Group {
-                profile: known.get(&(profile.as_str(), in_tables)).cloned(),
+                profile: profiles.named(&profile).map(|profile| Arc::new(Profile { in_tables, ..profile.clone() })),
                 format,
                 files: one.inputs().iter().map(|i| i.shown.clone()).collect(),
                 source: Arc::new(one) as Arc<dyn Source + Send>,

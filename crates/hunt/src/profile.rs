@@ -182,11 +182,6 @@ impl Profile {
     pub fn is_canonical(&self, field: &Field) -> bool {
         matches!(field, Field::Path(path) if matches!(path.as_slice(), [Segment::Name { text, .. }] if self.fields.contains_key(text)))
     }
-
-    /// The same for records of tables.
-    pub fn of_tables(&self) -> Profile {
-        Profile { in_tables: true, ..self.clone() }
-    }
 }
 
 fn place(form: PlaceForm) -> Result<Place, String> {

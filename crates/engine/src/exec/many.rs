@@ -1,6 +1,7 @@
 //! Several plans in one pass over their source. The scan reads what any of them wants; conditions and columns that plans
 //! have in common are found out once a batch ([`shared`](super::shared)); each plan has sinks of its own.
 
+mod form;
 mod job;
 mod joined;
 mod kept;

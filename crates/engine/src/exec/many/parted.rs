@@ -3,19 +3,17 @@
 //! groups that the filters behind `stats` leave out are forgotten at once, and the tables stay small enough for the cache
 //! (partitioned hash aggregation; Shatdal et al., "Cache Conscious Algorithms for Relational Query Processing", 1994).
 
+use super::form::{Form, in_several_columns};
 use super::kept::{Cells, Kept, Packed};
 use super::periods::Periods;
 use crate::exec::ctl::Ctl;
 use crate::exec::hashes::Hashes;
 use crate::exec::memory::Share;
-use crate::exec::shared::coder::in_one;
-use crate::value::Value;
 use crate::value::column::{Batch, Column, ColumnBuilder, Positions};
 use crate::value::dictionary::Dictionary;
 use arrow::array::Int64Array;
 use arrow::buffer::ScalarBuffer;
 use rayon::prelude::*;
-use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -28,19 +26,6 @@ pub(super) struct Parted {
     pub columns: Vec<Form>,
     /// For the memory of all that.
     _share: Share,
-}
-
-/// What a column is in all batches.
-pub(super) enum Form {
-    /// Nobody wants it, or it is null everywhere.
-    Null,
-    /// That of an earlier column.
-    Same(usize),
-    /// Words, and what the words of each dictionary are in the one that holds all.
-    Words(Arc<Dictionary>, HashMap<u64, Arc<[u32]>>),
-    Times,
-    /// Anything.
-    Cells,
 }
 
 /// What tells parts apart. All rows that agree in it are in one part.
@@ -273,76 +258,11 @@ impl Parted {
     }
 }
 
-/// The dictionaries by id that several columns point into, but for those that are an earlier one in every batch.
-fn in_several_columns(batches: &[Packed], width: usize) -> HashSet<u64> {
-    let mut owners: HashMap<u64, usize> = HashMap::new();
-    let mut common = HashSet::new();
-    for at in (0..width).filter(|at| same(batches, *at).is_none()) {
-        for dictionary in batches.iter().filter_map(|batch| batch.cells(at).dictionary()) {
-            if *owners.entry(dictionary.id()).or_insert(at) != at {
-                common.insert(dictionary.id());
-            }
-        }
-    }
-    common
-}
-
-/// The earlier column that a column is in every batch.
-fn same(batches: &[Packed], at: usize) -> Option<usize> {
-    let mut same = batches.iter().map(|batch| match &batch.columns[at] {
-        Cells::Same(before) => Some(*before),
-        _ => None,
-    });
-    let before = same.next()??;
-    same.all(|other| other == Some(before)).then_some(before)
-}
-
-impl Form {
-    /// Bytes that a word or a time takes at least.
-    pub fn width(&self) -> usize {
-        match self {
-            Form::Words(dictionary, _) => match dictionary.len() {
-                0..=0x100 => 1,
-                0x101..=0x1_0000 => 2,
-                _ => 4,
-            },
-            Form::Times => 8,
-            Form::Null | Form::Same(_) | Form::Cells => 0,
-        }
-    }
-
-    /// What a column is. The dictionaries in `common` are not its alone.
-    fn of(batches: &[Packed], at: usize, common: &HashSet<u64>, ctl: &Ctl) -> Form {
-        if let Some(before) = same(batches, at) {
-            return Form::Same(before);
-        }
-        let cells = || batches.iter().map(|batch| batch.cells(at));
-        let is_null = |cells: &Cells| matches!(cells, Cells::Absent | Cells::Whole(Column::Const(Value::Null, _)));
-        if cells().all(is_null) {
-            return Form::Null;
-        }
-        if cells().all(|cells| matches!(cells, Cells::Times(..))) {
-            return Form::Times;
-        }
-        let mut dictionaries: Vec<&Arc<Dictionary>> = Vec::new();
-        for cells in cells() {
-            match cells.dictionary() {
-                Some(dictionary) if dictionaries.iter().any(|other| other.id() == dictionary.id()) => {}
-                Some(dictionary) => dictionaries.push(dictionary),
-                None if is_null(cells) => {}
-                None => return Form::Cells,
-            }
-        }
-        let (dictionary, numbers) = in_one(&dictionaries, |one| !common.contains(&one.id()), ctl);
-        Form::Words(dictionary, numbers)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::spread::Spread;
     use super::*;
-    use crate::value::Kind;
+    use crate::value::{Kind, Value};
     use std::collections::BTreeMap;
 
     const ROWS: usize = 5000;

@@ -2,8 +2,9 @@
 //! part after another touches most lines of memory once a part (radix partitioning; Manegold, Boncz & Kersten,
 //! "Optimizing Main-Memory Join on Modern Hardware", 2002).
 
+use super::form::Form;
 use super::kept::Packed;
-use super::parted::{AT_ONCE, By, Form, PartOf, Parted};
+use super::parted::{AT_ONCE, By, PartOf, Parted};
 use crate::exec::ctl::Ctl;
 use crate::exec::memory::Share;
 use crate::value::column::{Batch, Column, Positions};
